@@ -1,0 +1,1 @@
+"""Projections of the events, the store, questions, reports and proofs."""

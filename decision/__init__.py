@@ -1,0 +1,1 @@
+"""The decision service: who asks, what the statement does, what policy says, and the durable record of it."""

@@ -1,0 +1,1 @@
+"""SQL text + catalog + session state to Facts; pure."""

@@ -1,0 +1,1 @@
+"""Fold of approval events; matching a grant to a held statement."""

@@ -1,0 +1,126 @@
+"""A snapshot of a database's catalog: what analysis must know beyond the statement's text.
+
+The enforcement point reads it (enforcement.catalog), the decision service keeps the newest one of each database.
+A snapshot is a value: equal content has an equal `version`, a digest which is part of every analysis cache key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from decision.model.facts import RelationKind
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogColumn:
+    """`number` is pg_attribute.attnum; `type_oid`/`type_name` of the column; `tags` from detectors and settings."""
+
+    name: str
+    number: int
+    type_oid: int
+    type_name: str
+    not_null: bool = False
+    has_default: bool = False
+    generated: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """From this relation's `columns` to another's; `on_delete`/`on_update`: no_action restrict cascade set_null
+    set_default."""
+
+    name: str
+    columns: tuple[str, ...]
+    target_schema: str
+    target_table: str
+    target_columns: tuple[str, ...]
+    on_delete: str = "no_action"
+    on_update: str = "no_action"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    name: str
+    events: tuple[str, ...]  # insert update delete truncate
+    function_schema: str
+    function_name: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rewrite rule other than a view's _RETURN. `definition` as pg_get_ruledef prints it."""
+
+    name: str
+    event: str  # select insert update delete
+    instead: bool
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowPolicy:
+    name: str
+    command: str  # all select insert update delete
+    using_expression: str = ""
+    check_expression: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRelation:
+    """A relation. `definition` is a view's query as pg_get_viewdef prints it (empty for others).
+
+    `parents` and `children` are (schema, name) of inheritance and partitioning; `keys` the primary key first, then
+    the unique constraints and indexes (plain columns, no predicate); `estimated_rows` is reltuples, -1 if unknown.
+    """
+
+    schema: str
+    name: str
+    oid: int
+    kind: RelationKind
+    columns: tuple[CatalogColumn, ...]
+    definition: str = ""
+    keys: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    row_policies: tuple[RowPolicy, ...] = ()
+    row_security: bool = False
+    parents: tuple[tuple[str, str], ...] = ()
+    children: tuple[tuple[str, str], ...] = ()
+    estimated_rows: int = -1
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFunction:
+    """A function, procedure or aggregate outside pg_catalog (built-in ones come from analysis' own table).
+
+    `kind`: function procedure aggregate window; `volatility`: immutable stable volatile; `body` is its source for
+    languages sql and plpgsql, empty otherwise.
+    """
+
+    schema: str
+    name: str
+    oid: int
+    argument_types: tuple[str, ...]
+    return_type: str
+    language: str
+    volatility: str
+    kind: str = "function"
+    security_definer: bool = False
+    returns_set: bool = False
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSnapshot:
+    """Everything analysis may know of one database. `version` is the hex digest of the rest."""
+
+    database: str
+    server_version: int  # server_version_num, e.g. 180004
+    version: str
+    search_path: tuple[str, ...] = ("pg_catalog", "public")
+    relations: tuple[CatalogRelation, ...] = ()
+    functions: tuple[CatalogFunction, ...] = ()
+    extensions: tuple[str, ...] = ()

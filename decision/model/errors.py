@@ -1,0 +1,158 @@
+"""The error tree.
+
+AirlockError
+├── Denied                    whatever follows is answered with a denial
+│   ├── AnalysisError         the statement can't be understood
+│   │   ├── SyntaxRefused     the parser of its dialect refuses it
+│   │   ├── LimitExceeded     text, depth, tokens, columns or work over a limit
+│   │   └── TextRefused       NUL byte, invalid encoding, …
+│   ├── IdentityError         the credential proves nobody
+│   │   ├── CredentialInvalid malformed, bad signature, wrong audience or issuer, …
+│   │   ├── CredentialExpired
+│   │   └── IssuerUnavailable keys could not be fetched
+│   ├── PolicyError           policy gave no sound answer
+│   │   ├── PolicyUnavailable engine down or no bundle
+│   │   ├── PolicyTimeout
+│   │   └── PolicyUndefined   undefined or malformed output
+│   ├── JournalUnavailable    the event can't be made durable
+│   │   ├── JournalPoisoned   a commit failed; the process must restart through verification
+│   │   ├── JournalFull       quota or disk
+│   │   └── JournalBusy       the bounded queue is full
+│   ├── SessionRefused        no session: unknown database, not permitted, …
+│   ├── SessionUnknown        a decision was asked for a session that is not open
+│   ├── ServiceUnavailable    the decision service can't be reached, or not in time
+│   └── ObligationUnfulfillable the enforcement point can't do what the decision demands
+├── BundleRejected            a policy bundle that must not become active
+├── ChainBroken               the journal's chain does not verify
+├── SettingsError             file, key and remedy
+└── ApprovalError             an approval that can't be given (unknown, self-approval, not an approver, expired)
+
+Every message says what is wrong and the way out; none holds a literal, a parameter's value or a token.
+"""
+
+from __future__ import annotations
+
+
+class AirlockError(Exception):
+    """Root of all errors that Airlock raises on purpose. `code` is stable, for events, logs and tests."""
+
+    code = "airlock_error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Denied(AirlockError):
+    code = "denied"
+
+
+class AnalysisError(Denied):
+    code = "analysis_error"
+
+
+class SyntaxRefused(AnalysisError):
+    """`cursor` is the 1-based character position of the error in the text, 0 if unknown."""
+
+    code = "syntax_refused"
+
+    def __init__(self, message: str, *, hint: str = "", cursor: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.cursor = cursor
+
+
+class LimitExceeded(AnalysisError):
+    code = "limit_exceeded"
+
+
+class TextRefused(AnalysisError):
+    code = "text_refused"
+
+
+class IdentityError(Denied):
+    code = "identity_error"
+
+
+class CredentialInvalid(IdentityError):
+    code = "credential_invalid"
+
+
+class CredentialExpired(IdentityError):
+    code = "credential_expired"
+
+
+class IssuerUnavailable(IdentityError):
+    code = "issuer_unavailable"
+
+
+class PolicyError(Denied):
+    code = "policy_error"
+
+
+class PolicyUnavailable(PolicyError):
+    code = "policy_unavailable"
+
+
+class PolicyTimeout(PolicyError):
+    code = "policy_timeout"
+
+
+class PolicyUndefined(PolicyError):
+    code = "policy_undefined"
+
+
+class JournalUnavailable(Denied):
+    code = "journal_unavailable"
+
+
+class JournalPoisoned(JournalUnavailable):
+    code = "journal_poisoned"
+
+
+class JournalFull(JournalUnavailable):
+    code = "journal_full"
+
+
+class JournalBusy(JournalUnavailable):
+    code = "journal_busy"
+
+
+class SessionRefused(Denied):
+    code = "session_refused"
+
+
+class SessionUnknown(Denied):
+    code = "session_unknown"
+
+
+class ServiceUnavailable(Denied):
+    code = "service_unavailable"
+
+
+class ObligationUnfulfillable(Denied):
+    code = "obligation_unfulfillable"
+
+
+class BundleRejected(AirlockError):
+    code = "bundle_rejected"
+
+
+class ChainBroken(AirlockError):
+    """`producer_id`, `epoch`, `seq` name the first event that does not verify."""
+
+    code = "chain_broken"
+
+    def __init__(self, message: str, *, hint: str = "", producer_id: str = "", epoch: int = 0, seq: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.producer_id = producer_id
+        self.epoch = epoch
+        self.seq = seq
+
+
+class SettingsError(AirlockError):
+    code = "settings_error"
+
+
+class ApprovalError(AirlockError):
+    code = "approval_error"

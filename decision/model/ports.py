@@ -1,0 +1,127 @@
+"""The ports: what the parts ask of each other. Adapters are built once, in the composition."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from typing import Protocol
+
+from decision.model.catalog import CatalogSnapshot
+from decision.model.decision import Decision, Evaluation
+from decision.model.events import AuditEvent, EventDraft
+from decision.model.session import (
+    Approval,
+    DecideRequest,
+    EnforcementGap,
+    ExecutionReport,
+    PolicyStatus,
+    SessionEnd,
+    SessionGrant,
+    SessionRequest,
+)
+
+
+class Clock(Protocol):
+    """Time as an argument. Wall time for events, monotonic time for durations and deadlines."""
+
+    def time_unix_nano(self) -> int: ...
+
+    def monotonic_ns(self) -> int: ...
+
+
+class IdSource(Protocol):
+    def new_id(self) -> str:
+        """A new UUIDv7 (RFC 9562) as text; later ids of one source sort after earlier ones."""
+        ...
+
+
+class Journal(Protocol):
+    """The local durable log of one process slot."""
+
+    def append(self, draft: EventDraft) -> Awaitable[AuditEvent]:
+        """Queue the event; the awaitable is done once it is fsynced. Order of calls is the order of the chain.
+
+        Raises JournalFull, JournalBusy or JournalPoisoned (from the call or the awaitable); then nothing may be
+        answered but a denial.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise the JournalUnavailable that an append would meet now, if any. No I/O."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class JournalReader(Protocol):
+    """Reading a journal, from the same or another process, while it is written."""
+
+    def read(self, after_seq: int, limit: int) -> Sequence[AuditEvent]:
+        """Up to `limit` durable events with seq > `after_seq`, in order. Opens and closes its read transaction."""
+        ...
+
+    def head(self) -> tuple[int, bytes]:
+        """(seq, hash) of the newest durable event; (0, zero hash) when empty."""
+        ...
+
+
+class PolicyEngine(Protocol):
+    """A Rego engine with one active bundle."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def evaluate(self, document: bytes) -> Evaluation:
+        """Evaluate `data.airlock.decision` over the canonical JSON `document`.
+
+        Raises a PolicyError on time-out, exception, undefined or malformed output.
+        """
+        ...
+
+    def status(self) -> PolicyStatus: ...
+
+    async def close(self) -> None: ...
+
+
+class DecisionPort(Protocol):
+    """The decision service as enforcement points and the console see it: in process or over gRPC."""
+
+    async def open_session(self, request: SessionRequest) -> SessionGrant:
+        """Verify the credential and open a session, durably. Raises IdentityError, SessionRefused, Denied."""
+        ...
+
+    async def decide(self, request: DecideRequest) -> Decision:
+        """Decide one message. Returns only after the event is durable; denials by policy or analysis are Decisions.
+
+        Raises JournalUnavailable, SessionUnknown or ServiceUnavailable: all to be answered with a denial.
+        """
+        ...
+
+    async def decide_many(self, requests: Sequence[DecideRequest]) -> list[Decision | Exception]: ...
+
+    async def report(self, report: ExecutionReport) -> None:
+        """Record an execution, durably."""
+        ...
+
+    async def close_session(self, end: SessionEnd) -> None: ...
+
+    async def sync_catalog(self, snapshot: CatalogSnapshot) -> None:
+        """Make `snapshot` the one that later decisions for its database are made with."""
+        ...
+
+    async def report_gap(self, gap: EnforcementGap) -> None: ...
+
+    async def policy_status(self) -> PolicyStatus: ...
+
+    async def list_approvals(self, credential: str, *, include_closed: bool = False) -> list[Approval]: ...
+
+    async def resolve_approval(self, credential: str, approval_id: str, *, grant: bool, reason: str) -> Approval:
+        """Vote as the credential's principal. Raises ApprovalError (self-approval, not an approver, closed …)."""
+        ...
+
+
+class StateFeed(Protocol):
+    """Events that change what later decisions depend on (approvals, counters), in their one order."""
+
+    def replay(self) -> Iterator[AuditEvent]: ...
+
+    def follow(self) -> AsyncIterator[AuditEvent]: ...

@@ -1,0 +1,1 @@
+"""Input document, Rego engines, combination, bundles."""

@@ -1,0 +1,1 @@
+"""Killable processes and deadlines for what a parser can't survive."""

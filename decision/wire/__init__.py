@@ -1,0 +1,1 @@
+"""Generated stubs and their translation to and from the model."""

@@ -1,0 +1,1 @@
+"""Enforcement points: hold each statement until it is decided, fulfil the obligations, report the execution."""

@@ -1,0 +1,1 @@
+"""Detectors and type-safe masks; pure."""

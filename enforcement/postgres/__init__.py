@@ -1,0 +1,1 @@
+"""The enforcement point that speaks PostgreSQL's protocol."""

@@ -1,0 +1,1 @@
+"""The protocol core, sans I/O: bytes in, events and bytes out."""

@@ -1,0 +1,1 @@
+"""Events from the journal to where they are folded."""
