@@ -70,10 +70,11 @@ class PolicyEngine(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def evaluate(self, document: bytes) -> Evaluation:
+    async def evaluate(self, document: bytes, key: bytes = b"") -> Evaluation:
         """Evaluate `data.airlock.decision` over the canonical JSON `document`.
 
-        Raises a PolicyError on time-out, exception, undefined or malformed output.
+        `key` stands for everything in `document` that the active bundle can read: under one revision, equal keys may
+        share one evaluation. Empty: evaluate afresh. Raises a PolicyError on time-out, exception, undefined or malformed output.
         """
         ...
 
