@@ -119,6 +119,9 @@ class Decision:
     policy_revision: str = ""
     catalog_changing: bool = False
     tracks: tuple[str, ...] = ()  # normalized command kinds per statement, for logs and metrics
+    sqlstate: str = "42501"  # what a denial is answered with; 42601 where the text does not parse
+    cursor: int = 0  # 1-based character position of a syntax error, 0 for none
+    wait_s: int = 0  # how long a client may be kept waiting for the hold's approval
 
     @property
     def allowed(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from decision.model.decision import HoldTerms
 from decision.model.principal import Principal
 
 
@@ -187,3 +188,4 @@ class Approval:
     decision_id: str = ""
     session_id: str = ""
     votes: tuple[Vote, ...] = ()
+    holds: tuple[HoldTerms, ...] = ()
