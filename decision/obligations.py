@@ -1,0 +1,102 @@
+"""From what policy wishes (mask this tag) to what the enforcement point can fulfil (mask output column 3). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from decision.model.catalog import CatalogRelation, CatalogSnapshot
+from decision.model.decision import ColumnGuard, MaskMethod, MaskRule, OutputMask, StatementObligations
+from decision.model.facts import ColumnName, Facts, OutputColumn, RelationKind, Statement
+
+Names = tuple[str, str]
+
+
+class TagIndex:
+    """A snapshot prepared for look-ups by name; one a snapshot."""
+
+    def __init__(self, snapshot: CatalogSnapshot) -> None:
+        self.version = snapshot.version
+        self.relations: Mapping[Names, CatalogRelation] = {(r.schema, r.name): r for r in snapshot.relations}
+
+
+def tag_matches(tag: str, wanted: str) -> bool:
+    """`pii` covers `pii` and `pii.email`; `pii.email` covers itself alone."""
+    return tag == wanted or tag.startswith(wanted + ".")
+
+
+def _stronger(current: OutputMask | None, rule: MaskRule, ordinal: int) -> OutputMask:
+    if current is not None and current.method.strength >= rule.method.strength:
+        return current
+    return OutputMask(ordinal, rule.method, rule.rule)
+
+
+def _names_column(rule: MaskRule, source: ColumnName) -> bool:
+    return rule.column != "" and (rule.schema, rule.table, rule.column) == (source.schema, source.table, source.column)
+
+
+def _applies(rule: MaskRule, output: OutputColumn) -> bool:
+    if rule.tag and any(tag_matches(tag, rule.tag) for tag in output.tags):
+        return True
+    return any(_names_column(rule, source) for source in output.sources)
+
+
+def output_masks(outputs: Iterable[OutputColumn], rules: Sequence[MaskRule]) -> tuple[OutputMask, ...]:
+    """The strongest mask for each output column that a rule applies to."""
+    chosen: dict[int, OutputMask] = {}
+    for output in outputs:
+        for rule in rules:
+            if _applies(rule, output):
+                chosen[output.ordinal] = _stronger(chosen.get(output.ordinal), rule, output.ordinal)
+    return tuple(chosen[ordinal] for ordinal in sorted(chosen))
+
+
+def column_guards(relations: Iterable[CatalogRelation], rules: Sequence[MaskRule]) -> tuple[ColumnGuard, ...]:
+    """Every column of the relations that a rule masks, as RowDescription would name it."""
+    guards: list[ColumnGuard] = []
+    for relation in relations:
+        for column in relation.columns:
+            name = ColumnName(relation.schema, relation.name, column.name)
+            methods: list[MaskMethod] = [
+                rule.method
+                for rule in rules
+                if _names_column(rule, name) or (rule.tag and any(tag_matches(tag, rule.tag) for tag in column.tags))
+            ]
+            if methods:
+                strongest = max(methods, key=lambda method: method.strength)
+                guards.append(ColumnGuard(relation.oid, column.number, strongest))
+    return tuple(guards)
+
+
+def resolve(facts: Facts, index: TagIndex | None, rules: Sequence[MaskRule]) -> tuple[StatementObligations, ...]:
+    """The obligations of each statement; empty when nothing is masked for this principal."""
+    if not rules:
+        return ()
+    return tuple(_statement(number, statement, index, rules) for number, statement in enumerate(facts.statements))
+
+
+def _statement(
+    number: int, statement: Statement, index: TagIndex | None, rules: Sequence[MaskRule]
+) -> StatementObligations:
+    relations = [] if index is None else _known_relations(statement, index)
+    guards = column_guards(relations, rules)
+    masks = output_masks(statement.output, rules)
+    masked = {mask.ordinal for mask in masks}
+    opaque = tuple(output.ordinal for output in statement.output if output.opaque and output.ordinal not in masked)
+    checked = bool(masks or guards or opaque)
+    return StatementObligations(
+        index=number,
+        output_count=len(statement.output) if checked and statement.returns_rows else None,
+        masks=masks,
+        guards=guards,
+        tables=tuple(sorted({relation.oid for relation in relations})),
+        scan_text=opaque,
+    )
+
+
+def _known_relations(statement: Statement, index: TagIndex) -> list[CatalogRelation]:
+    found = []
+    for use in statement.relations:
+        relation = index.relations.get((use.schema, use.name))
+        if relation is not None and use.kind is not RelationKind.TEMPORARY:
+            found.append(relation)
+    return found
