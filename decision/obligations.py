@@ -90,6 +90,7 @@ def _statement(
         guards=guards,
         tables=tuple(sorted({relation.oid for relation in relations})),
         scan_text=opaque,
+        other_tables=len(relations) < len(statement.relations),
     )
 
 

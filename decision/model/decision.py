@@ -85,7 +85,8 @@ class StatementObligations:
     `output_count` is the number of columns analysis expects; RowDescription with another number denies (None: the
     statement returns no rows by analysis, or its shape needs no check because nothing is masked).
     `guards` cover every masked column of every relation that the statement touches; `tables` are all the OIDs of those
-    relations: with anything masked, a RowDescription naming another table denies. `scan_text`: opaque text
+    relations: with anything masked, a RowDescription naming another table denies, unless `other_tables` (the statement
+    reads tables that no snapshot holds, such as temporary ones: lineage alone guards those). `scan_text`: opaque text
     output must be scanned or closed.
     """
 
@@ -95,6 +96,7 @@ class StatementObligations:
     guards: tuple[ColumnGuard, ...] = ()
     tables: tuple[int, ...] = ()
     scan_text: tuple[int, ...] = ()
+    other_tables: bool = False
 
 
 @dataclass(frozen=True, slots=True)
