@@ -10,6 +10,7 @@ from decision.model.decision import Decision, Evaluation
 from decision.model.events import AuditEvent, EventDraft
 from decision.model.session import (
     Approval,
+    ApprovalState,
     DecideRequest,
     EnforcementGap,
     ExecutionReport,
@@ -114,6 +115,13 @@ class DecisionPort(Protocol):
     async def policy_status(self) -> PolicyStatus: ...
 
     async def list_approvals(self, credential: str, *, include_closed: bool = False) -> list[Approval]: ...
+
+    async def wait_approval(self, session_id: str, approval_id: str, timeout_s: float) -> ApprovalState:
+        """The state of an approval that this session asked for, once it is no longer `requested` or time is over.
+
+        For an enforcement point that keeps a client waiting; makes no event. Raises ApprovalError, SessionUnknown.
+        """
+        ...
 
     async def resolve_approval(self, credential: str, approval_id: str, *, grant: bool, reason: str) -> Approval:
         """Vote as the credential's principal. Raises ApprovalError (self-approval, not an approver, closed …)."""
