@@ -236,6 +236,17 @@ class EnforcementGapReported:
     until_unix_nano: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownPayload:
+    """What a reader sees of an event written by a newer version: its `type` and `why` it can't be understood.
+
+    Only decoding makes it (nothing writes it). The event's raw bytes still hold everything and still verify.
+    """
+
+    type: str
+    why: str = ""
+
+
 Payload = (
     SessionOpened
     | SessionRefused
@@ -254,13 +265,27 @@ Payload = (
     | CheckpointSigned
     | SettingsChanged
     | EnforcementGapReported
+    | UnknownPayload
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A payload field cut or left out because the event would have been too large to be a leaf (65,535 bytes).
+
+    `field` is its path (`input_json`, `principal.groups`), `sha256` and `length` are of its complete value.
+    """
+
+    field: str
+    sha256: bytes
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
     """An event before it is durable. `id` is a UUIDv7, `source` the component (`decision-service/NAME`),
-    `correlation_id` the session's id (the Kafka key), `causation_id` the id of the direct parent event or decision."""
+    `correlation_id` the session's id (the Kafka key), `causation_id` the id of the direct parent event or decision.
+    `omissions` is written by the codec when it had to leave something out; a producer leaves it empty."""
 
     id: str
     time_unix_nano: int
@@ -270,6 +295,7 @@ class EventDraft:
     causation_id: str = ""
     trace_id: bytes = b""
     span_id: bytes = b""
+    omissions: tuple[Omission, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
