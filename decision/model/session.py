@@ -34,6 +34,7 @@ class SessionRequest:
     enforcement_point: str = ""
     intent: str = ""
     ticket: str = ""
+    replication: bool = False  # a replication connection was asked for: always refused, as an event
 
 
 @dataclass(frozen=True, slots=True)
