@@ -1,4 +1,4 @@
-"""Approvals as a use case: requests made by holds, votes, expiry and use, all as durable events folded into the book."""
+"""Approvals as a use case: requests made by holds, votes, expiry and use; durable events first, then the book."""
 
 from __future__ import annotations
 

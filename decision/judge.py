@@ -6,13 +6,21 @@ Nothing here waits for durability or changes a session; the service does both.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decision.analysis import Analysis, Analyzer, SessionState
 from decision.analysis.redact import redact
-from decision.denials import CATALOG_UNKNOWN, FUNCTION_CALL, INTERNAL, BuiltinDenial, from_error
-from decision.denials import message_for, speaking_results
+from decision.denials import (
+    CATALOG_UNKNOWN,
+    FUNCTION_CALL,
+    INTERNAL,
+    BuiltinDenial,
+    from_error,
+    message_for,
+    speaking_results,
+)
 from decision.digest import Digester
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation, PolicyEffect, StatementObligations
@@ -77,9 +85,11 @@ class StatementJudge:
             return await self._judge(question)
         except AirlockError as error:
             return self.deny(question, from_error(error))
-        except Exception as error:  # noqa: BLE001  a defect of ours must deny this statement, not end the service
-            log.error("internal error in decision %s: %s", question.decision_id, type(error).__name__)
-            log.debug("its trace", exc_info=error)
+        except Exception as error:
+            # A defect of ours must deny this statement, not end the service. The error's own text may hold a literal.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            kind = type(error).__name__
+            log.error("%s in decision %s at %s:%s", kind, question.decision_id, place.filename, place.lineno)
             return self.deny(question, INTERNAL)
 
     async def _judge(self, question: Question) -> Judged:

@@ -205,10 +205,10 @@ class DecisionService:
             except BaseException:
                 self._consent.release(question.grant)
                 raise
-            if decision.effect is PolicyEffect.ALLOW and judged.analysis is not None:
-                if request.kind is not MessageKind.PARSE:
-                    state = session.state.with_settings(dict(request.settings))
-                    session.state = state.advance(judged.analysis, request.transaction_status)
+            runs = decision.effect is PolicyEffect.ALLOW and request.kind is not MessageKind.PARSE
+            if runs and judged.analysis is not None:
+                state = session.state.with_settings(dict(request.settings))
+                session.state = state.advance(judged.analysis, request.transaction_status)
         try:
             for event in [await one for one in waiting]:
                 self._consent.folded(event.payload, event.draft.time_unix_nano)

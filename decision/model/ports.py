@@ -75,7 +75,8 @@ class PolicyEngine(Protocol):
         """Evaluate `data.airlock.decision` over the canonical JSON `document`.
 
         `key` stands for everything in `document` that the active bundle can read: under one revision, equal keys may
-        share one evaluation. Empty: evaluate afresh. Raises a PolicyError on time-out, exception, undefined or malformed output.
+        share one evaluation. Empty: evaluate afresh. Raises a PolicyError on time-out, exception, undefined or
+        malformed output.
         """
         ...
 
