@@ -1,0 +1,1 @@
+"""Generated from proto/airlock/v1 by `python -m decision.wire.generate`. Do not edit."""

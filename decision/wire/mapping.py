@@ -1,0 +1,195 @@
+"""Turns frozen dataclasses into protobuf messages and back, field by field, by name.
+
+The contract mirrors the model: a field has the same name on both sides, so a table built once from the two
+declarations replaces hundreds of hand-written assignments, and nothing can be mistyped or forgotten singly
+(`uncovered` names a field that one side lacks; a test demands that there is none). How types correspond:
+
+    str, bytes, bool, int        scalar; a falsy value is not written, which proto3 reads back as the same value
+    T | None                     `optional` field
+    StrEnum                      enum `TYPE_NAME_MEMBER`; UNSPECIFIED or a number of a newer contract is refused
+    dataclass                    message
+    tuple[T, ...]                repeated
+    tuple[str, str]              NameValue, QualifiedName: a message of two strings
+    tuple[str, ...] in a tuple   Names: a message of one repeated string
+
+Decoding sets every field explicitly, so defaults of the dataclasses never stand in for what was sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import types
+import typing
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+T = TypeVar("T")
+Convert = Callable[[Any], Any]
+
+
+class WireMismatch(ValueError):
+    """A message that this version can't turn into a value: an enum member that is unset or unknown here."""
+
+
+class Mapping(Generic[T]):
+    """The table of one dataclass and one message class.
+
+    Tables of nested types are built when first needed (Principal contains itself) and shared through `_TABLES`.
+    """
+
+    def __init__(self, model: type[T], message: type[Message]) -> None:
+        self.model = model
+        self.message = message
+        self._encoders: list[tuple[str, Convert | None, bool]] | None = None
+        self._read: Convert = _same
+        self._decoders: list[tuple[int, Convert]] = []
+        self._optional: list[tuple[int, str]] = []
+
+    def encode(self, value: T) -> Any:
+        """The message of `value`. Raises ValueError or TypeError for what protobuf can't hold (lone surrogates)."""
+        return self.message(**self.fields(value))
+
+    def fields(self, value: T) -> dict[str, Any]:
+        """The message's fields as keyword arguments, nested messages as dicts: protobuf copies a nested message by
+        serialising it, and reads a dict directly."""
+        if self._encoders is None:
+            self._build()
+        fields: dict[str, Any] = {}
+        for name, convert, keep_falsy in self._encoders or ():
+            item = getattr(value, name)
+            if item or (keep_falsy and item is not None):
+                fields[name] = item if convert is None else convert(item)
+        return fields
+
+    def decode(self, message: Any) -> T:
+        """The value in `message`. Raises WireMismatch where an enum holds a number unknown here."""
+        if self._encoders is None:
+            self._build()
+        values = list(self._read(message))
+        for index, name in self._optional:
+            if not message.HasField(name):
+                values[index] = None
+        for index, convert in self._decoders:
+            if values[index] is not None:
+                values[index] = convert(values[index])
+        return self.model(*values)
+
+    def uncovered(self) -> set[str]:
+        """Fields that stand on one side only: always empty, unless model and contract went apart."""
+        mine = {field.name for field in dataclasses.fields(self.model)}  # type: ignore[arg-type]
+        return mine ^ {field.name for field in self.message.DESCRIPTOR.fields}
+
+    def _build(self) -> None:
+        hints = typing.get_type_hints(self.model)
+        names = [field.name for field in dataclasses.fields(self.model)]  # type: ignore[arg-type]
+        encoders: list[tuple[str, Convert | None, bool]] = []
+        decoders: list[tuple[int, Convert]] = []
+        optionals: list[tuple[int, str]] = []
+        for index, name in enumerate(names):
+            descriptor = self.message.DESCRIPTOR.fields_by_name.get(name)
+            if descriptor is None:
+                raise TypeError(
+                    f"{self.model.__name__}.{name} is missing in {self.message.DESCRIPTOR.full_name}: "
+                    "add it to proto/airlock/v1 and run python -m decision.wire.generate"
+                )
+            inner, optional = _optional(hints[name])
+            encode, decode = _convert(inner, descriptor)
+            encoders.append((name, encode, optional))
+            if decode is not None:
+                decoders.append((index, decode))
+            if optional:
+                optionals.append((index, name))
+        self._read = _reader(names)
+        self._decoders = decoders
+        self._optional = optionals
+        self._encoders = encoders  # last: its presence says that the table is complete
+
+
+_TABLES: dict[tuple[type, str], Mapping[Any]] = {}
+
+
+def mapping(model: type[T], message: type[Message]) -> Mapping[T]:
+    """The shared table of `model` and `message`."""
+    key = (model, message.DESCRIPTOR.full_name)
+    table = _TABLES.get(key)
+    if table is None:
+        table = _TABLES[key] = Mapping(model, message)
+    return table
+
+
+def _convert(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
+    """(encoder, decoder) of one field; None for as it is."""
+    if typing.get_origin(inner) is not tuple:
+        return _element(inner, field)
+    encode, decode = _element(_repeated_element(inner), field)
+    if encode is None or decode is None:
+        return None, tuple
+    return (lambda items: [encode(item) for item in items]), (lambda items: tuple([decode(item) for item in items]))
+
+
+def _element(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
+    """How one element is converted; None for as it is."""
+    if isinstance(inner, type) and issubclass(inner, StrEnum):
+        return _enum(inner, field.enum_type)
+    if dataclasses.is_dataclass(inner):
+        table: Mapping[Any] = mapping(typing.cast(type, inner), GetMessageClass(field.message_type))
+        return table.fields, table.decode
+    if typing.get_origin(inner) is tuple:
+        return _tuple(inner, GetMessageClass(field.message_type))
+    return None, None
+
+
+def _enum(members: type[StrEnum], descriptor: Any) -> tuple[Convert, Convert]:
+    prefix = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(descriptor.name)).upper()
+    numbers = {member: descriptor.values_by_name[f"{prefix}_{member.name}"].number for member in members}
+    by_number = {number: member for member, number in numbers.items()}
+
+    def decode(number: int) -> StrEnum:
+        member = by_number.get(number)
+        if member is None:
+            raise WireMismatch(f"{descriptor.full_name} has no member {number} in this version")
+        return member
+
+    return numbers.__getitem__, decode
+
+
+def _tuple(inner: Any, message: type[Message]) -> tuple[Convert, Convert]:
+    names = [field.name for field in message.DESCRIPTOR.fields]
+    if typing.get_args(inner)[-1] is Ellipsis:
+        (only,) = names
+        return lambda items: {only: items}, lambda item: tuple(getattr(item, only))
+    first, second = names
+    return (
+        lambda pair: {first: pair[0], second: pair[1]},
+        lambda item: (getattr(item, first), getattr(item, second)),
+    )
+
+
+def _optional(hint: Any) -> tuple[Any, bool]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        (inner,) = [part for part in typing.get_args(hint) if part is not types.NoneType]
+        return inner, True
+    return hint, False
+
+
+def _repeated_element(hint: Any) -> Any:
+    element, ellipsis = typing.get_args(hint)
+    if ellipsis is not Ellipsis:
+        raise TypeError(f"{hint} stands alone: only tuple[T, ...] has a form on the wire")
+    return element
+
+
+def _reader(names: list[str]) -> Convert:
+    """A function that reads all fields at once; attrgetter of a single name gives no tuple."""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda message: [getattr(message, name) for name in names]
+
+
+def _same(item: Any) -> Any:
+    return item
