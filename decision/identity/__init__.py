@@ -1,1 +1,1 @@
-"""Credential to Principal."""
+"""From a credential to the principal that it proves."""

@@ -41,7 +41,7 @@ MASK_METHOD_FULL: MaskMethod
 MASK_METHOD_NULL: MaskMethod
 
 class OpenSessionRequest(_message.Message):
-    __slots__ = ("credential", "database", "user", "client", "enforcement_point", "intent", "ticket")
+    __slots__ = ("credential", "database", "user", "client", "enforcement_point", "intent", "ticket", "replication")
     CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
     DATABASE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class OpenSessionRequest(_message.Message):
     ENFORCEMENT_POINT_FIELD_NUMBER: _ClassVar[int]
     INTENT_FIELD_NUMBER: _ClassVar[int]
     TICKET_FIELD_NUMBER: _ClassVar[int]
+    REPLICATION_FIELD_NUMBER: _ClassVar[int]
     credential: str
     database: str
     user: str
@@ -56,7 +57,8 @@ class OpenSessionRequest(_message.Message):
     enforcement_point: str
     intent: str
     ticket: str
-    def __init__(self, credential: _Optional[str] = ..., database: _Optional[str] = ..., user: _Optional[str] = ..., client: _Optional[_Union[_common_pb2.ClientInfo, _Mapping]] = ..., enforcement_point: _Optional[str] = ..., intent: _Optional[str] = ..., ticket: _Optional[str] = ...) -> None: ...
+    replication: bool
+    def __init__(self, credential: _Optional[str] = ..., database: _Optional[str] = ..., user: _Optional[str] = ..., client: _Optional[_Union[_common_pb2.ClientInfo, _Mapping]] = ..., enforcement_point: _Optional[str] = ..., intent: _Optional[str] = ..., ticket: _Optional[str] = ..., replication: _Optional[bool] = ...) -> None: ...
 
 class OpenSessionResponse(_message.Message):
     __slots__ = ("session_id", "principal", "database", "environment", "db_role", "upstream_parameters", "expires_unix")
