@@ -1,0 +1,40 @@
+"""Where the toolchains and the things that they fetched are. None where missing; `tools/fetch.py` fetches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+FETCH = "run `make fetch`"
+
+
+def opa() -> Path | None:
+    """The OPA binary: AIRLOCK_OPA, the project's cache, or the PATH."""
+    named = os.environ.get("AIRLOCK_OPA", "")
+    if named:
+        return Path(named) if Path(named).is_file() else None
+    cached = CACHE / "bin" / "opa"
+    if cached.is_file():
+        return cached
+    found = shutil.which("opa")
+    return Path(found) if found else None
+
+
+def program(name: str) -> Path | None:
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def pgjdbc() -> Path | None:
+    """PostgreSQL's JDBC driver, fetched from Maven Central."""
+    jars = sorted((CACHE / "java").glob("postgresql-*.jar"))
+    return jars[-1] if jars else None
+
+
+def compose_schema() -> Path | None:
+    """The compose specification's JSON schema, from the Go module of its reference implementation."""
+    schema = CACHE / "compose" / "compose-spec.json"
+    return schema if schema.is_file() else None
