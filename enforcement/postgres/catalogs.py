@@ -1,0 +1,65 @@
+"""Keeps the decision service's picture of each database's catalog current.
+
+It is read when a database is first used, after every statement that changed it, and in between whenever a cheap look
+at the catalog's own tables shows a change made elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from decision.model.catalog import CatalogSnapshot
+from decision.model.ports import DecisionPort
+from enforcement.config import UpstreamDatabase
+
+log = logging.getLogger(__name__)
+ReadCatalog = Callable[[str, str], Awaitable[CatalogSnapshot]]
+
+
+class Catalogs:
+    def __init__(self, port: DecisionPort, read: ReadCatalog, poll_s: float) -> None:
+        self._port = port
+        self._read = read
+        self._poll_s = poll_s
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._versions: dict[str, str] = {}
+        self._pollers: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+
+    async def ensure(self, database: UpstreamDatabase) -> None:
+        """The service has a snapshot of `database`. Raises what reading or syncing raises."""
+        if database.name not in self._versions:
+            await self.refresh(database)
+        if database.name not in self._pollers:
+            self._pollers[database.name] = asyncio.get_running_loop().create_task(self._poll(database))
+
+    async def refresh(self, database: UpstreamDatabase) -> None:
+        """Read the catalog as it is now; calls that come while one is being read share the next reading."""
+        name = database.name
+        ticket = self._wanted[name] = self._wanted.get(name, 0) + 1
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            if self._done.get(name, 0) >= ticket:
+                return
+            covers = self._wanted[name]
+            snapshot = await self._read(database.reading_dsn(), name)
+            if snapshot.version != self._versions.get(name):
+                await self._port.sync_catalog(snapshot)
+                self._versions[name] = snapshot.version
+            self._done[name] = covers
+
+    async def _poll(self, database: UpstreamDatabase) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            try:
+                await self.refresh(database)
+            except Exception as error:  # noqa: BLE001 - polling goes on; decisions keep the last snapshot
+                log.warning("catalog of %s not read: %s", database.name, type(error).__name__)
+
+    async def close(self) -> None:
+        for task in self._pollers.values():
+            task.cancel()
+        await asyncio.gather(*self._pollers.values(), return_exceptions=True)
+        self._pollers.clear()

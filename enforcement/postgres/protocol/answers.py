@@ -1,0 +1,238 @@
+"""The server's direction: answers are matched to the pending messages, watched, and where needed rewritten.
+
+What needs no change leaves in the large buffers it came in: only message headers are read. Rows under a mask go to the
+masker in runs of whole messages; single messages that matter (descriptions, completions, errors, ready) go through the
+table of steps.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from enforcement.postgres.protocol import denial
+from enforcement.postgres.protocol.errors import MessageTooLarge, ProtocolViolation
+from enforcement.postgres.protocol.exchange import Exchange, Refusal
+from enforcement.postgres.protocol.messages import Back, message
+from enforcement.postgres.protocol.results import Results
+from enforcement.postgres.protocol.state import CancelUpstream, State
+from enforcement.postgres.protocol.table import ANY_TIME, STEPS, Expect, Step
+
+LENGTH = Struct("!I")
+ROW = int(Back.DATA_ROW)
+COPY = int(Back.COPY_DATA)
+LARGEST = 0x3FFFFFFF + 64  # PostgreSQL's own bound on a message
+
+
+class Answers:
+    def __init__(self, state: State, results: Results) -> None:
+        self.state = state
+        self._results = results
+        self._carry = bytearray()
+        self._need = 0
+        self._through = 0  # bytes of an unmasked row that are still to come
+        self._swallow_through = False
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they come. Raises ProtocolViolation by the server."""
+        if self._through:
+            data = self._pass_through(data)
+        if self._carry:
+            self._carry += data
+            if len(self._carry) < self._need:
+                return
+            data = bytes(self._carry)
+            self._carry = bytearray()
+        if data:
+            self._scan(data)
+
+    def _pass_through(self, data: bytes) -> bytes:
+        part = data[: self._through]
+        self._through -= len(part)
+        if not self._swallow_through:
+            self.state.to_client.append(part)
+        return data[len(part) :]
+
+    def _scan(self, data: bytes) -> None:
+        out = self.state.to_client
+        position = start = 0  # data[start:position] is seen and goes out as it is
+        size = len(data)
+        while size - position >= 5:
+            code = data[position]
+            if code in (ROW, COPY) and self._expects_rows(code):
+                head = self.state.pending[0]
+                if not self._plain(head, code):
+                    if start < position:
+                        out.append(data[start:position])
+                    after = self._worked(head, code, data, position)
+                    if after == position:
+                        start = position
+                        break
+                    position = start = after
+                    continue
+                after = self._counted(head, code, data, position)
+                if after != position:
+                    position = after
+                    continue
+                if head.aborted:
+                    continue
+                self._begin_through(head, data, position)
+                position = size
+                break
+            length: int = LENGTH.unpack_from(data, position + 1)[0]
+            self._check_length(code, length)
+            end = position + 1 + length
+            if end > size:
+                break
+            answer = self._one(code, data[position:end])
+            if answer is not None:
+                if start < position:
+                    out.append(data[start:position])
+                if answer:
+                    out.append(answer)
+                start = end
+            position = end
+        if start < position:
+            out.append(data if start == 0 and position == size else data[start:position])
+        if position < size:
+            self._keep(data, position)
+
+    def _keep(self, data: bytes, position: int) -> None:
+        self._carry = bytearray(data[position:])
+        self._need = 5
+        if len(self._carry) >= 5:
+            self._need = 1 + LENGTH.unpack_from(self._carry, 1)[0]
+
+    def _check_length(self, code: int, length: int) -> None:
+        if length < 4 or length > LARGEST:
+            raise ProtocolViolation(f"the server sent a message 0x{code:02X} of impossible length", by="server")
+        if length > self.state.limits.message_bytes:
+            raise MessageTooLarge(
+                f"a message of {length} bytes from the server is over the limit of "
+                f"{self.state.limits.message_bytes} bytes",
+                by="server",
+                hint="select less at a time, or raise max_message_bytes in the settings",
+            )
+
+    # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _expects_rows(self, code: int) -> bool:
+        pending = self.state.pending
+        if not pending or code not in STEPS.get(pending[0].expect or 0, {}):
+            raise ProtocolViolation("the server sent a row that nobody asked for", by="server")
+        return True
+
+    def _plain(self, head: Exchange, code: int) -> bool:
+        """Whether rows of this result leave as they are."""
+        if head.aborted or head.internal or self.state.muted or head.refusal is not None:
+            return False
+        return (head.masker if code == ROW else head.copy_masker) is None
+
+    def _counted(self, head: Exchange, code: int, data: bytes, position: int) -> int:
+        """Count whole rows that leave as they are; the position behind them. Aborts the result at a limit."""
+        limits = self._results.limits_of(head)
+        room = -1 if limits is None or limits.rows is None else max(limits.rows - head.rows, 0)
+        last = -1 if limits is None or limits.bytes is None else max(limits.bytes - head.bytes, 0)
+        begin, size, rows = position, len(data), 0
+        unpack = LENGTH.unpack_from
+        while size - position >= 5 and data[position] == code:
+            end: int = position + 1 + unpack(data, position + 1)[0]
+            if rows == room:
+                self.abort(head, denial.row_limit(limits.rows or 0 if limits else 0))
+                break
+            if last >= 0 and end - begin > last:
+                self.abort(head, denial.byte_limit(limits.bytes or 0 if limits else 0))
+                break
+            if end > size:
+                break
+            rows += 1
+            position = end
+        head.rows += rows
+        head.bytes += position - begin
+        return position
+
+    def _begin_through(self, head: Exchange, data: bytes, position: int) -> None:
+        """A row whose end is not here yet leaves piece by piece."""
+        length: int = LENGTH.unpack_from(data, position + 1)[0]
+        if length < 4 or length > LARGEST:
+            self._check_length(data[position], length)
+        self._through = position + 1 + length - len(data)
+        self._swallow_through = False
+        head.rows += 1
+        head.bytes += 1 + length
+
+    def _worked(self, head: Exchange, code: int, data: bytes, position: int) -> int:
+        """Mask or swallow the whole rows from `position` on; the position behind them."""
+        begin, size = position, len(data)
+        unpack = LENGTH.unpack_from
+        limits = self._results.limits_of(head)
+        room = -1 if limits is None or limits.rows is None or head.aborted else max(limits.rows - head.rows, 0)
+        rows = 0
+        over = False
+        while size - position >= 5 and data[position] == code:
+            length: int = unpack(data, position + 1)[0]
+            self._check_length(code, length)
+            if position + 1 + length > size:
+                break
+            if rows == room:
+                over = True
+                break
+            rows += 1
+            position += 1 + length
+        if position > begin and not (head.aborted or head.internal or self.state.muted or head.refusal is not None):
+            masked = self._masked(head, code, data, begin, position)
+            head.rows += rows
+            head.bytes += len(masked)
+            if limits is not None and limits.bytes is not None and head.bytes > limits.bytes:
+                self.abort(head, denial.byte_limit(limits.bytes))
+            else:
+                self.state.to_client.append(masked)
+        if over and limits is not None and limits.rows is not None:
+            self.abort(head, denial.row_limit(limits.rows))
+            return self._worked(head, code, data, position)
+        return position
+
+    def _masked(self, head: Exchange, code: int, data: bytes, begin: int, end: int) -> bytes:
+        if code == ROW:
+            assert head.masker is not None
+            masked, _, cells = head.masker.rewrite(data, begin, end)
+            head.masked += cells
+            return masked
+        assert head.copy_masker is not None
+        pieces = []
+        while begin < end:
+            after = begin + 1 + LENGTH.unpack_from(data, begin + 1)[0]
+            payload = head.copy_masker.feed(data[begin + 5 : after])
+            if payload:
+                pieces.append(message(COPY, payload))
+            begin = after
+        return b"".join(pieces)
+
+    # ── single messages ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _one(self, code: int, raw: bytes) -> bytes | None:
+        """What goes to the client instead of `raw`: None for itself, empty for nothing."""
+        if code in ANY_TIME:
+            return self._results.any_time(code, raw)
+        pending = self.state.pending
+        while pending and pending[0].expect is Expect.COPY_END:
+            self.state.pop()
+        if not pending:
+            if code == Back.ERROR:
+                return None  # the server ends the session, and says why
+            raise ProtocolViolation(f"the server sent 0x{code:02X} without being asked", by="server")
+        head = pending[0]
+        step = STEPS[head.expect or 0].get(code)
+        if step is None:
+            raise ProtocolViolation(f"the server answered a message by 0x{code:02X}", by="server")
+        quiet = head.internal or (self.state.muted and step is not Step.READY)
+        answer = self._results.step(step, head, raw)
+        return b"" if quiet and not (answer and head.internal) else answer
+
+    def abort(self, head: Exchange, refusal: Refusal) -> None:
+        """End a running result: nothing more of it leaves, the client gets an error, the server is cancelled."""
+        if head.aborted:
+            return
+        head.aborted = True
+        head.refusal = refusal
+        self.state.cancelling = True
+        self.state.commands.append(CancelUpstream())

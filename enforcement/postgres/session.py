@@ -1,0 +1,371 @@
+"""One running session: performs what the protocol core says, and asks the decision service what the core wants to know.
+
+All work happens in callbacks of the event loop: bytes in, then `_flush`. Tasks exist only for what has to wait:
+decisions, approvals, cancel requests, catalog readings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from decision.model.decision import Decision
+from decision.model.errors import Denied, JournalUnavailable, ServiceUnavailable
+from decision.model.ports import Clock, DecisionPort
+from decision.model.session import ApprovalState, SessionEnd, SessionGrant
+from enforcement.config import EnforcementSettings, UpstreamDatabase
+from enforcement.postgres import upstream as upstreams
+from enforcement.postgres.catalogs import Catalogs
+from enforcement.postgres.gaps import Gaps
+from enforcement.postgres.link import Link
+from enforcement.postgres.protocol import denial, messages
+from enforcement.postgres.protocol.core import SessionCore
+from enforcement.postgres.protocol.errors import ProtocolViolation
+from enforcement.postgres.protocol.exchange import Exchange, Masks, Refusal
+from enforcement.postgres.protocol.startup import Startup
+from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, CoreLimits, HoldStarted, SyncCatalog
+from enforcement.postgres.reporter import Reporter
+
+log = logging.getLogger(__name__)
+SLICE = 32 * 1024  # bytes of rows to mask in one turn of the loop
+CATALOG_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of an enforcement point share."""
+
+    settings: EnforcementSettings
+    port: DecisionPort
+    clock: Clock
+    masks: Masks
+    gaps: Gaps
+    catalogs: Catalogs
+
+
+class Session:
+    def __init__(
+        self,
+        around: Surroundings,
+        database: UpstreamDatabase,
+        grant: SessionGrant,
+        startup: Startup,
+        client: Link,
+        upstream: upstreams.Upstream,
+    ) -> None:
+        self._around = around
+        self._database = database
+        self._grant = grant
+        self._client = client
+        self._upstream = upstream
+        self._server = upstream.link
+        self._core = SessionCore(
+            grant.session_id,
+            around.masks,
+            limits=CoreLimits(message_bytes=around.settings.max_message_bytes),
+            parameters=dict(upstream.parameters),
+            intent=startup.intent,
+            ticket=startup.ticket,
+        )
+        self._reporter = Reporter(around.port, self._reports_waiting)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._backlog: deque[bytes] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+        self._expiry: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[str] = self._loop.create_future()
+        self._began_ns = around.clock.monotonic_ns()
+        self._bytes_in = 0
+        self._bytes_out = 0
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Until the session is over and everything about it is recorded."""
+        self._client.on_lost = lambda: self._end("client")
+        self._server.on_lost = self._server_lost
+        self._client.on_full = lambda full: self._server.pause("client") if full else self._server.resume("client")
+        self._server.on_full = lambda full: self._client.pause("server") if full else self._client.resume("server")
+        if self._grant.expires_unix:
+            left = self._grant.expires_unix - self._around.clock.time_unix_nano() / 1e9
+            self._expiry = self._loop.call_later(max(left, 0), self._expired)
+        try:
+            self._server.attach(self._server_data)
+            self._client.attach(self._client_data)
+            if self._client.lost:
+                self._end("client")
+            reason = await self._over
+        except asyncio.CancelledError:
+            reason = "shutdown"
+        await self._finish(reason)
+
+    async def _finish(self, reason: str) -> None:
+        for timer in (self._timer, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        core = self._core
+        core.state.now_ns = self._around.clock.monotonic_ns()
+        if core.state.pending and reason != "server":
+            await self._cancel_quietly()
+        self._server.write(messages.TERMINATE)
+        self._server.close()
+        self._client.close()
+        core.lost()
+        self._reporter.add(core.state.reports)
+        lost = await self._reporter.close(self._around.settings.report_grace_s)
+        for _ in range(lost):
+            self._around.gaps.count(JournalUnavailable("an execution could not be recorded"))
+        end = SessionEnd(
+            self._grant.session_id, reason, core.state.now_ns - self._began_ns, core.state.statement_count,
+            self._bytes_in, self._bytes_out,
+        )  # fmt: skip
+        try:
+            await self._around.port.close_session(end)
+        except Exception as error:  # noqa: BLE001 - the session is over all the same
+            log.warning("end of session not recorded: %s", type(error).__name__)
+
+    def _end(self, reason: str) -> None:
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    def fatal(self, sqlstate: str, message: str, *, reason: str, hint: str = "") -> None:
+        """Tell the client why, and end."""
+        self._client.write(messages.error_response(sqlstate, message, hint=hint, severity="FATAL"))
+        self._end(reason)
+
+    def _expired(self) -> None:
+        self.fatal("28000", "the session's credential has expired", reason="expired", hint="sign in again")
+
+    @property
+    def idle(self) -> bool:
+        return self._core.idle and self._core.state.status == "I"
+
+    def _server_lost(self) -> None:
+        while self._backlog:
+            self._work_off(self._backlog.popleft())
+        self._end("server")
+
+    # ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _client_data(self, data: bytes) -> None:
+        if self._over.done():
+            return
+        self._bytes_in += len(data)
+        self._core.state.now_ns = self._around.clock.monotonic_ns()
+        try:
+            self._core.client_data(data)
+        except ProtocolViolation as error:
+            self._violated(error)
+        self._flush()
+
+    def _server_data(self, data: bytes) -> None:
+        if self._backlog:
+            self._backlog.append(data)
+            return
+        if len(data) > SLICE and self._core.masking:
+            view = memoryview(data)
+            self._backlog.extend(bytes(view[at : at + SLICE]) for at in range(0, len(data), SLICE))
+            self._server.pause("work")
+            self._turn()
+            return
+        self._work_off(data)
+
+    def _turn(self) -> None:
+        """One slice a turn of the loop, so that masking one session's rows does not hold up the others."""
+        if self._backlog and not self._over.done():
+            self._work_off(self._backlog.popleft())
+        if self._backlog:
+            self._loop.call_soon(self._turn)
+        else:
+            self._server.resume("work")
+
+    def _work_off(self, data: bytes) -> None:
+        if self._over.done():
+            return
+        self._core.state.now_ns = self._around.clock.monotonic_ns()
+        try:
+            self._core.server_data(data)
+        except ProtocolViolation as error:
+            self._violated(error)
+        self._flush()
+
+    def _violated(self, error: ProtocolViolation) -> None:
+        self._core.state.to_client.append(
+            messages.error_response(error.sqlstate, error.message, hint=error.hint, severity="FATAL")
+        )
+        self._core.state.to_server.clear()
+        self._core.state.commands.append(CloseSession("error" if error.by == "client" else "server"))
+
+    def _flush(self) -> None:
+        """Perform what the core wants."""
+        state = self._core.state
+        if state.to_server:
+            self._server.write(state.to_server[0] if len(state.to_server) == 1 else b"".join(state.to_server))
+            state.to_server.clear()
+        if state.to_client:
+            data = state.to_client[0] if len(state.to_client) == 1 else b"".join(state.to_client)
+            state.to_client.clear()
+            self._bytes_out += len(data)
+            self._client.write(data)
+        if state.reports:
+            self._reporter.add(state.reports)
+            state.reports = []
+        if state.asks:
+            asked, state.asks = state.asks, []
+            self._spawn(self._decide(asked))
+        if state.commands:
+            commands, state.commands = state.commands, []
+            for command in commands:
+                self._perform(command)
+        if self._core.queued_bytes > self._around.settings.max_queued_bytes:
+            self._client.pause("queue")
+        else:
+            self._client.resume("queue")
+        deadline = self._core.deadline_ns
+        if deadline is not None and deadline != self._timer_at:
+            self._set_timer(deadline)
+
+    def _perform(self, command: HoldStarted | CancelUpstream | SyncCatalog | CloseSession) -> None:
+        match command:
+            case HoldStarted(exchange):
+                self._spawn(self._hold(exchange))
+            case CancelUpstream():
+                self._spawn(self._cancel_own())
+            case SyncCatalog():
+                self._spawn(self._sync_catalog())
+            case CloseSession(reason):
+                self._end(reason)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _reports_waiting(self, count: int) -> None:
+        if count > self._around.settings.max_unsent_reports:
+            self._client.pause("reports")
+        elif count < self._around.settings.max_unsent_reports // 2:
+            self._client.resume("reports")
+
+    # ── decisions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _decide(self, asked: Sequence[Exchange]) -> None:
+        requests = [self._core.request(exchange) for exchange in asked]
+        answers: Sequence[Decision | Exception]
+        try:
+            async with asyncio.timeout(self._around.settings.decision_timeout_s):
+                if len(requests) == 1:
+                    answers = [await self._around.port.decide(requests[0])]
+                else:
+                    answers = await self._around.port.decide_many(requests)
+        except TimeoutError:
+            answers = [ServiceUnavailable("no decision in time", hint="try again; nothing was executed")] * len(asked)
+        except Exception as error:  # noqa: BLE001 - whatever prevents a decision denies
+            answers = [error] * len(asked)
+        self._core.state.now_ns = self._around.clock.monotonic_ns()
+        for exchange, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Decision):
+                self._core.decided(exchange, answer)
+            else:
+                self._core.refused(exchange, self._without_decision(answer))
+        self._flush()
+
+    def _without_decision(self, error: Exception) -> Refusal:
+        self._around.gaps.count(error)
+        if not isinstance(error, Denied):
+            log.error("no decision: %s", type(error).__name__)
+        return denial.refusal_of_error(error)
+
+    async def _hold(self, exchange: Exchange) -> None:
+        """Keep the client waiting for the approval, telling it what for."""
+        decision = exchange.decision
+        assert decision is not None
+        settings, clock = self._around.settings, self._around.clock
+        until = clock.monotonic_ns() + decision.wait_s * 1_000_000_000
+        state = ApprovalState.REQUESTED
+        while state is ApprovalState.REQUESTED and not exchange.dropped:
+            left = (until - clock.monotonic_ns()) / 1e9
+            if left <= 0:
+                break
+            self._client.write(
+                messages.notice_response(
+                    f"waiting for approval {decision.approval_id} ({left:.0f} s left): {decision.message}",
+                    hint=decision.hint,
+                )
+            )
+            try:
+                state = await self._around.port.wait_approval(
+                    self._grant.session_id, decision.approval_id, min(left, settings.hold_notice_s)
+                )
+            except Exception as error:  # noqa: BLE001 - no waiting then: the client may run it again
+                log.warning("waiting for an approval failed: %s", type(error).__name__)
+                break
+        if exchange.dropped or not exchange.holding:
+            return
+        if state is ApprovalState.GRANTED:
+            await self._decide([exchange])
+            return
+        self._core.state.now_ns = clock.monotonic_ns()
+        self._core.refused(exchange, denial.refusal_of(decision))
+        self._flush()
+
+    # ── cancel, time limits, catalog ────────────────────────────────────────────────────────────────────────────────
+
+    async def cancel(self) -> None:
+        """A cancel request of the client: for what waits here, or for what the server runs."""
+        self._core.state.now_ns = self._around.clock.monotonic_ns()
+        if self._core.cancel_requested():
+            self._flush()
+        else:
+            await self._cancel_quietly()
+
+    async def _cancel_quietly(self) -> None:
+        try:
+            await upstreams.cancel(self._database, self._upstream, self._around.settings.upstream_timeout_s)
+        except Exception as error:  # noqa: BLE001 - a cancel request has no answer that could tell
+            log.warning("cancel request not delivered: %s", type(error).__name__)
+
+    async def _cancel_own(self) -> None:
+        await self._cancel_quietly()
+        self._core.cancel_finished()
+        self._flush()
+
+    def _set_timer(self, deadline_ns: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline_ns
+        left = (deadline_ns - self._around.clock.monotonic_ns()) / 1e9
+        self._timer = self._loop.call_later(max(left, 0), self._time_over)
+
+    def _time_over(self) -> None:
+        deadline = self._core.deadline_ns
+        if deadline is None or self._over.done():
+            self._timer_at = 0
+            return
+        now = self._core.state.now_ns = self._around.clock.monotonic_ns()
+        if now >= deadline:
+            self._timer_at = 0
+            self._core.time_over()
+            self._flush()
+        else:
+            self._set_timer(deadline)
+
+    async def _sync_catalog(self) -> None:
+        for attempt in range(CATALOG_TRIES):
+            try:
+                await self._around.catalogs.refresh(self._database)
+            except Exception as error:  # noqa: BLE001 - tried again, then the session ends
+                log.warning("catalog not read after a change: %s", type(error).__name__)
+                await asyncio.sleep(0.2 * (attempt + 1))
+            else:
+                self._core.catalog_synced()
+                self._flush()
+                return
+        self.fatal("58000", "the catalog could not be read after it was changed", reason="error", hint="connect again")
