@@ -135,7 +135,7 @@ def _convert(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
 def _element(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
     """How one element is converted; None for as it is."""
     if isinstance(inner, type) and issubclass(inner, StrEnum):
-        return _enum(inner, field.enum_type)
+        return enum_table(inner, field.enum_type)
     if dataclasses.is_dataclass(inner):
         table: Mapping[Any] = mapping(typing.cast(type, inner), GetMessageClass(field.message_type))
         return table.fields, table.decode
@@ -144,7 +144,8 @@ def _element(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
     return None, None
 
 
-def _enum(members: type[StrEnum], descriptor: Any) -> tuple[Convert, Convert]:
+def enum_table(members: type[StrEnum], descriptor: Any) -> tuple[Convert, Convert]:
+    """(member to number, number to member); the latter raises WireMismatch for unset and unknown numbers."""
     prefix = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(descriptor.name)).upper()
     numbers = {member: descriptor.values_by_name[f"{prefix}_{member.name}"].number for member in members}
     by_number = {number: member for member, number in numbers.items()}

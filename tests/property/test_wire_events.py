@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from enum import StrEnum
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,30 +14,9 @@ from decision.model.errors import ChainBroken
 from decision.model.events import EventDraft, Omission, SessionClosed, UnknownPayload
 from decision.wire.events import MAX_EVENT_BYTES, PAYLOADS, ProtobufEventCodec, event_type
 from decision.wire.gen import events_pb2 as pb
+from tests.support.model_values import INTEGER, TEXT, values
 
 CODEC = ProtobufEventCodec()
-TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
-# Where the contract says int32, int64 or uint32: what all of them hold.
-INTEGER = st.integers(0, 2**31 - 1)
-
-
-def values(hint: Any, depth: int = 2) -> st.SearchStrategy[Any]:
-    """Any value of a type of the model; recursive types end after `depth` levels."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is tuple:
-        if arguments[-1] is Ellipsis:
-            return st.just(()) if not depth else st.lists(values(arguments[0], depth), max_size=3).map(tuple)
-        return st.tuples(*(values(argument, depth) for argument in arguments))
-    if arguments:
-        return st.one_of(*(values(argument, depth) for argument in arguments))
-    if hint is type(None):
-        return st.none()
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return st.sampled_from(list(hint))
-    if dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{name: values(inner, depth - 1) for name, inner in hints.items()})
-    return {str: TEXT, bytes: st.binary(max_size=40), bool: st.booleans(), int: INTEGER}[hint]
 
 
 def drafts(payload: type) -> st.SearchStrategy[EventDraft]:
