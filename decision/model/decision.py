@@ -148,7 +148,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class MaskRule:
-    """A policy's wish to mask: either every column with `tag`, or one column (`schema`, `table`, `column`)."""
+    """A policy's wish to mask: either every column with `tag`, or one column (`schema`, `table`, `column`).
+
+    `except_tags`: more special tags below `tag` which have a rule of their own, so that this one is not for them.
+    """
 
     rule: str
     method: MaskMethod
@@ -156,3 +159,4 @@ class MaskRule:
     schema: str = ""
     table: str = ""
     column: str = ""
+    except_tags: tuple[str, ...] = ()
