@@ -1,0 +1,199 @@
+"""The embedded Rego engine: regorus' tree engine in this process, one per thread.
+
+What bounds it. regorus has no time limit and holds the GIL while it evaluates, so a policy can't be interrupted. Three
+things stand in for that:
+
+- a document over `max_document_bytes` is refused before it is evaluated (analysis bounds what a statement can say);
+- an evaluation that took longer than `budget_ns` raises PolicyTimeout after the fact: a slow policy denies and is seen
+  at once, it does not go unnoticed;
+- a bundle becomes active only if its smoke test stays within the budget (decision.policy.reload).
+
+The residual risk is a bundle, made by those who keep the policies, whose cost explodes on an input that passes the
+first bound: it holds up this process until done. An OPA server (decision.policy.opa) has a real deadline.
+
+Rust panics surface as PanicException, a BaseException; they, any other exception and `"<undefined>"` all deny.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import regorus
+
+from decision.model.decision import Evaluation
+from decision.model.errors import BundleRejected, PolicyTimeout, PolicyUnavailable, PolicyUndefined
+from decision.model.ports import Clock
+from decision.model.session import PolicyStatus
+from decision.policy.bundle import ENTRY, Bundle, engine_message
+from decision.policy.evaluation import decode_evaluation
+from decision.policy.input import READS_EVERYTHING, Reads
+
+MAX_DOCUMENT_BYTES = 1024 * 1024
+BUDGET_NS = 250_000_000
+CACHE_ENTRIES = 4_096
+
+
+class EvaluationCache:
+    """Evaluations by (revision, key), the least recently used dropped first. Used from one thread."""
+
+    def __init__(self, entries: int = CACHE_ENTRIES) -> None:
+        self._entries = entries
+        self._held: OrderedDict[tuple[str, bytes], Evaluation] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+
+    def get(self, revision: str, key: bytes) -> Evaluation | None:
+        found = self._held.get((revision, key))
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._held.move_to_end((revision, key))
+        return found
+
+    def put(self, revision: str, key: bytes, evaluation: Evaluation) -> None:
+        if self._entries <= 0:
+            return
+        self._held[revision, key] = evaluation
+        if len(self._held) > self._entries:
+            self._held.popitem(last=False)
+
+    def clear(self) -> None:
+        self._held.clear()
+
+
+def make_engine(bundle: Bundle) -> regorus.Engine:
+    """A regorus engine with the bundle, for the calling thread alone. Raises BundleRejected."""
+    engine = regorus.Engine()
+    try:
+        for path, source in bundle.modules:
+            engine.add_policy(path, source)
+        engine.add_data_json(bundle.data.decode())
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise BundleRejected(f"the embedded engine refuses the bundle: {engine_message(error)}") from None
+    return engine
+
+
+def evaluate_with(engine: regorus.Engine, document: bytes) -> str:
+    """The JSON of `data.airlock.decision`. Raises PolicyUndefined for whatever goes wrong."""
+    try:
+        engine.set_input_json(document.decode())
+        return str(engine.eval_rule_as_json(ENTRY))
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        # The engine's message may quote the input: only its kind may be told.
+        kind = type(error).__name__
+        raise PolicyUndefined(f"the policy failed on this input ({kind})", hint="airlock policy explain") from None
+
+
+class EmbeddedEngine:
+    """PolicyEngine over regorus. Evaluations run in the calling thread (the event loop's): they take less time than
+    handing them to another one would."""
+
+    name = "embedded"
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        cache_entries: int = CACHE_ENTRIES,
+        max_document_bytes: int = MAX_DOCUMENT_BYTES,
+        budget_ns: int = BUDGET_NS,
+    ) -> None:
+        self._clock = clock
+        self._bundle: Bundle | None = None
+        self._activated = 0
+        self._rejected = ""
+        self._local = threading.local()
+        self._cache = EvaluationCache(cache_entries)
+        self._max_document_bytes = max_document_bytes
+        self._budget_ns = budget_ns
+
+    @property
+    def bundle(self) -> Bundle | None:
+        return self._bundle
+
+    @property
+    def reads(self) -> Reads:
+        """What the active bundle reads of the context, for InputBuilder."""
+        return READS_EVERYTHING if self._bundle is None else self._bundle.reads
+
+    @property
+    def cache(self) -> EvaluationCache:
+        return self._cache
+
+    async def prepare(self, bundle: Bundle, documents: tuple[bytes, ...]) -> None:
+        """Whether the bundle could become active: it loads and answers `documents` within the budget.
+        Raises BundleRejected."""
+        if not bundle.portable:
+            raise BundleRejected(
+                "the bundle needs an OPA server, which the embedded engine is not",
+                hint='set policy.engine to "opa", or keep the bundle to portable builtins',
+            )
+        engine = make_engine(bundle)
+        for document in documents:
+            started = self._clock.monotonic_ns()
+            try:
+                decode_evaluation(evaluate_with(engine, document), bundle.revision)
+            except PolicyUndefined as error:
+                raise BundleRejected(f"the bundle fails its smoke test: {error.message}", hint=error.hint) from None
+            if self._clock.monotonic_ns() - started > self._budget_ns:
+                raise BundleRejected("the bundle is too slow", hint=f"an evaluation took over {self._budget_ns} ns")
+
+    async def activate(self, bundle: Bundle) -> None:
+        """Make the bundle the one that decides from now on. It was prepared before."""
+        self._cache.clear()
+        self._bundle = bundle
+        self._activated = self._clock.time_unix_nano()
+        self._rejected = ""
+
+    def note_rejected(self, error: str) -> None:
+        self._rejected = error
+
+    async def evaluate(self, document: bytes, key: bytes = b"") -> Evaluation:
+        return self.evaluate_now(document, key)
+
+    def evaluate_now(self, document: bytes, key: bytes = b"") -> Evaluation:
+        """`evaluate` without an event loop."""
+        bundle = self._bundle
+        if bundle is None:
+            raise PolicyUnavailable("no policy bundle is active", hint="airlock policy status")
+        # A key made for another bundle's reads (just before a reload) is good for nothing.
+        shared = key if key.startswith(bundle.reads.tag) and len(key) > len(bundle.reads.tag) else b""
+        if shared and (found := self._cache.get(bundle.revision, shared)) is not None:
+            return found
+        if len(document) > self._max_document_bytes:
+            raise PolicyTimeout(f"the statement's facts exceed {self._max_document_bytes} bytes", hint="split it up")
+        started = self._clock.monotonic_ns()
+        evaluation = decode_evaluation(evaluate_with(self._engine(bundle), document), bundle.revision)
+        if self._clock.monotonic_ns() - started > self._budget_ns:
+            raise PolicyTimeout("the policy took too long for this statement", hint="airlock policy bench")
+        if shared:
+            self._cache.put(bundle.revision, shared, evaluation)
+        return evaluation
+
+    def _engine(self, bundle: Bundle) -> regorus.Engine:
+        """This thread's engine with this bundle: an engine used from another thread panics."""
+        held: tuple[str, regorus.Engine] | None = getattr(self._local, "held", None)
+        if held is None or held[0] != bundle.revision:
+            held = (bundle.revision, make_engine(bundle))
+            self._local.held = held
+        return held[1]
+
+    def status(self) -> PolicyStatus:
+        bundle = self._bundle
+        return PolicyStatus(
+            engine=self.name,
+            revision="" if bundle is None else bundle.revision,
+            activated_unix_nano=self._activated,
+            policies=() if bundle is None else bundle.policies,
+            rejected=self._rejected,
+        )
+
+    async def close(self) -> None:
+        self._bundle = None
+        self._cache.clear()

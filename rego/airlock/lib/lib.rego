@@ -1,0 +1,155 @@
+# METADATA
+# title: Library
+# description: |
+#   Words that policies share. `s` is always a statement of `input.statement.statements`.
+package airlock.lib
+
+# The person's or agent's rights on a production database are the narrow ones; dev and staging are permissive.
+prod if input.resource.environment == "prod"
+
+agent if input.principal.kind == "agent"
+
+privileged if {
+	some group in input.principal.groups
+	group in data.settings.privileged_groups
+}
+
+# Kinds that by themselves change nothing but the session.
+reading_kinds := {"select", "explain", "tcl", "session", "cursor", "prepare", "execute", "copy_out"}
+
+# Utility statements that read, or concern the asking session only.
+reading_verbs := {
+	"show", "listen", "unlisten", "discard", "reset", "close",
+	"deallocate", "fetch", "move", "declare", "prepare", "execute",
+}
+
+changing_access := {"write", "ddl"}
+
+changing_effects := {
+	"writes", "reads_files", "writes_files", "os_command", "network", "dynamic_sql",
+	"kills_sessions", "large_object", "opaque",
+}
+
+# Whether the statement only reads: kinds, relations, functions and row locks all say so.
+reads(s) if {
+	every kind in s.kinds { kind in reading_kinds }
+	not changes(s)
+}
+
+# LISTEN, SHOW, DISCARD … come as utility; every operation must then be one that reads.
+reads(s) if {
+	"utility" in s.kinds
+	every kind in s.kinds { kind in {"utility", "session", "cursor", "select"} }
+	count(s.operations) > 0
+	every op in s.operations { op.verb in reading_verbs }
+	not changes(s)
+}
+
+changes(s) if {
+	some relation in s.relations
+	some access in relation.access
+	access in changing_access
+}
+
+changes(s) if {
+	some fn in s.functions
+	some effect in fn.effects
+	effect in changing_effects
+	not trusted(fn)
+}
+
+changes(s) if "row_lock" in s.flags
+
+# Functions that the owner of the settings vouches for.
+trusted(fn) if {
+	some known in data.settings.trusted_functions
+	known.schema == fn.schema
+	known.name == fn.name
+}
+
+# The relations whose definition a statement changes are all temporary: nobody else will ever see it.
+temporary(s) if {
+	touched := [relation | some relation in s.relations; changed(relation)]
+	count(touched) > 0
+	every relation in touched { relation.kind == "temporary" }
+	every op in s.operations { op.object_type in {"table", "index", "sequence", "view"} }
+}
+
+changed(relation) if "ddl" in relation.access
+
+changed(relation) if "write" in relation.access
+
+named(object) := object.name if object.schema == ""
+
+named(object) := concat(".", [object.schema, object.name]) if object.schema != ""
+
+critical(relation) if {
+	some tag in relation.tags
+	tag in data.settings.critical_tags
+}
+
+# Whether a grant covers all that this agent's statement changes.
+granted(s) if {
+	some grant in data.settings.agents.write_grants
+	grant.issuer == input.principal.issuer
+	grant.subject == input.principal.subject
+	input.resource.database in grant.databases
+	every kind in s.kinds { kind in (reading_kinds | {k | some k in grant.kinds}) }
+	every relation in s.relations { grants_relation(grant, relation) }
+	every fn in s.functions { grants_function(fn) }
+}
+
+grants_relation(_, relation) if not changed(relation)
+
+grants_relation(grant, relation) if {
+	not "ddl" in relation.access
+	named(relation) in grant.tables
+}
+
+# nextval and the like come with the tables that they fill; nothing else that a read may not call comes with a grant.
+grants_function(fn) if {
+	every effect in fn.effects { not effect in (changing_effects - {"writes"}) }
+}
+
+grants_function(fn) if trusted(fn)
+
+# INSERT … ON CONFLICT DO UPDATE changes the rows it meets, one for each row inserted.
+upsert(s) if {
+	"on_conflict" in s.flags
+	"insert" in s.kinds
+	not "dml_in_cte" in s.flags
+}
+
+# Some condition holds the rows of the target down. It may be one that only looks so.
+restricted(s) if {
+	s.predicate.present
+	not s.predicate.always_true
+}
+
+# The rows are named by a key, or the table is small enough to be repaired by hand.
+bounded(s) if {
+	s.predicate.pins_key
+	not "dml_in_cte" in s.flags
+}
+
+bounded(s) if {
+	is_number(s.estimated_rows)
+	s.estimated_rows >= 0
+	s.estimated_rows <= data.settings.mass_change.small_rows
+	not "dml_in_cte" in s.flags
+}
+
+# The statement stores rows where others, or a later session, can read them.
+keeps(s) if {
+	some relation in s.relations
+	"write" in relation.access
+	relation.kind != "temporary"
+}
+
+keeps(s) if {
+	"ddl" in s.kinds
+	not temporary(s)
+	some relation in s.relations
+	"ddl" in relation.access
+	not relation.kind == "view"
+}

@@ -1,0 +1,201 @@
+package airlock.lib
+
+# The powers that the message uses, by name. `power_texts` says what each is.
+powers contains power if {
+	some s in input.statement.statements
+	some fn in s.functions
+	some effect in fn.effects
+	power := power_of_effect[effect]
+	not trusted(fn)
+}
+
+powers contains power if {
+	some s in input.statement.statements
+	some flag in s.flags
+	power := power_of_flag[flag]
+}
+
+powers contains power if {
+	some s in input.statement.statements
+	some kind in s.kinds
+	power := power_of_kind[kind]
+}
+
+powers contains power if {
+	some s in input.statement.statements
+	some op in s.operations
+	power := power_of_object[op.object_type]
+	not op.verb in {"show", "comment"}
+}
+
+powers contains "extensions" if {
+	some s in input.statement.statements
+	some op in s.operations
+	op.verb == "load"
+}
+
+powers contains "server_files" if {
+	some s in input.statement.statements
+	count(s.files) > 0
+}
+
+powers contains "server_programs" if {
+	some s in input.statement.statements
+	count(s.programs) > 0
+}
+
+powers contains "security_setting" if {
+	some s in input.statement.statements
+	some name in s.settings
+	lower(name) in data.settings.security_settings
+}
+
+# A privileged person may do it with an approval.
+approvable(text) if {
+	text.approval
+	privileged
+	not agent
+}
+
+power_of_effect := {
+	"reads_files": "server_files",
+	"writes_files": "server_files",
+	"os_command": "server_programs",
+	"network": "network",
+	"dynamic_sql": "dynamic_sql",
+	"opaque": "dynamic_sql",
+	"kills_sessions": "kills_sessions",
+	"large_object": "large_objects",
+	"sleeps": "sleep",
+}
+
+power_of_flag := {
+	"dynamic_sql": "dynamic_sql",
+	"role_change": "role_change",
+	"lexer_setting": "lexer_setting",
+	"large_object": "large_objects",
+	"replication": "replication",
+}
+
+power_of_kind := {
+	"do": "dynamic_sql",
+	"dcl": "privileges",
+}
+
+power_of_object := {
+	"publication": "replication",
+	"subscription": "replication",
+	"replication_slot": "replication",
+	"extension": "extensions",
+	"language": "extensions",
+	"access_method": "extensions",
+	"event_trigger": "extensions",
+	"transform": "extensions",
+	"foreign_server": "network",
+	"foreign_data_wrapper": "network",
+	"user_mapping": "network",
+	"foreign_table": "network",
+	"system": "server_settings",
+	"role": "privileges",
+	"user": "privileges",
+	"group": "privileges",
+	"large_object": "large_objects",
+}
+
+# `approval`: the privileged groups may, with an approval. `always`: for nobody, anywhere. `people`: agents only.
+power_texts := {
+	"server_files": {
+		"what": "this reads or writes files of the database server",
+		"way_out": "move data over the connection instead, as \\copy or COPY … FROM STDIN do",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.1", "SOC2:CC6.7", "ISO27001:A.8.3", "ISO27001:A.8.12", "NIST:AC-3", "NIST:AC-6"],
+	},
+	"server_programs": {
+		"what": "this runs a program on the database server",
+		"way_out": "run it on your own machine and move the data over the connection",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.1", "SOC2:CC6.8", "ISO27001:A.8.18", "NIST:AC-3", "NIST:CM-7"],
+	},
+	"network": {
+		"what": "this makes the database server connect to somewhere else",
+		"way_out": "fetch the data with a client and load it over the connection",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.6", "SOC2:CC6.7", "ISO27001:A.8.12", "NIST:AC-4", "NIST:SC-7"],
+	},
+	"dynamic_sql": {
+		"what": "this runs code that can't be read beforehand (DO, dynamic SQL or an opaque function)",
+		"way_out": "write the statements out, or have the function listed in trusted_functions",
+		"severity": "high",
+		"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-3", "NIST:SI-10"],
+		"approval": true,
+	},
+	"kills_sessions": {
+		"what": "this ends or cancels other sessions",
+		"way_out": "ask a database administrator",
+		"severity": "high",
+		"controls": ["SOC2:CC6.3", "SOC2:A1.2", "ISO27001:A.8.2", "NIST:AC-6(1)"],
+		"approval": true,
+	},
+	"replication": {
+		"what": "this sets up or reads replication, which carries data past the policies",
+		"way_out": "ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.7", "ISO27001:A.8.12", "NIST:AC-4", "NIST:AC-6(1)"],
+		"approval": true,
+	},
+	"extensions": {
+		"what": "this loads or changes code inside the database server",
+		"way_out": "ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.8", "SOC2:CC8.1", "ISO27001:A.8.19", "NIST:CM-7", "NIST:CM-11"],
+		"approval": true,
+	},
+	"privileges": {
+		"what": "this changes roles or privileges",
+		"way_out": "ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.2", "SOC2:CC6.3", "ISO27001:A.8.2", "ISO27001:A.5.18", "NIST:AC-2", "NIST:AC-6(1)"],
+		"approval": true,
+	},
+	"server_settings": {
+		"what": "this changes settings of the whole server",
+		"way_out": "ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC8.1", "ISO27001:A.8.9", "NIST:CM-5", "NIST:CM-6"],
+		"approval": true,
+	},
+	"role_change": {
+		"what": "this changes the role of the session, so that its rights are no longer yours",
+		"way_out": "sign in with the rights that you need",
+		"severity": "high",
+		"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "ISO27001:A.8.2", "NIST:AC-6(1)", "NIST:IA-2"],
+	},
+	"lexer_setting": {
+		"what": "this changes how the server reads statements or encodes text",
+		"way_out": "leave standard_conforming_strings on and client_encoding UTF8",
+		"severity": "high",
+		"controls": ["SOC2:CC6.1", "ISO27001:A.8.9", "NIST:SI-10", "NIST:CM-6"],
+		"always": true,
+	},
+	"security_setting": {
+		"what": "this changes a setting on which the safety of the database depends",
+		"way_out": "ask a database administrator",
+		"severity": "high",
+		"controls": ["SOC2:CC6.1", "SOC2:CC8.1", "ISO27001:A.8.9", "NIST:CM-5", "NIST:CM-6"],
+		"approval": true,
+	},
+	"large_objects": {
+		"what": "this uses large objects, which no table's policy covers",
+		"way_out": "keep the data in a bytea column",
+		"severity": "high",
+		"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-3"],
+		"approval": true,
+	},
+	"sleep": {
+		"what": "this keeps a connection of a production server busy doing nothing",
+		"way_out": "wait on your own side",
+		"severity": "low",
+		"controls": ["SOC2:A1.1", "ISO27001:A.8.6", "NIST:SC-5"],
+		"people": true,
+	},
+}

@@ -1,0 +1,64 @@
+# METADATA
+# title: Approvals
+# description: |
+#   What goes on only when somebody else has agreed. A hold is met by an approval that covers its rule; approvers are
+#   members of the groups named, never the one who asks nor anyone on whose behalf it asks.
+package policies.approvals
+
+import data.airlock.lib
+
+# Schema changes in production. Temporary objects are nobody else's business.
+hold contains object.union(terms(data.settings.changes), {
+	"rule": "approvals.schema_change",
+	"message": sprintf("schema changes in production need an approval by %s", [approvers(data.settings.changes)]),
+	"severity": "medium",
+	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
+}) if {
+	lib.prod
+	some s in input.statement.statements
+	"ddl" in s.kinds
+	not lib.temporary(s)
+}
+
+# Changes of rows that no key names (`WHERE created_at < …`): the condition may hold for more rows than meant, or for
+# all. A second person looks; a small table (`mass_change.small_rows`, by the server's estimate) goes without.
+hold contains object.union(terms(data.settings.mass_change), {
+	"rule": "approvals.mass_change",
+	"message": sprintf(
+		"%s whose WHERE pins no key may change many rows in production and needs an approval by %s; name the rows by their key to go without",
+		[upper(kind), approvers(data.settings.mass_change)],
+	),
+	"severity": "medium",
+	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:AC-5"],
+}) if {
+	lib.prod
+	some s in input.statement.statements
+	some kind in s.kinds
+	kind in {"update", "delete", "merge"}
+	not lib.upsert(s)
+	not lib.bounded(s)
+	not lib.temporary(s)
+}
+
+# Powers that the privileged groups may use with an approval.
+hold contains object.union(terms(data.settings.changes), {
+	"rule": concat(".", ["approvals", power]),
+	"message": sprintf("%s; in production this needs an approval by %s", [text.what, approvers(data.settings.changes)]),
+	"severity": text.severity,
+	"controls": text.controls,
+}) if {
+	lib.prod
+	some power in lib.powers
+	text := lib.power_texts[power]
+	lib.approvable(text)
+}
+
+terms(settings) := {
+	"approvers": settings.approvers,
+	"quorum": settings.quorum,
+	"expires_s": settings.expires_s,
+	"wait_s": settings.wait_s,
+	"auto": "",
+}
+
+approvers(settings) := concat(" or ", sort(settings.approvers))

@@ -1,0 +1,125 @@
+# METADATA
+# title: Guardrails
+# description: |
+#   What is refused whoever asks, and what agents are refused everywhere. Each message says what and the way out.
+package policies.guardrails
+
+import data.airlock.lib
+
+# A critical table is not dropped or truncated in production, not even with an approval: take the tag away first, which
+# is a change of the settings and as such on record.
+deny contains {
+	"rule": "guardrails.drop_critical",
+	"message": sprintf(
+		"%s is tagged critical and can't be dropped or truncated in production; have the tag removed from the settings first",
+		[lib.named(relation)],
+	),
+	"severity": "critical",
+	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
+} if {
+	lib.prod
+	some s in input.statement.statements
+	destroys(s)
+	some relation in s.relations
+	lib.changed(relation)
+	lib.critical(relation)
+}
+
+destroys(s) if "truncate" in s.kinds
+
+destroys(s) if {
+	"ddl" in s.kinds
+	some op in s.operations
+	op.verb in {"drop", "truncate"}
+	not op.object_type in partial_objects
+}
+
+# Dropping these takes nothing out of the table itself.
+partial_objects := {"index", "trigger", "rule", "policy", "constraint", "default", "statistics", "sequence"}
+
+# What falls with a container or an owner can't be told from the statement.
+deny contains {
+	"rule": "guardrails.drop_container",
+	"message": sprintf(
+		"dropping a %s in production can take tables with it; drop what you mean by name",
+		[replace(op.object_type, "_", " ")],
+	),
+	"severity": "critical",
+	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
+} if {
+	lib.prod
+	some s in input.statement.statements
+	some op in s.operations
+	op.verb in {"drop", "drop_owned"}
+	contains_tables(op)
+}
+
+contains_tables(op) if op.object_type in {"database", "owned", "tablespace"}
+
+contains_tables(op) if op.verb == "drop_owned"
+
+contains_tables(op) if {
+	op.object_type in {"schema", "extension", "type", "domain", "function", "foreign_server", "foreign_data_wrapper"}
+	"cascade" in op.options
+}
+
+# Mass changes. That a condition always holds can't always be seen, so a condition which pins no key only opens the way
+# to an approval (approvals.mass_change); none at all, or one seen to hold always, is refused.
+deny contains {
+	"rule": "guardrails.mass_change",
+	"message": sprintf(
+		"%s without an effective WHERE would change every row in production; name the rows by their key",
+		[upper(kind)],
+	),
+	"severity": "high",
+	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:SI-10"],
+} if {
+	lib.prod
+	some s in input.statement.statements
+	some kind in s.kinds
+	kind in {"update", "delete"}
+	not lib.upsert(s)
+	not lib.restricted(s)
+	not lib.temporary(s)
+}
+
+deny contains {
+	"rule": "guardrails.agent_read_only",
+	"message": concat("", [
+		"agents are read-only in production, and this statement is no plain read; ",
+		"ask for a write grant, or let a person run it",
+	]),
+	"severity": "high",
+	"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "ISO27001:A.5.15", "NIST:AC-3", "NIST:AC-6"],
+} if {
+	lib.prod
+	lib.agent
+	some s in input.statement.statements
+	not lib.reads(s)
+	not lib.granted(s)
+}
+
+deny contains {
+	"rule": "guardrails.agent_schema_change",
+	"message": "agents don't change schemas in production; prepare a migration that a person runs",
+	"severity": "high",
+	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
+} if {
+	lib.prod
+	lib.agent
+	some s in input.statement.statements
+	"ddl" in s.kinds
+}
+
+# A read beside something else in one message is how read-only sessions are escaped from.
+deny contains {
+	"rule": "guardrails.agent_multi_statement",
+	"message": "agents send several statements in one message only if each is a read; send them one by one",
+	"severity": "medium",
+	"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-6", "NIST:SI-10"],
+} if {
+	lib.agent
+	input.statement.multi_statement
+	some s in input.statement.statements
+	not lib.reads(s)
+}

@@ -1,0 +1,182 @@
+# METADATA
+# title: Masking
+# description: |
+#   Columns tagged with a family (`pii`, `pii.email`, `secret` …) are masked for whoever is in none of the family's reader
+#   groups. An agent needs the group itself: it inherits nothing, because every member of the chain is asked and the
+#   masks are united.
+#
+#   Masks are wished for by tag, whatever the statement reads: the enforcement point compares what the server says it
+#   sends with all of them, so that a column which analysis missed is masked too.
+package policies.masking
+
+import data.airlock.lib
+
+active if {
+	input.phase == "statement"
+	input.resource.environment in data.settings.masking.environments
+}
+
+# The families which this member may not see, each with its settings.
+closed := {family: true |
+	active
+	some family, settings in data.settings.masking.families
+	not reader(settings)
+}
+
+reader(settings) if {
+	some group in settings.readers
+	group in input.principal.groups
+}
+
+family_of(tag) := split(tag, ".")[0]
+
+# Each tag with a method of its own …
+mask contains {
+	"rule": concat(".", ["masking", settings.family]),
+	"tag": tag,
+	"method": settings.method,
+} if {
+	count(closed) > 0
+	some tag, settings in data.settings.masking.tags
+	closed[settings.family]
+}
+
+# … and all others of the family.
+mask contains {
+	"rule": concat(".", ["masking", family]),
+	"tag": family,
+	"method": data.settings.masking.default_method,
+	"except_tags": sort([tag | some tag, settings in data.settings.masking.tags; settings.family == family]),
+} if {
+	some family, _ in closed
+}
+
+# A computed value is masked in full: reversing, splitting or concatenating would turn the shape that a mask leaves
+# visible (the domain of an email, the last digits) into the part that it hides.
+mask contains {
+	"rule": "masking.computed",
+	"tag": tag,
+	"method": "full",
+} if {
+	count(closed) > 0
+	some s in input.statement.statements
+	some output in s.output
+	computed(output)
+	some tag in output.tags
+	closed[family_of(tag)]
+}
+
+computed(output) if output.transform != "identity"
+
+computed(output) if output.opaque
+
+# An output of unknown origin can't be masked by its column: where something masked may flow into it, it is closed.
+deny contains {
+	"rule": "masking.unmaskable",
+	"message": sprintf(
+		"output column %d may hold %s data in a form that can't be masked; select the columns that you need by name",
+		[output.ordinal, concat(" or ", sort(object.keys(closed)))],
+	),
+	"severity": "high",
+	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-3", "NIST:AC-4"],
+} if {
+	count(closed) > 0
+	some s in input.statement.statements
+	some output in s.output
+	output.opaque
+	not masked_itself(output)
+	may_flow(s)
+}
+
+masked_itself(output) if {
+	some tag in output.tags
+	closed[family_of(tag)]
+}
+
+may_flow(s) if {
+	some column in s.columns
+	some tag in column.tags
+	closed[family_of(tag)]
+}
+
+may_flow(s) if {
+	some fn in s.functions
+	some effect in fn.effects
+	effect in {"opaque", "dynamic_sql"}
+}
+
+# Copied elsewhere, a value would lose its tag and come back in clear. Temporary tables keep their lineage.
+deny contains {
+	"rule": "masking.copy",
+	"message": sprintf(
+		"this would copy %s data, which you may not see, to where it is not protected; leave the column %s out",
+		[family_of(tag), column.column],
+	),
+	"severity": "high",
+	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
+} if {
+	count(closed) > 0
+	some s in input.statement.statements
+	lib.keeps(s)
+	some column in s.columns
+	some tag in column.tags
+	closed[family_of(tag)]
+	carried(s, column)
+}
+
+# A view keeps its lineage in the catalog, and EXPLAIN runs nothing.
+carried(_, column) if {
+	some usage in column.usage
+	usage in {"inner", "aggregate", "window"}
+}
+
+carried(s, column) if {
+	"output" in column.usage
+	not returned(s, column)
+}
+
+# RETURNING: the column leaves by an output, where it is masked.
+returned(s, column) if {
+	some output in s.output
+	some source in output.sources
+	source.column == column.column
+	source.table == column.table
+	source.schema == column.schema
+}
+
+# The planner's statistics hold values of every column.
+deny contains {
+	"rule": "masking.statistics",
+	"message": sprintf(
+		"%s holds sample values of columns that are masked for you; ask somebody who may see them",
+		[relation.name],
+	),
+	"severity": "high",
+	"controls": ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
+} if {
+	count(closed) > 0
+	some s in input.statement.statements
+	some relation in s.relations
+	relation.schema == "pg_catalog"
+	relation.name in statistics_relations
+}
+
+statistics_relations := {
+	"pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs",
+}
+
+# A secret may not be guessed by asking for it either.
+deny contains {
+	"rule": "masking.inference",
+	"message": sprintf("comparing or sorting by the secret column %s would reveal it; leave it out", [column.column]),
+	"severity": "high",
+	"controls": ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4", "NIST:AC-23"],
+} if {
+	closed.secret
+	some s in input.statement.statements
+	some column in s.columns
+	some tag in column.tags
+	family_of(tag) == "secret"
+	some usage in column.usage
+	usage in {"filter", "join", "group", "order", "window", "check"}
+}
