@@ -24,6 +24,14 @@ def tag_matches(tag: str, wanted: str) -> bool:
     return tag == wanted or tag.startswith(wanted + ".")
 
 
+def _wants(rule: MaskRule, tags: Iterable[str]) -> bool:
+    """Whether the rule is for one of these tags, and not left to a rule of that tag's own."""
+    return rule.tag != "" and any(
+        tag_matches(tag, rule.tag) and not any(tag_matches(tag, special) for special in rule.except_tags)
+        for tag in tags
+    )
+
+
 def _stronger(current: OutputMask | None, rule: MaskRule, ordinal: int) -> OutputMask:
     if current is not None and current.method.strength >= rule.method.strength:
         return current
@@ -35,9 +43,7 @@ def _names_column(rule: MaskRule, source: ColumnName) -> bool:
 
 
 def _applies(rule: MaskRule, output: OutputColumn) -> bool:
-    if rule.tag and any(tag_matches(tag, rule.tag) for tag in output.tags):
-        return True
-    return any(_names_column(rule, source) for source in output.sources)
+    return _wants(rule, output.tags) or any(_names_column(rule, source) for source in output.sources)
 
 
 def output_masks(outputs: Iterable[OutputColumn], rules: Sequence[MaskRule]) -> tuple[OutputMask, ...]:
@@ -57,9 +63,7 @@ def column_guards(relations: Iterable[CatalogRelation], rules: Sequence[MaskRule
         for column in relation.columns:
             name = ColumnName(relation.schema, relation.name, column.name)
             methods: list[MaskMethod] = [
-                rule.method
-                for rule in rules
-                if _names_column(rule, name) or (rule.tag and any(tag_matches(tag, rule.tag) for tag in column.tags))
+                rule.method for rule in rules if _names_column(rule, name) or _wants(rule, column.tags)
             ]
             if methods:
                 strongest = max(methods, key=lambda method: method.strength)

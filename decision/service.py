@@ -168,7 +168,7 @@ class DecisionService:
             enforcement_point=session.request.enforcement_point,
         )
         document, key = self._builder.build(
-            Phase.SESSION, session.principal_json, "connect", session.resource_json, None, context
+            Phase.SESSION, session.principal_json, "connect", session.resource_json, b"", context
         )
         evaluation = await self._engine.evaluate(document, key)
         if evaluation.effect is not PolicyEffect.ALLOW:

@@ -80,3 +80,11 @@ def test_a_tag_covers_what_is_below_it_and_not_its_neighbours() -> None:
     assert tag_matches("pii.email", "pii")
     assert not tag_matches("piison", "pii")
     assert not tag_matches("pii", "pii.email")
+
+
+def test_a_family_rule_leaves_special_tags_to_their_own_rule() -> None:
+    """A rule for `pii` except `pii.email` does not turn an email mask into a full one, but covers other tags."""
+    family = MaskRule("masking.pii", MaskMethod.FULL, tag="pii", except_tags=("pii.email",))
+    mixed = OutputColumn(1, "both", MAIL.sources, Transform.EXPRESSION, ("pii.email", "pii.phone"))
+    assert [m.method for m in resolve(facts(ID, MAIL), INDEX, [family, EMAIL])[0].masks] == [MaskMethod.EMAIL]
+    assert [m.method for m in resolve(facts(mixed), INDEX, [family, EMAIL])[0].masks] == [MaskMethod.FULL]
