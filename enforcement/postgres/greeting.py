@@ -77,8 +77,9 @@ class Greeter:
         await asyncio.get_running_loop().sock_sendall(accepted, raw)
 
     async def _encrypted(self, accepted: socket.socket) -> Link:
-        _, link = await asyncio.get_running_loop().connect_accepted_socket(
-            Link, accepted, ssl=self._context, ssl_handshake_timeout=self._settings.login_timeout_s
+        link = Link()  # uvloop returns its own TLS protocol, not ours
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: link, accepted, ssl=self._context, ssl_handshake_timeout=self._settings.login_timeout_s
         )
         return link
 

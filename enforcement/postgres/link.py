@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from struct import Struct
+from typing import cast
 
 LENGTH = Struct("!I")
 LARGEST_SETUP_MESSAGE = 64 * 1024  # bytes; tokens with many groups are long
@@ -27,8 +28,7 @@ class Link(asyncio.Protocol):
     # ── asyncio.Protocol ────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         if self._sink is not None:

@@ -128,7 +128,7 @@ async def authenticate(link: Link, parts: Mapping[str, str], randomness: Randomn
         if kind == 0:
             return
         if kind == 3:
-            if not link.tls_version and parts.get("host", "").startswith("/") is False and not local(parts):
+            if not link.tls_version and not local(parts):
                 raise UpstreamFailed(
                     "the database asks for a cleartext password without TLS", hint="set sslmode=require"
                 )
@@ -142,7 +142,8 @@ async def authenticate(link: Link, parts: Mapping[str, str], randomness: Randomn
 
 
 def local(parts: Mapping[str, str]) -> bool:
-    return parts.get("host", "127.0.0.1") in ("127.0.0.1", "::1", "localhost")
+    host = parts.get("host", "127.0.0.1")
+    return host.startswith("/") or host in ("127.0.0.1", "::1", "localhost")
 
 
 def md5_answer(user: str, secret: str, salt: bytes) -> bytes:

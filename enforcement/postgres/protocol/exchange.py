@@ -103,8 +103,8 @@ class Exchange:
 
     __slots__ = (
         "aborted", "asked", "barrier", "bind", "bytes", "copy_masker", "decision", "described", "dropped", "expect",
-        "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal", "prepared", "raw", "refusal",
-        "rows", "segment", "started_ns", "statement", "target", "text", "timed",
+        "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal", "prepared", "raw",
+        "refusal", "rows", "segment", "started_ns", "statement", "target", "text", "timed",
     )  # fmt: skip
 
     def __init__(self, kind: int, expect: Expect | None, raw: bytes) -> None:

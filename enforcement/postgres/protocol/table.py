@@ -45,7 +45,7 @@ class Step(IntEnum):
     READY = auto()
 
 
-RESULT = {
+RESULT: dict[int, Step] = {
     Back.DATA_ROW: Step.ROWS,
     Back.COMMAND_COMPLETE: Step.COMPLETE,
     Back.EMPTY_QUERY: Step.COMPLETE,

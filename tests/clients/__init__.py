@@ -1,0 +1,1 @@
+"""Clients of the enforcement point: programs in other languages, and what the tests share."""
