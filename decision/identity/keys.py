@@ -2,7 +2,7 @@
 
 A key set is small and changes rarely. It is fetched when there is none, when it is older than its time to live, and
 when a token names a key that is not in it (the issuer rotated), but never more often than once in `refresh_interval_s`:
-tokens with invented key ids can't make us hammer the issuer. While the issuer can't be reached, the keys we have are
+tokens with invented key ids can't make us hammer the issuer. A failed fetch is tried again after RETRY_S. While the issuer can't be reached, the keys we have are
 used until they are too stale.
 """
 
@@ -26,6 +26,7 @@ PublicKey = RSAKey | ECKey | OKPKey
 
 MAX_KEYS = 64
 MIN_RSA_BITS = 2048
+RETRY_S = 5  # after a failed fetch
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
 
 
@@ -115,6 +116,7 @@ class FetchedKeys:
         self._keys: KeySet | None = None
         self._fetched_ns = 0
         self._tried_ns: int | None = None
+        self._pause_s = 0
         self._lock = asyncio.Lock()
 
     async def find(self, key_id: str, algorithm: str) -> PublicKey:
@@ -141,14 +143,16 @@ class FetchedKeys:
             if self._keys is not None and self._fetched_ns > unless_newer_than:
                 return True  # another waiter did it
             now = self._clock.monotonic_ns()
-            if self._tried_ns is not None and now - self._tried_ns < self._settings.refresh_interval_s * 1_000_000_000:
+            if self._tried_ns is not None and now - self._tried_ns < self._pause_s * 1_000_000_000:
                 return False
             self._tried_ns = now
+            self._pause_s = min(RETRY_S, self._settings.refresh_interval_s)
             try:
                 self._keys = KeySet.parse(await self._fetch())
             except (IssuerUnavailable, ValueError):
                 return False
             self._fetched_ns = self._clock.monotonic_ns()
+            self._pause_s = self._settings.refresh_interval_s
             return True
 
     def _age_s(self) -> float:
