@@ -1,0 +1,172 @@
+"""The live DuckDB file: what only the writer sees. Rows in no segment yet, the manifest of segments, what was taken and
+how far each source was read; all of it changes in one transaction.
+
+DuckDB lets no second process open a file that one has open to write, so the file is also the writer's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from analytics import ddl
+from analytics.project import Coverage, Interval, Row, Rows
+from analytics.segments import Segment
+from decision.model.errors import AirlockError
+
+LIVE = "live.duckdb"
+
+_META = """
+CREATE SCHEMA meta;
+CREATE TABLE meta.format (version VARCHAR);
+CREATE TABLE meta.projection_offset (source VARCHAR, position BIGINT);
+CREATE TABLE meta.coverage (producer_id VARCHAR, epoch BIGINT, first_seq BIGINT, last_seq BIGINT);
+CREATE TABLE meta.segment (
+  table_name VARCHAR, path VARCHAR, day DATE, rows BIGINT, size BIGINT, first_time BIGINT, last_time BIGINT
+);
+CREATE TABLE meta.retired (path VARCHAR, since BIGINT);
+CREATE TABLE meta.counter (name VARCHAR, value BIGINT);
+"""
+
+
+class StoreError(AirlockError):
+    """The analytics store can't be opened or written; the message says what to do."""
+
+    code = "analytics_store_error"
+
+
+class StoreOutdated(StoreError):
+    """The store was made for other tables: it must be rebuilt from the journal."""
+
+    code = "analytics_store_outdated"
+
+
+class LiveFile:
+    """The open file. Every change happens inside `with live:`, a transaction."""
+
+    def __init__(self, path: Path, memory_limit: str) -> None:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 1,
+            "memory_limit": memory_limit,
+            "preserve_insertion_order": False,
+        }
+        try:
+            self.connection = duckdb.connect(str(path), config=settings)
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"{path} can't be opened to write: {str(error).splitlines()[0]}",
+                hint="only one process may project into a data folder: stop the other one",
+            ) from error
+        self.connection.execute("SET TimeZone = 'UTC'")
+        try:
+            self._prepare(path)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        if not self.connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'meta'").fetchall():
+            with self:
+                self.connection.execute(_META)
+                self.connection.execute(ddl.create_facts("hot"))
+                self.connection.execute("INSERT INTO meta.format VALUES (?)", [ddl.version()])
+        found = self.connection.execute("SELECT version FROM meta.format").fetchall()
+        if found != [(ddl.version(),)]:
+            raise StoreOutdated(f"{path} was made by another version of Airlock", hint="run `airlock rebuild`")
+
+    def __enter__(self) -> None:
+        self.connection.execute("BEGIN")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def positions(self) -> dict[str, int]:
+        return dict(self.connection.execute("FROM meta.projection_offset").fetchall())
+
+    def coverage(self) -> Coverage:
+        return Coverage(Interval(*row) for row in self.connection.execute("FROM meta.coverage").fetchall())
+
+    def segments(self) -> list[Segment]:
+        return [Segment(*row) for row in self.connection.execute("FROM meta.segment").fetchall()]
+
+    def retired(self) -> dict[str, int]:
+        return dict(self.connection.execute("FROM meta.retired").fetchall())
+
+    def counters(self) -> dict[str, int]:
+        return dict(self.connection.execute("FROM meta.counter").fetchall())
+
+    def hot_rows(self) -> dict[str, int]:
+        """How many rows are in no segment yet, for each table that has any."""
+        counts = {
+            table: self.connection.execute(f"SELECT count(*) FROM hot.{table}").fetchall()[0][0]
+            for table in ddl.facts()
+        }
+        return {table: count for table, count in counts.items() if count}
+
+    def table(self, table: str) -> pa.Table:
+        return self.connection.sql(f"FROM hot.{table}").to_arrow_table()
+
+    # ── changing, inside a transaction ──────────────────────────────────────────────────────────────────────────────
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        self.connection.register("incoming", rows)
+        self.connection.execute(f"INSERT INTO hot.{table} FROM incoming")
+        self.connection.unregister("incoming")
+
+    def clear(self, table: str) -> None:
+        self.connection.execute(f"DELETE FROM hot.{table}")
+
+    def save_positions(self, positions: Mapping[str, int]) -> None:
+        for source, position in positions.items():
+            self.connection.execute("DELETE FROM meta.projection_offset WHERE source = ?", [source])
+            self.connection.execute("INSERT INTO meta.projection_offset VALUES (?, ?)", [source, position])
+
+    def save_coverage(self, coverage: Coverage) -> None:
+        keys, intervals = coverage.changes()
+        for producer_id, epoch in keys:
+            self.connection.execute(
+                "DELETE FROM meta.coverage WHERE producer_id = ? AND epoch = ?", [producer_id, epoch]
+            )
+        for interval in intervals:
+            self.connection.execute("INSERT INTO meta.coverage VALUES (?, ?, ?, ?)", list(interval))
+
+    def save_counters(self, counters: Mapping[str, int]) -> None:
+        self.connection.execute("DELETE FROM meta.counter")
+        for name, value in counters.items():
+            self.connection.execute("INSERT INTO meta.counter VALUES (?, ?)", [name, value])
+
+    def add_segments(self, segments: Iterable[Segment]) -> None:
+        for s in segments:
+            self.connection.execute(
+                "INSERT INTO meta.segment VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [s.table, s.path, s.day, s.rows, s.size, s.first_time, s.last_time],
+            )
+
+    def retire(self, paths: Sequence[str], since: int) -> None:
+        """Take the segments out of the manifest; their files wait for readers that still list them."""
+        for path in paths:
+            self.connection.execute("DELETE FROM meta.segment WHERE path = ?", [path])
+            self.connection.execute("INSERT INTO meta.retired VALUES (?, ?)", [path, since])
+
+    def forget(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.connection.execute("DELETE FROM meta.retired WHERE path = ?", [path])
+
+
+def to_arrow(rows: Rows) -> dict[str, pa.Table]:
+    """The rows of each table as Arrow, column by column."""
+    return {table: _table(members, ddl.arrow_schemas()[table]) for table, members in rows.items() if members}
+
+
+def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

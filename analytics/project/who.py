@@ -1,0 +1,30 @@
+"""A principal to the columns that say who. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from analytics.project.rows import Who
+from decision.model.principal import Principal, PrincipalKind
+
+NOBODY = Who("", "", "", "", "", (), None, (), (), "")
+
+
+@lru_cache(maxsize=1024)
+def who(principal: Principal) -> Who:
+    """The principal, the human behind it (nearest in the chain) and everyone it acts for, nearest first."""
+    chain = tuple(principal.chain())
+    human = next((member for member in chain if member.kind is PrincipalKind.HUMAN), None)
+    behind = tuple(member.subject for member in chain[1:])
+    return Who(
+        who=f"{principal.subject} for {', '.join(behind)}" if behind else principal.subject,
+        principal=principal.subject,
+        principal_kind=principal.kind.value,
+        principal_issuer=principal.issuer,
+        principal_email=principal.email,
+        principal_groups=principal.groups,
+        human=None if human is None else human.subject,
+        human_groups=() if human is None else human.groups,
+        on_behalf_of=behind,
+        authentication=principal.authentication.method,
+    )
