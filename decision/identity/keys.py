@@ -2,8 +2,8 @@
 
 A key set is small and changes rarely. It is fetched when there is none, when it is older than its time to live, and
 when a token names a key that is not in it (the issuer rotated), but never more often than once in `refresh_interval_s`:
-tokens with invented key ids can't make us hammer the issuer. A failed fetch is tried again after RETRY_S. While the issuer can't be reached, the keys we have are
-used until they are too stale.
+tokens with invented key ids can't make us hammer the issuer. A failed fetch is tried again after RETRY_S. While the
+issuer can't be reached, the keys we have are used until they are too stale.
 """
 
 from __future__ import annotations
