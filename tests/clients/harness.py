@@ -84,8 +84,9 @@ class RunningPoint:
         return psycopg.conninfo.make_conninfo("", **parts)
 
     def connect(self, database: str = "", **options: Any) -> psycopg.Connection[Any]:
-        autocommit = options.pop("autocommit", True)
-        return psycopg.connect(self.dsn(database, **options), autocommit=autocommit)
+        own = {"autocommit": True}
+        own.update({name: options.pop(name) for name in ("autocommit", "prepare_threshold") if name in options})
+        return psycopg.connect(self.dsn(database, **options), **own)
 
 
 @contextmanager

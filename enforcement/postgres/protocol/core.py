@@ -109,8 +109,8 @@ class SessionCore:
         return None if head is None or limit is None else head.started_ns + limit * 1_000_000
 
     def _timed(self) -> tuple[Exchange | None, int | None]:
-        head = self.state.pending[0] if self.state.pending else None
-        if head is None or head.aborted or head.expect not in (Expect.QUERY, Expect.EXECUTE) or head.refusal:
-            return None, None
-        limits = self._results.limits_of(head)
-        return head, None if limits is None else limits.timeout_ms
+        for one in self.state.pending:  # the answers of a Parse before it stay with the server until it is over
+            if one.expect in (Expect.QUERY, Expect.EXECUTE):
+                limits = None if one.aborted or one.refusal is not None else self._results.limits_of(one)
+                return one, None if limits is None else limits.timeout_ms
+        return None, None
