@@ -1,0 +1,38 @@
+"""Options that every long-running command has."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file (default: airlock.toml here, if there is one).",
+)
+folder_option = click.option(
+    "--data-dir", metavar="DIR", help="Journal, keys, certificates and analytics of this node (default: .airlock)."
+)
+listen_option = click.option(
+    "--listen", metavar="HOST:PORT", help="Where PostgreSQL clients connect (default: 127.0.0.1:6432)."
+)
+grpc_option = click.option(
+    "--grpc", metavar="HOST:PORT", help="Where the decision service listens (default: a free loopback port)."
+)
+
+
+def _log(_: click.Context, __: click.Parameter, level: str) -> str:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return level
+
+
+log_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    expose_value=False,
+    callback=_log,
+)

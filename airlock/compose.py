@@ -1,0 +1,159 @@
+"""The composition: real adapters built once, handed to the parts that ask for their ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from decision.journal.reader import SqliteJournalReader
+from decision.journal.sqlite import SqliteJournal
+
+from airlock.issuer import DevelopmentIssuer
+from airlock.settings import DatabaseSettings, Settings
+from decision.analysis import Analyzer
+from decision.client import GrpcDecisionPort
+from decision.client_settings import ClientSettings
+from decision.clock import SystemClock, Uuid7Source
+from decision.config import DatabaseEntry
+from decision.digest import Digester
+from decision.identity.settings import IdentitySettings
+from decision.identity.verifier import TokenVerifier
+from decision.judge import StatementJudge
+from decision.keys import load_or_make_key
+from decision.model.errors import AirlockError, SettingsError
+from decision.model.events import PolicyActivated, PolicyRejected
+from decision.policy.embedded import EmbeddedEngine
+from decision.policy.input import InputBuilder
+from decision.policy.opa import OpaEngine
+from decision.policy.reload import BundleReloader
+from decision.service import DecisionService
+from decision.wire.events import ProtobufEventCodec
+
+Engine = EmbeddedEngine | OpaEngine
+
+
+@dataclass
+class RunningService:
+    """A decision service with everything that belongs to it. `close` in the reverse order of building."""
+
+    service: DecisionService
+    journal: SqliteJournal
+    engine: Engine
+    watcher: asyncio.Task[None]
+
+    async def close(self) -> None:
+        self.watcher.cancel()
+        await asyncio.gather(self.watcher, return_exceptions=True)
+        await self.engine.close()
+        await self.journal.close()
+
+
+def producer_id(data_dir: Path) -> str:
+    """The name of this process slot's chain: made once, kept in the data folder."""
+    path = data_dir / "producer-id"
+    try:
+        with path.open("x") as file:
+            file.write(f"node-{secrets.token_hex(4)}")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+def private_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def identity_settings(settings: Settings, issuer: DevelopmentIssuer) -> IdentitySettings:
+    """The issuers that are believed; the development issuer unless others are configured."""
+    issuers = settings.identity.issuers
+    if settings.identity.with_development_issuer:
+        issuers = (*issuers, issuer.settings())
+    if not issuers:
+        raise SettingsError(
+            "no issuer is believed", hint="set [[identity.issuers]] or identity.development_issuer = true"
+        )
+    return IdentitySettings(issuers=issuers, max_token_bytes=settings.identity.max_token_bytes)
+
+
+def database_entries(databases: tuple[DatabaseSettings, ...]) -> dict[str, DatabaseEntry]:
+    return {database.name: database.entry() for database in databases}
+
+
+async def start_service(
+    settings: Settings,
+    databases: Mapping[str, DatabaseEntry],
+    on_poisoned: Callable[[BaseException], None],
+) -> RunningService:
+    """Open the journal (through verification), load the policy, rebuild the approvals.
+
+    Raises SettingsError, ChainBroken, JournalUnavailable or BundleRejected.
+    """
+    clock, ids, codec = SystemClock(), Uuid7Source(), ProtobufEventCodec()
+    data_dir = settings.data_dir
+    digester = Digester(load_or_make_key(private_folder(data_dir / "keys") / "digest.key"))
+    verifier = TokenVerifier(identity_settings(settings, DevelopmentIssuer(data_dir, clock)), clock)
+    folder = private_folder(data_dir / "journal")
+    journal = SqliteJournal.open(folder, producer_id=producer_id(data_dir), codec=codec, settings=settings.journal)
+    journal.on_poisoned = on_poisoned
+    engine: Engine = (
+        EmbeddedEngine(clock)
+        if settings.policy.engine == "embedded"
+        else OpaEngine(settings.policy.opa_url, clock, timeout_s=settings.policy.timeout_s)
+    )
+    builder = InputBuilder(lambda: engine.reads)
+    service = DecisionService(
+        settings=settings.decision,
+        databases=databases,
+        journal=journal,
+        engine=engine,
+        judge=StatementJudge(Analyzer(), engine, builder, digester),
+        builder=builder,
+        verifier=verifier,
+        digester=digester,
+        clock=clock,
+        ids=ids,
+    )
+    service.replay(SqliteJournalReader(folder, codec))
+
+    async def activated(revision: str, previous: str, policies: tuple[str, ...]) -> None:
+        await service.record(PolicyActivated(revision, previous, engine.name, policies), "policy")
+
+    async def rejected(revision: str, error: str) -> None:
+        await service.record(PolicyRejected(revision, error, engine.status().revision), "policy")
+
+    reloader = BundleReloader(
+        settings.policy.bundle,
+        engine,
+        poll_s=settings.policy.poll_s,
+        on_activated=activated,
+        on_rejected=rejected,
+    )
+    try:
+        await reloader.load()
+    except AirlockError:
+        await engine.close()
+        await journal.close()
+        raise
+    return RunningService(service, journal, engine, asyncio.create_task(reloader.run()))
+
+
+def remote_service(settings: Settings) -> GrpcDecisionPort:
+    """The decision service that `[proxy] decision_service` names."""
+    proxy = settings.proxy
+    client = ClientSettings(
+        target=proxy.decision_service,
+        token_file=proxy.token_file,
+        ca_file=proxy.ca_file,
+        certificate_file=proxy.certificate_file,
+        key_file=proxy.key_file,
+    )
+    client.check()
+    return GrpcDecisionPort(client)

@@ -1,0 +1,69 @@
+"""Starting the parts of a node on a host: decision service, gRPC, enforcement point."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from enforcement.catalog import read_catalog
+from enforcement.masking.classify import classify
+
+from airlock.compose import RunningService, private_folder, start_service
+from airlock.host import Host
+from airlock.runtime import Address
+from airlock.settings import DatabaseSettings, Settings
+from decision.clock import SystemClock
+from decision.config import DatabaseEntry
+from decision.model.catalog import CatalogSnapshot
+from decision.model.ports import DecisionPort
+from decision.server import DecisionServer
+from decision.server_settings import ServerSettings, TokenEntry
+from enforcement.postgres.server import PostgresEnforcementPoint
+
+LOCAL_CALLER = "local commands"
+
+
+def local_token_file(data_dir: Path) -> Path:
+    """The bearer token by which commands on this machine call the decision service; made on first use."""
+    path = private_folder(data_dir / "keys") / "grpc.token"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    return path
+
+
+async def begin_service(host: Host, settings: Settings, databases: dict[str, DatabaseEntry]) -> RunningService:
+    """The decision service; a poisoned journal ends the process, which starts again through verification."""
+    running = await start_service(settings, databases, host.fail)
+    host.stack.push_async_callback(running.close)
+    return running
+
+
+async def begin_grpc(host: Host, settings: Settings, port: DecisionPort) -> Address:
+    """The gRPC shell over `port`. Local commands may always call, by their token."""
+    entry = TokenEntry(name=LOCAL_CALLER, token_file=local_token_file(settings.data_dir))
+    own: ServerSettings = settings.grpc.model_copy(update={"tokens": (*settings.grpc.tokens, entry)})
+    server = DecisionServer(port, own)
+    bound = await server.start()
+    host.stack.push_async_callback(server.stop)
+    return Address(own.host, bound)
+
+
+async def read_classified(dsn: str, database: str) -> CatalogSnapshot:
+    """The catalog with the tags that detectors find; the settings' tags are put on by the decision service."""
+    return classify(await read_catalog(dsn, database))
+
+
+async def begin_proxy(
+    host: Host, settings: Settings, databases: tuple[DatabaseSettings, ...], port: DecisionPort
+) -> Address:
+    """The enforcement point in front of `databases`."""
+    own = settings.proxy.enforcement(settings.data_dir, databases)
+    proxy = PostgresEnforcementPoint(own, port, SystemClock(), os.urandom, read_catalog=read_classified)
+    await proxy.start()
+    host.stack.push_async_callback(proxy.stop)
+    return Address(*proxy.address)
