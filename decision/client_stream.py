@@ -103,7 +103,8 @@ class StreamClient:
             self._task = None
             self._backoff_s = min(self._settings.backoff_max_s, self._backoff_s * 2 or self._settings.backoff_min_s)
             self._quiet_until = self._loop.time() + self._backoff_s
-            LOG.warning("decision stream ended", extra={"reason": reason, "unanswered": len(self._waiting)})
+            if not self._closed:
+                LOG.warning("decision stream ended: %s, %d unanswered", reason, len(self._waiting))
             self._refuse_all(reason)
 
     async def _write(self, call: Any) -> None:
