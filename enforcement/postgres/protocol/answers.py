@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from decision.model.errors import ObligationUnfulfillable
 from enforcement.postgres.protocol import denial
 from enforcement.postgres.protocol.errors import MessageTooLarge, ProtocolViolation
 from enforcement.postgres.protocol.exchange import Exchange, Refusal
@@ -179,17 +180,25 @@ class Answers:
             rows += 1
             position += 1 + length
         if position > begin and not (head.aborted or head.internal or self.state.muted or head.refusal is not None):
-            masked = self._masked(head, code, data, begin, position)
-            head.rows += rows
-            head.bytes += len(masked)
-            if limits is not None and limits.bytes is not None and head.bytes > limits.bytes:
-                self.abort(head, denial.byte_limit(limits.bytes))
-            else:
-                self.state.to_client.append(masked)
+            self._send_masked(head, code, data[begin:position], rows)
         if over and limits is not None and limits.rows is not None:
             self.abort(head, denial.row_limit(limits.rows))
             return self._worked(head, code, data, position)
         return position
+
+    def _send_masked(self, head: Exchange, code: int, data: bytes, rows: int) -> None:
+        limits = self._results.limits_of(head)
+        try:
+            masked = self._masked(head, code, data, 0, len(data))
+        except ObligationUnfulfillable as error:
+            self.abort(head, denial.withheld(error))
+            return
+        head.rows += rows
+        head.bytes += len(masked)
+        if limits is not None and limits.bytes is not None and head.bytes > limits.bytes:
+            self.abort(head, denial.byte_limit(limits.bytes))
+        else:
+            self.state.to_client.append(masked)
 
     def _masked(self, head: Exchange, code: int, data: bytes, begin: int, end: int) -> bytes:
         if code == ROW:

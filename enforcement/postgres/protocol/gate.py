@@ -352,6 +352,7 @@ class Gate:
                 head.refusal = denial.STALE_PORTAL
             state.generation += 1
             head.portal.generation = state.generation
+            head.masker = head.portal.masker
             state.executed_in_segment = True
         if head.refusal is not None:
             self._substitute(head)
