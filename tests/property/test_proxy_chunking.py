@@ -90,6 +90,14 @@ def extended(text: bytes, answer: bytes) -> tuple[bytes, bytes]:
 
 
 RESULT = DESCRIPTION + b"".join(ROWS) + COMPLETE
+COPIED = b"".join(
+    (
+        message(Back.COPY_OUT, b"\0\0\1\0\0"),
+        message(Back.COPY_DATA, b"row\n"),
+        message(Back.COPY_DONE, b""),
+        message(Back.COMMAND_COMPLETE, b"COPY 1\0"),
+    )
+)
 STEPS = [
     simple(b"select plain", RESULT),
     simple(b"select mask", RESULT),
@@ -97,13 +105,7 @@ STEPS = [
     simple(b"select deny", SYNTAX),
     simple(b"select fail", DESCRIPTION + ROWS[0] + ERROR),
     simple(b"select mask fail", DESCRIPTION + ROWS[0] + ERROR),
-    simple(
-        b"copy plain to stdout",
-        message(Back.COPY_OUT, b"\0\0\1\0\0")
-        + message(Back.COPY_DATA, b"row\n")
-        + message(Back.COPY_DONE, b"")
-        + message(Back.COMMAND_COMPLETE, b"COPY 1\0"),
-    ),  # fmt: skip
+    simple(b"copy plain to stdout", COPIED),
     extended(b"select plain", PARSED + BOUND + b"".join(ROWS) + COMPLETE),
     extended(b"select deny", SYNTAX),
     extended(b"select fail", PARSED + BOUND + ERROR),
