@@ -28,8 +28,17 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from decision.model.decision import HoldTerms, RuleResult
+from decision.model.principal import Principal
+from decision.model.session import ClientInfo
+
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
+
+SHARED = frozenset({Principal, ClientInfo, RuleResult, HoldTerms})
+"""Parts of other values that repeat often enough for `decode_shared`."""
+_SHARED_ENTRIES = 2048
+_SHARED_BYTES = 2048
 
 
 class WireMismatch(ValueError):
@@ -49,6 +58,7 @@ class Mapping(Generic[T]):
         self._read: Convert = _same
         self._decoders: list[tuple[int, Convert]] = []
         self._optional: list[tuple[int, str]] = []
+        self._shared: dict[bytes, T] = {}
 
     def encode(self, value: T) -> Any:
         """The message of `value`. Raises ValueError or TypeError for what protobuf can't hold (lone surrogates)."""
@@ -78,6 +88,19 @@ class Mapping(Generic[T]):
             if values[index] is not None:
                 values[index] = convert(values[index])
         return self.model(*values)
+
+    def decode_shared(self, message: Any) -> T:
+        """As `decode`, but equal messages may give the same object: values are frozen, and in a journal the same
+        principals and rules come again and again. Looking one up costs a tenth of making it."""
+        key = message.SerializeToString()
+        found = self._shared.get(key)
+        if found is None:
+            found = self.decode(message)
+            if len(key) <= _SHARED_BYTES:
+                if len(self._shared) >= _SHARED_ENTRIES:
+                    self._shared.clear()
+                self._shared[key] = found
+        return found
 
     def uncovered(self) -> set[str]:
         """Fields that stand on one side only: always empty, unless model and contract went apart."""
@@ -138,7 +161,7 @@ def _element(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
         return enum_table(inner, field.enum_type)
     if dataclasses.is_dataclass(inner):
         table: Mapping[Any] = mapping(typing.cast(type, inner), GetMessageClass(field.message_type))
-        return table.fields, table.decode
+        return table.fields, table.decode_shared if inner in SHARED else table.decode
     if typing.get_origin(inner) is tuple:
         return _tuple(inner, GetMessageClass(field.message_type))
     return None, None
