@@ -1,0 +1,140 @@
+"""One message to its analysis, with a cache whose key holds everything that the answer depends on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from pglast import parser
+
+from decision.analysis.catalog import CatalogIndex
+from decision.analysis.document import canonical
+from decision.analysis.effects import SessionEffect
+from decision.analysis.limits import Budget, Limits, check_text
+from decision.analysis.postgres.finish import facts_of
+from decision.analysis.postgres.parse import PARSER_VERSION, Node, parse
+from decision.analysis.postgres.walk import Walk, statement
+from decision.analysis.redact import Piece, join, pieces
+from decision.analysis.result import Analysis, BoundValue
+from decision.analysis.session import SessionState, StateKey
+from decision.model.catalog import CatalogSnapshot
+from decision.model.errors import LimitExceeded, SyntaxRefused
+from decision.model.facts import Facts, Kind, Statement, Unresolved
+
+_CATALOGS = 16
+_OVERHEAD = 4096  # bytes counted for an entry beyond its text and document
+_Key = tuple[bytes, str, StateKey]
+
+
+class Analyzer:
+    """Analyses messages of one dialect. Not for several threads at once."""
+
+    def __init__(self, dialect: str = "postgres", limits: Limits | None = None) -> None:
+        if dialect != "postgres":
+            raise ValueError(f"the dialect {dialect!r} is not known; known: postgres")
+        self.dialect = dialect
+        self.limits = limits or Limits()
+        self._catalogs: OrderedDict[str, CatalogIndex] = OrderedDict()
+        self._cache: OrderedDict[_Key, tuple[Analysis, int]] = OrderedDict()
+        self._cached_bytes = 0
+
+    def analyze(self, text: bytes, catalog: CatalogSnapshot | None, state: SessionState) -> Analysis:
+        """The facts of `text` under this catalog and state. Raises SyntaxRefused, LimitExceeded or TextRefused."""
+        key = (text, "" if catalog is None else catalog.version, state.key)
+        found = self._cache.get(key)
+        if found is not None:
+            self._cache.move_to_end(key)
+            return found[0]
+        decoded = check_text(text, self.limits)
+        try:
+            analysis = self._analyze(decoded, text, self._index(catalog), state)
+        except RecursionError:
+            raise LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement") from None
+        if len(text) <= self.limits.cached_text_bytes:
+            self._remember(key, analysis)
+        return analysis
+
+    def _index(self, catalog: CatalogSnapshot | None) -> CatalogIndex | None:
+        if catalog is None:
+            return None
+        index = self._catalogs.get(catalog.version)
+        if index is None:
+            index = self._catalogs[catalog.version] = CatalogIndex(catalog)
+            if len(self._catalogs) > _CATALOGS:
+                self._catalogs.popitem(last=False)
+        return index
+
+    def _remember(self, key: _Key, analysis: Analysis) -> None:
+        size = _OVERHEAD + len(key[0]) + 3 * len(analysis.document)
+        self._cache[key] = (analysis, size)
+        self._cached_bytes += size
+        while self._cached_bytes > self.limits.cache_bytes:
+            _, (_, freed) = self._cache.popitem(last=False)
+            self._cached_bytes -= freed
+
+    def _analyze(self, text: str, raw: bytes, index: CatalogIndex | None, state: SessionState) -> Analysis:
+        nodes = parse(text)
+        if len(nodes) > self.limits.statements:
+            raise LimitExceeded(f"more than {self.limits.statements} statements", hint="send them in several messages")
+        budget = Budget(self.limits)
+        tokens = _tokens(text)
+        version = "" if index is None else index.version
+        statements: list[Statement] = []
+        effects: list[tuple[SessionEffect, ...]] = []
+        values: list[BoundValue] = []
+        if not nodes:
+            empty = Statement("", "", (Kind.UTILITY,), flags=("empty",))
+            statements.append(empty)
+            effects.append(())
+        for number, node in enumerate(nodes):
+            walk = Walk(index, state, budget)
+            budget.depth = 0
+            statement(walk, node["stmt"])
+            if len(nodes) > 1:
+                walk.flags.add("multi")
+            start = node.get("stmt_location", 0)
+            length = node.get("stmt_len", 0) or len(raw) - start
+            facts = facts_of(walk, *_texts(text, raw, tokens, node, len(nodes)), start, length)
+            statements.append(facts)
+            effects.append(tuple(walk.effects))
+            for value in walk.values:
+                values.append(
+                    BoundValue(
+                        number, value.schema, value.table, value.column, value.role, value.literal, value.parameter
+                    )
+                )
+            if walk.effects:
+                state = state.apply(walk.effects, version)
+        facts_document = Facts(self.dialect, PARSER_VERSION, version, tuple(statements))
+        return Analysis(
+            facts_document,
+            canonical(facts_document),
+            join(tokens),
+            tuple(values),
+            tuple(effects),
+        )
+
+
+def _tokens(text: str) -> list[Piece]:
+    try:
+        return pieces(text)
+    except parser.ParseError:
+        raise SyntaxRefused("syntax error") from None
+
+
+def _texts(text: str, raw: bytes, tokens: list[Piece], node: Node, count: int) -> tuple[str, str]:
+    """Fingerprint and normalized text of one statement of the message."""
+    if count == 1:
+        kept = tokens[:-1] if tokens and tokens[-1].name == "ASCII_59" else tokens
+        return parser.fingerprint(text), join(kept)
+    start = node.get("stmt_location", 0)
+    length = node.get("stmt_len", 0) or len(raw) - start
+    if len(text) == len(raw):
+        first, last = start, start + length
+    else:
+        first = len(raw[:start].decode("utf-8"))
+        last = first + len(raw[start : start + length].decode("utf-8"))
+    part = [token for token in tokens if first <= token.start < last and token.name != "ASCII_59"]
+    return parser.fingerprint(text[first:last]), join(part)
+
+
+__all__ = ["Analyzer", "Unresolved"]

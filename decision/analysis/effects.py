@@ -1,0 +1,89 @@
+"""What a statement does to its session, as far as later statements' meaning depends on it.
+
+SessionEffect
+├── RelationMade      a table or view that the catalog snapshot does not hold (yet)
+├── RelationAltered   its columns, its rules or its very existence are no longer what the snapshot says
+├── ColumnsFilled     values flowed into a session-made relation's columns
+├── FunctionMade      a function whose name may now mean something else
+├── Prepared          PREPARE name AS …
+├── CursorDeclared    DECLARE name CURSOR FOR …
+├── SearchPathSet     SET search_path, known or not
+└── RoleSet           SET ROLE, SET SESSION AUTHORIZATION
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from decision.analysis.flow import Key
+from decision.model.facts import RelationKind, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class MadeColumn:
+    """`sources`: base columns whose values it may hold; `opaque`: and others, unknown."""
+
+    name: str
+    sources: frozenset[Key] = frozenset()
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RelationMade:
+    schema: str
+    name: str
+    kind: RelationKind
+    columns: tuple[MadeColumn, ...]
+    complete: bool = True  # all columns are known
+
+
+@dataclass(frozen=True, slots=True)
+class RelationAltered:
+    schema: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsFilled:
+    schema: str
+    name: str
+    columns: tuple[MadeColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionMade:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`statement` are the facts of what was prepared; `values` are never kept."""
+
+    name: str
+    statement: Statement
+    effects: tuple[SessionEffect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CursorDeclared:
+    name: str
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPathSet:
+    """`path` None: not known."""
+
+    path: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSet:
+    """`role` empty: back to the session's own."""
+
+    role: str
+
+
+SessionEffect = (
+    RelationMade | RelationAltered | ColumnsFilled | FunctionMade | Prepared | CursorDeclared | SearchPathSet | RoleSet
+)

@@ -1,0 +1,350 @@
+"""What touching a relation pulls in: views' queries, row security, partitions, rules, triggers, foreign keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from decision.analysis.catalog import CatalogIndex, Entry
+from decision.analysis.flow import OPAQUE, Flow, Item, Key, Scope, Shape
+from decision.analysis.limits import Budget, Limits
+from decision.analysis.postgres.expressions import filtered
+from decision.analysis.postgres.names import Relation
+from decision.analysis.postgres.parse import Node, parse
+from decision.analysis.postgres.walk import Walk, absorb, query
+from decision.analysis.session import SessionState
+from decision.model.catalog import CatalogRelation, ForeignKey
+from decision.model.errors import AnalysisError
+from decision.model.facts import Access, Kind, RelationKind, Transform, Usage, Via
+
+_STATE = SessionState()
+_VALUES_OF_OTHERS = {
+    ("pg_catalog", "pg_statistic"): ("stavalues1", "stavalues2", "stavalues3", "stavalues4", "stavalues5"),
+    ("pg_catalog", "pg_statistic_ext_data"): ("stxdmcv", "stxdexpr"),
+    ("pg_catalog", "pg_largeobject"): ("data",),
+}  # columns that hold values of other tables
+
+
+class Expansion:
+    """What a catalog object pulls in: the walk over it, and its output if it has one."""
+
+    __slots__ = ("shape", "walk")
+
+    def __init__(self, walk: Walk, shape: Shape) -> None:
+        self.walk = walk
+        self.shape = shape
+
+
+def new_walk(catalog: CatalogIndex) -> Walk:
+    return Walk(catalog, _STATE, Budget(Limits(depth=150)))
+
+
+def read_relation(walk: Walk, relation: Relation, *, only_parent: bool = False) -> Shape:
+    """Record the read and give the columns."""
+    relation.touch(walk, Access.READ)
+    entry = relation.entry
+    if entry is None or relation.stale or walk.catalog is None:
+        return relation.shape
+    catalog_relation = entry.relation
+    if entry.is_view:
+        expansion = expand_view(walk.catalog, entry, walk)
+        absorb(walk, expansion.walk, Via.VIEW)
+        shape = expansion.shape
+        return shape if relation.made is None else _overlaid(shape, relation.shape)
+    if catalog_relation.row_security:
+        absorb(walk, expand_policies(walk.catalog, entry, "select").walk, Via.ROW_SECURITY)
+    shape = relation.shape
+    if catalog_relation.children or catalog_relation.parents:
+        if not only_parent:
+            for child in descendants(walk.catalog, entry):
+                _touch_entry(walk, child, Access.READ, Via.INHERITANCE)
+        shape = _family_shape(walk.catalog, entry, shape)
+    if entry.key in _VALUES_OF_OTHERS:
+        hidden = _VALUES_OF_OTHERS[entry.key]
+        shape = Shape(
+            shape.names,
+            [
+                Flow(f.sources, f.transform, True) if n in hidden else f
+                for n, f in zip(shape.names, shape.flows, strict=True)
+            ],
+        )
+    return shape
+
+
+def _overlaid(shape: Shape, made: Shape) -> Shape:
+    return Shape(
+        shape.names,
+        [
+            Flow(f.sources | made.lookup[n].sources, f.transform, f.opaque or made.lookup[n].opaque)
+            if n in made.lookup
+            else f
+            for n, f in zip(shape.names, shape.flows, strict=True)
+        ],
+        shape.open,
+    )
+
+
+def _touch_entry(walk: Walk, entry: Entry, access: Access, via: Via) -> None:
+    relation = entry.relation
+    walk.touch(relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, via)
+
+
+def descendants(catalog: CatalogIndex, entry: Entry) -> list[Entry]:
+    cached = catalog.closures.get(("children", entry.key))
+    if isinstance(cached, list):
+        return cached
+    found: dict[tuple[str, str], Entry] = {}
+    todo = list(entry.relation.children)
+    while todo:
+        key = todo.pop()
+        child = catalog.entry(*key)
+        if child is not None and key not in found:
+            found[key] = child
+            todo.extend(child.relation.children)
+    catalog.closures[("children", entry.key)] = list(found.values())
+    return list(found.values())
+
+
+def _family_shape(catalog: CatalogIndex, entry: Entry, shape: Shape) -> Shape:
+    """Columns with those of parents and children that carry tags of their own: one value, several names."""
+    cached = catalog.closures.get(("family", entry.key))
+    if not isinstance(cached, dict):
+        family: list[Entry] = list(descendants(catalog, entry))
+        todo = list(entry.relation.parents)
+        while todo:
+            parent = catalog.entry(*todo.pop())
+            if parent is not None and parent not in family:
+                family.append(parent)
+                todo.extend(parent.relation.parents)
+        cached = dict[str, frozenset[Key]]()
+        for name in shape.names:
+            keys: set[Key] = {(*member.key, name) for member in family if member.tags.get(name)}
+            if keys:
+                cached[name] = frozenset(keys)
+        catalog.closures[("family", entry.key)] = cached
+    if not cached:
+        return shape
+    flows = [
+        Flow(flow.sources | cached.get(name, frozenset()), flow.transform, flow.opaque)
+        for name, flow in zip(shape.names, shape.flows, strict=True)
+    ]
+    return Shape(shape.names, flows, shape.open)
+
+
+def expand_view(catalog: CatalogIndex, entry: Entry, walk: Walk) -> Expansion:
+    """A view's query, once a snapshot. Its columns flow from its own (they may carry tags) and from the base ones."""
+    cached = catalog.closures.get(("view", entry.key))
+    if isinstance(cached, Expansion):
+        return cached
+    inner = new_walk(catalog)
+    shape: Shape
+    marker = ("view", entry.key)
+    if marker in walk.expanding:
+        inner.unresolved(entry.relation.name, "the view is defined by itself")
+        return Expansion(inner, Shape(entry.shape.names, [OPAQUE] * len(entry.shape.names)))
+    inner.expanding = walk.expanding | {marker}
+    try:
+        statements = parse(entry.relation.definition)
+        found = query(inner, None, statements[0]["stmt"])
+        if found.open or len(found.flows) != len(entry.shape.flows):
+            raise AnalysisError("the view's columns do not fit its query")
+        flows = [
+            Flow(under.sources | own.sources, under.transform, under.opaque)
+            for own, under in zip(entry.shape.flows, found.flows, strict=True)
+        ]
+        shape = Shape(entry.shape.names, flows)
+    except (AnalysisError, IndexError, KeyError):
+        inner.unresolved(entry.relation.name, "the view's query can't be analysed")
+        shape = Shape(entry.shape.names, [Flow(f.sources, Transform.EXPRESSION, True) for f in entry.shape.flows])
+    for flow in shape.flows:
+        inner.use(Flow(flow.sources - _own(entry)), Usage.INNER)
+    expansion = Expansion(inner, shape)
+    catalog.closures[marker] = expansion
+    return expansion
+
+
+def _own(entry: Entry) -> frozenset[Key]:
+    return frozenset((*entry.key, name) for name in entry.shape.names)
+
+
+def expand_policies(catalog: CatalogIndex, entry: Entry, command: str) -> Expansion:
+    """Row security of a table for one command (select insert update delete)."""
+    marker = ("policies", entry.key, command)
+    cached = catalog.closures.get(marker)
+    if isinstance(cached, Expansion):
+        return cached
+    inner = new_walk(catalog)
+    catalog.closures[marker] = Expansion(inner, Shape((), ()))  # a policy that reads its own table stops here
+    for policy in entry.relation.row_policies:
+        if policy.command not in ("all", command):
+            continue
+        for text in (policy.using_expression, policy.check_expression):
+            if text:
+                _condition(inner, entry, text)
+    return Expansion(inner, Shape((), ()))
+
+
+def _condition(walk: Walk, entry: Entry, text: str) -> None:
+    scope = Scope()
+    scope.items.append(Item(entry.relation.name, entry.shape, schema=entry.relation.schema, relation=entry.key))
+    try:
+        node = parse(f"SELECT 1 WHERE ({text}\n)")[0]["stmt"]["SelectStmt"]["whereClause"]
+        filtered(walk, scope, node)
+    except (AnalysisError, KeyError, IndexError):
+        walk.unresolved(entry.relation.name, "a row security policy can't be analysed")
+
+
+def write_relation(
+    walk: Walk, relation: Relation, events: Iterable[str], columns: Iterable[str] = (), *, only_parent: bool = False
+) -> None:
+    """Record the write and all that it sets off. `events`: insert update delete truncate."""
+    relation.touch(walk, Access.WRITE)
+    entry = relation.entry
+    if entry is None or relation.stale or walk.catalog is None:
+        return
+    written = tuple(columns)
+    for event in events:
+        _event(walk, entry, event, written, only_parent)
+
+
+def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_parent: bool) -> None:
+    marker = ("write", entry.key, event, columns)
+    if marker in walk.expanding or walk.catalog is None:
+        return
+    walk.budget.charge(5)
+    walk.expanding.add(marker)
+    relation = entry.relation
+    _triggers(walk, relation, event)
+    replaced = _rules(walk, relation, event)
+    if entry.is_view and not replaced:
+        _through_view(walk, entry, event, columns)
+    if relation.row_security:
+        absorb(walk, expand_policies(walk.catalog, entry, event).walk, Via.ROW_SECURITY)
+    _foreign_keys(walk, entry, event, columns)
+    if not only_parent:
+        for child in [walk.catalog.entry(*key) for key in relation.children]:
+            if child is not None:
+                _touch_entry(walk, child, Access.WRITE, Via.INHERITANCE)
+                _event(walk, child, event, columns, False)
+    walk.expanding.discard(marker)
+
+
+def _triggers(walk: Walk, relation: CatalogRelation, event: str) -> None:
+    from decision.analysis.postgres.embedded import call_body
+
+    assert walk.catalog is not None
+    for trigger in relation.triggers:
+        if not trigger.enabled or event not in trigger.events:
+            continue
+        found = [
+            function
+            for function in walk.catalog.functions.get(trigger.function_name, ())
+            if function.schema == trigger.function_schema
+        ]
+        before = walk.via
+        walk.via = Via.TRIGGER
+        for function in found:
+            effects, _ = call_body(walk, function)
+            walk.functions.setdefault((function.schema, function.name), effects)
+        if not found and trigger.function_schema != "pg_catalog":
+            walk.unresolved(trigger.function_name, "the trigger's function is not in the catalog snapshot")
+        walk.via = before
+
+
+def _rules(walk: Walk, relation: CatalogRelation, event: str) -> bool:
+    """Whether a rule replaces the statement."""
+    replaced = False
+    for rule in relation.rules:
+        if rule.event != event:
+            continue
+        replaced = replaced or rule.instead
+        assert walk.catalog is not None
+        marker = ("rule", relation.schema, relation.name, rule.name)
+        expansion = walk.catalog.closures.get(marker)
+        if not isinstance(expansion, Expansion):
+            expansion = _expand_rule(walk, relation, rule.definition)
+            walk.catalog.closures[marker] = expansion
+        absorb(walk, expansion.walk, Via.RULE)
+        for kind in expansion.walk.kinds:
+            if kind is not Kind.SELECT:
+                walk.kind(kind)
+    return replaced
+
+
+def _expand_rule(walk: Walk, relation: CatalogRelation, definition: str) -> Expansion:
+    from decision.analysis.postgres.embedded import rule_actions
+
+    assert walk.catalog is not None
+    inner = new_walk(walk.catalog)
+    try:
+        rule_actions(inner, parse(definition)[0]["stmt"]["RuleStmt"], (relation.schema, relation.name))
+    except (AnalysisError, KeyError, IndexError):
+        inner.unresolved(relation.name, "a rule can't be analysed")
+    return Expansion(inner, Shape((), ()))
+
+
+def _through_view(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
+    """An automatically updatable view writes its base relation; INSTEAD OF triggers are handled as triggers."""
+    if any(event in trigger.events for trigger in entry.relation.triggers) or walk.catalog is None:
+        return
+    expansion = expand_view(walk.catalog, entry, walk)
+    absorb(walk, expansion.walk, Via.VIEW)
+    targets: dict[tuple[str, str], set[str]] = {}
+    for name, flow in zip(expansion.shape.names, expansion.shape.flows, strict=True):
+        for key in flow.sources:
+            if key[:2] != entry.key and flow.transform is Transform.IDENTITY:
+                touched = targets.setdefault(key[:2], set())
+                if name in columns or event == "delete":
+                    touched.add(key[2])
+    for target, written in targets.items():
+        base = walk.catalog.entry(*target)
+        if base is None:
+            continue
+        _touch_entry(walk, base, Access.WRITE, Via.VIEW)
+        if event != "delete":
+            for column in written:
+                walk.use_key((*target, column), Usage.WRITE)
+        _event(walk, base, event, tuple(sorted(written)), False)
+
+
+def _foreign_keys(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
+    assert walk.catalog is not None
+    for constraint in entry.relation.foreign_keys:
+        if event == "insert" or (event == "update" and set(columns) & set(constraint.columns)):
+            target = walk.catalog.entry(constraint.target_schema, constraint.target_table)
+            if target is not None:
+                _touch_entry(walk, target, Access.READ, Via.FOREIGN_KEY)
+    for referencing, number in walk.catalog.referenced.get(entry.key, ()):
+        constraint = referencing.foreign_keys[number]
+        if event in ("delete", "update", "truncate"):
+            _referenced(walk, referencing, constraint, event, columns)
+
+
+def _referenced(
+    walk: Walk, referencing: CatalogRelation, constraint: ForeignKey, event: str, columns: tuple[str, ...]
+) -> None:
+    assert walk.catalog is not None
+    if event == "update" and not set(columns) & set(constraint.target_columns):
+        return
+    child = walk.catalog.entry(referencing.schema, referencing.name)
+    if child is None:
+        return
+    action = {"delete": constraint.on_delete, "update": constraint.on_update}.get(event, "no_action")
+    if event == "truncate":
+        if "cascade" in walk.flags:
+            _touch_entry(walk, child, Access.WRITE, Via.FOREIGN_KEY)
+            _event(walk, child, "truncate", (), False)
+        return
+    if action in ("no_action", "restrict"):
+        _touch_entry(walk, child, Access.READ, Via.FOREIGN_KEY)
+        return
+    _touch_entry(walk, child, Access.WRITE, Via.FOREIGN_KEY)
+    if action == "cascade" and event == "delete":
+        _event(walk, child, "delete", (), False)
+        return
+    for name in constraint.columns:
+        walk.use_key((referencing.schema, referencing.name, name), Usage.WRITE)
+    _event(walk, child, "update", tuple(constraint.columns), False)
+
+
+def relation_kind(node: Node) -> RelationKind:
+    return RelationKind.TEMPORARY if node.get("relpersistence") == "t" else RelationKind.TABLE

@@ -1,0 +1,376 @@
+"""Definitions of relations: CREATE, ALTER, RENAME, DROP, TRUNCATE, views, indexes, rules, triggers, policies, LOCK."""
+
+from __future__ import annotations
+
+from decision.analysis.effects import FunctionMade, MadeColumn, RelationAltered, RelationMade
+from decision.analysis.flow import TEMP_SCHEMA, Flow, Item, Scope, Shape
+from decision.analysis.postgres.closure import write_relation
+from decision.analysis.postgres.expressions import filtered, generic
+from decision.analysis.postgres.names import Relation, creation_schema, resolve
+from decision.analysis.postgres.parse import Node, only, option_text, options, qualified, strings
+from decision.analysis.postgres.walk import STATEMENTS, Walk, query, statement
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
+
+OBJECTS = {
+    "OBJECT_TABLE": "table", "OBJECT_VIEW": "view", "OBJECT_MATVIEW": "materialized_view", "OBJECT_INDEX": "index",
+    "OBJECT_SEQUENCE": "sequence", "OBJECT_FOREIGN_TABLE": "foreign_table", "OBJECT_COLUMN": "column",
+}  # fmt: skip
+_RELATIONS = frozenset(OBJECTS) - {"OBJECT_INDEX", "OBJECT_COLUMN"}
+_ON_TABLE = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT", "OBJECT_COLUMN"})
+CODE = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE", "OBJECT_OPERATOR",
+                  "OBJECT_CAST", "OBJECT_TYPE", "OBJECT_DOMAIN"})  # fmt: skip
+
+
+def object_type(tag: str) -> str:
+    return OBJECTS.get(tag) or tag.removeprefix("OBJECT_").lower()
+
+
+def define(walk: Walk, body: Node, access: Access = Access.DDL, *, missing_ok: bool = False) -> Relation:
+    """A named relation whose definition changes (or that is locked, maintained …)."""
+    schema, name = body.get("schemaname", ""), body.get("relname", "")
+    before = dict(walk.unresolved_)
+    relation = resolve(walk, schema, name)
+    if relation.entry is None and relation.made is None and (missing_ok or walk.catalog is not None):
+        walk.unresolved_ = before  # the server will say so; nothing is hidden by it
+    relation.touch(walk, access)
+    return relation
+
+
+def altered(walk: Walk, relation: Relation) -> None:
+    walk.effects.append(RelationAltered(relation.schema, relation.name))
+
+
+def on_relation(walk: Walk, relation: Relation, *nodes: object) -> None:
+    """Expressions over a relation's columns: checks, defaults, index predicates, policies."""
+    scope = Scope()
+    scope.items.append(Item(relation.name, relation.shape, schema=relation.schema, relation=relation.key))
+    for node in nodes:
+        if node:
+            walk.use(generic(walk, scope, node), Usage.CHECK)
+
+
+def _name(relation: Relation) -> ObjectName:
+    return ObjectName(relation.schema, relation.name)
+
+
+def create_table(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    target = body["relation"]
+    persistence = target.get("relpersistence", "p")
+    schema = creation_schema(walk, target.get("schemaname", ""), persistence)
+    name = target.get("relname", "")
+    temporary = schema == TEMP_SCHEMA
+    kind = (
+        RelationKind.TEMPORARY if temporary else RelationKind.PARTITIONED if "partspec" in body else RelationKind.TABLE
+    )
+    options_found = ["if_not_exists"] if body.get("if_not_exists") else []
+    walk.operation("create", "table", [ObjectName(schema, name)], options_found)
+    walk.touch(schema, name, kind, Access.DDL)
+    if temporary:
+        walk.flags.add("temporary")
+    columns, complete = table_columns(walk, body, (schema, name))
+    walk.effects.append(RelationMade(schema, name, kind, tuple(columns), complete))
+
+
+def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[MadeColumn], bool]:
+    columns: list[MadeColumn] = []
+    complete = "ofTypename" not in body
+    for node in body.get("inhRelations", ()):
+        parent = define(walk, node.get("RangeVar", {}))
+        complete = complete and not parent.shape.open
+        columns += [
+            MadeColumn(n, f.sources, f.opaque) for n, f in zip(parent.shape.names, parent.shape.flows, strict=True)
+        ]
+    elements = body.get("tableElts", [])
+    names = [node["ColumnDef"].get("colname", "") for node in elements if "ColumnDef" in node]
+    shape = Shape(names, [Flow(frozenset({(*own, n)})) for n in names], not complete)
+    made = Relation(own[0], own[1], None, None, False)
+    made.shape = Shape(shape.names, shape.flows, True)
+    for node in elements:
+        tag, inner = only(node)
+        if tag == "ColumnDef":
+            columns.append(MadeColumn(inner.get("colname", "")))
+            for part in inner.get("constraints", ()):
+                constraint(walk, made, part.get("Constraint", {}))
+        elif tag == "TableLikeClause":
+            like = define(walk, inner.get("relation", {}))
+            complete = complete and not like.shape.open
+            columns += [MadeColumn(name) for name in like.shape.names]
+        elif tag == "Constraint":
+            constraint(walk, made, inner)
+    return list({column.name: column for column in columns}.values()), complete
+
+
+def constraint(walk: Walk, relation: Relation, body: Node) -> None:
+    if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
+        define(walk, body["pktable"])
+    if "raw_expr" in body:
+        on_relation(walk, relation, body["raw_expr"])
+
+
+def create_foreign_table(walk: Walk, body: Node) -> None:
+    create_table(walk, body["base"])
+    walk.flags.update(("remote", "foreign"))
+    walk.operation("create", "foreign_table", [ObjectName("", body["base"]["relation"].get("relname", ""))])
+
+
+def create_view(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    shape = query(walk, None, body["query"])
+    walk.kinds.pop(Kind.SELECT, None)
+    for flow in shape.flows:
+        walk.use(flow, Usage.INNER)
+    target = body["view"]
+    schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
+    name = target.get("relname", "")
+    walk.touch(schema, name, RelationKind.VIEW, Access.DDL)
+    walk.operation("create", "view", [ObjectName(schema, name)], ["or_replace"] if body.get("replace") else [])
+    names = [*strings(body.get("aliases")), *list(shape.names)[len(body.get("aliases", ())) :]]
+    columns = tuple(MadeColumn(n, f.sources, f.opaque) for n, f in zip(names, shape.flows, strict=True))
+    if body.get("replace"):
+        walk.effects.append(RelationAltered(schema, name))
+    walk.effects.append(RelationMade(schema, name, RelationKind.VIEW, columns, not shape.open))
+
+
+def create_index(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    relation = define(walk, body["relation"])
+    found = ["concurrently"] if body.get("concurrent") else []
+    walk.operation("create", "index", [ObjectName(relation.schema, body.get("idxname", ""))], found)
+    for node in (*body.get("indexParams", ()), *body.get("indexIncludingParams", ())):
+        element = node.get("IndexElem", {})
+        if "name" in element:
+            walk.use_key((*relation.key, element["name"]), Usage.CHECK)
+        on_relation(walk, relation, element.get("expr"))
+    on_relation(walk, relation, body.get("whereClause"))
+
+
+def alter_table(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    relation = define(walk, body["relation"], missing_ok=body.get("missing_ok", False))
+    verbs: list[str] = []
+    added: list[MadeColumn] = []
+    for node in body.get("cmds", ()):
+        command = node.get("AlterTableCmd", {})
+        subtype = command.get("subtype", "").removeprefix("AT_").lower()
+        verbs.append(subtype)
+        definition = command.get("def", {})
+        tag, inner = only(definition) if definition else ("", {})
+        if tag == "RangeVar":
+            define(walk, inner)
+        elif tag == "PartitionCmd":
+            define(walk, inner.get("name", {}))
+        elif tag == "Constraint":
+            constraint(walk, relation, inner)
+        elif tag == "ColumnDef":
+            if subtype == "addcolumn":
+                added.append(MadeColumn(inner.get("colname", "")))
+            for part in inner.get("constraints", ()):
+                constraint(walk, relation, part.get("Constraint", {}))
+            on_relation(walk, relation, inner.get("raw_default"))
+        elif definition:
+            on_relation(walk, relation, definition)
+        if command.get("behavior") == "DROP_CASCADE":
+            walk.flags.add("cascade")
+    walk.operation("alter", object_type(body.get("objtype", "OBJECT_TABLE")), [_name(relation)], dict.fromkeys(verbs))
+    if relation.made is not None and added and relation.entry is None:
+        columns = (*relation.made.columns, *added)
+        walk.effects.append(RelationMade(relation.schema, relation.name, relation.kind, columns, False))
+    altered(walk, relation)
+
+
+def rename(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    kind = body.get("renameType", "")
+    if "relation" in body:
+        relation = define(walk, body["relation"], missing_ok=body.get("missing_ok", False))
+        walk.operation("rename", object_type(kind), [_name(relation)])
+        altered(walk, relation)
+        if kind in _RELATIONS:
+            walk.touch(relation.schema, body.get("newname", ""), relation.kind, Access.DDL)
+            walk.effects.append(RelationAltered(relation.schema, body.get("newname", "")))
+        return
+    walk.operation("rename", object_type(kind), _object(body.get("object")))
+    if kind in CODE:
+        walk.effects.append(FunctionMade(body.get("newname", "")))
+
+
+def _object(node: Node | None) -> list[ObjectName]:
+    if not node:
+        return []
+    tag, body = only(node)
+    if tag == "List":
+        return [ObjectName(*qualified(body.get("items")))]
+    if tag == "ObjectWithArgs":
+        return [ObjectName(*qualified(body.get("objname")))]
+    if tag == "TypeName":
+        return [ObjectName(*qualified(body.get("names")))]
+    return [ObjectName("", option_text(node) or "")]
+
+
+def drop(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    kind = body.get("removeType", "")
+    found = []
+    if body.get("behavior") == "DROP_CASCADE":
+        found.append("cascade")
+        walk.flags.add("cascade")
+    if body.get("concurrent"):
+        found.append("concurrently")
+    if body.get("missing_ok"):
+        found.append("if_exists")
+    objects: list[ObjectName] = []
+    for node in body.get("objects", ()):
+        parts = strings(node.get("List", {}).get("items"))
+        if kind in _RELATIONS or kind in _ON_TABLE:
+            names = parts[:-1] if kind in _ON_TABLE else parts
+            target = {"relname": names[-1] if names else "", "schemaname": names[-2] if len(names) > 1 else ""}
+            relation = define(walk, target, missing_ok=True)
+            altered(walk, relation)
+            objects.append(_name(relation) if kind in _RELATIONS else ObjectName(relation.schema, parts[-1]))
+        else:
+            objects += _object(node)
+    if kind in CODE:
+        walk.flags.add("code")
+    walk.operation("drop", object_type(kind), objects, found)
+
+
+def truncate(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.TRUNCATE)
+    cascade = body.get("behavior") == "DROP_CASCADE"
+    if cascade:
+        walk.flags.add("cascade")
+    objects = []
+    for node in body.get("relations", ()):
+        target = node.get("RangeVar", {})
+        relation = resolve(walk, target.get("schemaname", ""), target.get("relname", ""))
+        write_relation(walk, relation, ("truncate",), only_parent=not target.get("inh", False))
+        objects.append(_name(relation))
+        if relation.entry is not None and relation.entry.relation.estimated_rows >= 0:
+            walk.estimate = (walk.estimate or 0) + relation.entry.relation.estimated_rows
+    found = (["cascade"] if cascade else []) + (["restart_identity"] if body.get("restart_seqs") else [])
+    walk.operation("truncate", "table", objects, found)
+
+
+def lock(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.UTILITY)
+    walk.flags.add("lock")
+    objects = [_name(define(walk, node.get("RangeVar", {}), Access.LOCK)) for node in body.get("relations", ())]
+    walk.operation("lock", "table", objects, [_LOCK_MODES.get(body.get("mode", 0), "unknown")])
+
+
+_LOCK_MODES = {1: "access_share", 2: "row_share", 3: "row_exclusive", 4: "share_update_exclusive", 5: "share",
+               6: "share_row_exclusive", 7: "exclusive", 8: "access_exclusive"}  # fmt: skip
+
+
+def create_rule(walk: Walk, body: Node) -> None:
+    from decision.analysis.postgres.embedded import rule_actions
+
+    walk.kind(Kind.DDL)
+    walk.flags.add("code")
+    relation = define(walk, body["relation"])
+    walk.operation("create", "rule", [ObjectName(relation.schema, body.get("rulename", ""))])
+    inner = Walk(walk.catalog, walk.state, walk.budget)
+    rule_actions(inner, body, relation.key)
+    _attach(walk, inner)
+    altered(walk, relation)
+
+
+def _attach(walk: Walk, inner: Walk) -> None:
+    """Code that is stored, not run: what it would touch is named, its kinds are not this statement's."""
+    from decision.analysis.postgres.walk import absorb
+    from decision.model.facts import Via
+
+    absorb(walk, inner, Via.EMBEDDED_SQL)
+
+
+def create_trigger(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    walk.flags.add("code")
+    relation = define(walk, body["relation"])
+    walk.operation("create", "trigger", [ObjectName(relation.schema, body.get("trigname", ""))])
+    schema, name = qualified(body.get("funcname"))
+    walk.functions.setdefault((schema, name), ())
+    scope = Scope()
+    scope.items += [Item("new", relation.shape, by_column=False), Item("old", relation.shape, by_column=False)]
+    filtered(walk, scope, body.get("whenClause"), Usage.CHECK)
+    altered(walk, relation)
+
+
+def policy(verb: str) -> None:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.DDL)
+        walk.flags.add("policy")
+        relation = define(walk, body["table"])
+        walk.operation(verb, "policy", [ObjectName(relation.schema, body.get("policy_name", ""))])
+        scope = Scope()
+        scope.items.append(Item(relation.name, relation.shape, schema=relation.schema, relation=relation.key))
+        for part in ("qual", "with_check"):
+            filtered(walk, scope, body.get(part), Usage.CHECK)
+        altered(walk, relation)
+
+    STATEMENTS["CreatePolicyStmt" if verb == "create" else "AlterPolicyStmt"] = handler
+
+
+def create_function(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    walk.flags.add("code")
+    schema, name = qualified(body.get("funcname"))
+    arguments = options(body)
+    walk.operation("create", "procedure" if body.get("is_procedure") else "function", [ObjectName(schema, name)],
+                   ["or_replace"] if body.get("replace") else [])  # fmt: skip
+    walk.effects.append(FunctionMade(name))
+    language = option_text(arguments.get("language")) or "sql"
+    if "security" in arguments and (arguments["security"] or {}).get("Boolean", {}).get("boolval"):
+        walk.flags.add("security_definer")
+    for key, value in arguments.items():
+        if key == "set" and value is not None:
+            walk.settings[only(value)[1].get("name", "").lower()] = None
+    inner = Walk(walk.catalog, walk.state, walk.budget)
+    known = _function_body(inner, body, arguments, language.lower())
+    if not known or inner.unresolved_:
+        walk.flags.add("opaque_code")
+        inner.unresolved_.clear()
+    _attach(walk, inner)
+
+
+def _function_body(walk: Walk, body: Node, arguments: dict[str, Node | None], language: str) -> bool:
+    from decision.analysis.postgres.embedded import body_statements, with_parameters
+
+    if "sql_body" in body:
+        stack: list[Node] = [body["sql_body"]]
+        while stack:
+            tag, inner = only(stack.pop(0))
+            if tag == "List":
+                stack = [*inner.get("items", []), *stack]
+            elif tag == "ReturnStmt":
+                from decision.analysis.postgres.expressions import expression
+
+                walk.use(expression(walk, Scope(parameters=True), inner["returnval"]), Usage.INNER)
+            elif tag:
+                with_parameters(walk, {tag: inner})
+        return True
+    source = arguments.get("as")
+    texts = strings(source.get("List", {}).get("items")) if source else []
+    if language not in ("sql", "plpgsql") or len(texts) != 1:
+        return False
+    return body_statements(walk, texts[0], language)
+
+
+def create_schema(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    walk.operation("create", "schema", [ObjectName("", body.get("schemaname", ""))])
+    for node in body.get("schemaElts", ()):
+        statement(walk, node)
+
+
+policy("create")
+policy("alter")
+STATEMENTS.update(
+    {
+        "CreateStmt": create_table, "CreateForeignTableStmt": create_foreign_table, "ViewStmt": create_view,
+        "IndexStmt": create_index, "AlterTableStmt": alter_table, "RenameStmt": rename, "DropStmt": drop,
+        "TruncateStmt": truncate, "LockStmt": lock, "RuleStmt": create_rule, "CreateTrigStmt": create_trigger,
+        "CreateFunctionStmt": create_function, "CreateSchemaStmt": create_schema,
+    }
+)  # fmt: skip

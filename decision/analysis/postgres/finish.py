@@ -1,0 +1,144 @@
+"""From a finished walk to a `Statement`, and back from the facts of what was prepared or declared earlier."""
+
+from __future__ import annotations
+
+from decision.analysis.flow import CONSTANT, TEMP_SCHEMA, Flow, Key, Shape, either
+from decision.analysis.postgres.predicates import weakest
+from decision.analysis.postgres.walk import Walk
+from decision.model.facts import (
+    Access,
+    ColumnName,
+    ColumnUse,
+    FunctionUse,
+    Kind,
+    ObjectName,
+    OutputColumn,
+    RelationUse,
+    Statement,
+    Usage,
+)
+
+_ACCESS = tuple(Access)
+_USAGE = tuple(Usage)
+
+
+def _tags(walk: Walk, keys: frozenset[Key]) -> tuple[str, ...]:
+    if walk.catalog is None or not keys:
+        return ()
+    if len(keys) == 1:
+        for key in keys:
+            return walk.catalog.tags_of(key)
+    found: set[str] = set()
+    for key in keys:
+        found.update(walk.catalog.tags_of(key))
+    return tuple(sorted(found))
+
+
+def _made_sources(walk: Walk, key: Key) -> frozenset[Key]:
+    if walk.state.made and walk.catalog is not None:
+        for made in walk.state.made:
+            if (made.schema, made.name) == key[:2]:
+                for column in made.columns:
+                    if column.name == key[2]:
+                        return column.sources | {key}
+    return frozenset({key})
+
+
+def outputs(walk: Walk) -> tuple[OutputColumn, ...]:
+    shape = walk.output
+    if shape is None:
+        return ()
+    return tuple(
+        OutputColumn(
+            ordinal,
+            name,
+            tuple([ColumnName(*key) for key in sorted(flow.sources)]),
+            flow.transform,
+            _tags(walk, flow.sources),
+            flow.opaque,
+        )
+        for ordinal, (name, flow) in enumerate(zip(shape.names, shape.flows, strict=True), 1)
+    )
+
+
+def facts_of(
+    walk: Walk, fingerprint: str = "", normalized_text: str = "", location: int = 0, length: int = 0
+) -> Statement:
+    relations = tuple(
+        RelationUse(
+            schema, name, record.kind, tuple([a for a in _ACCESS if a in record.access]), via, record.tags, record.oid
+        )
+        for (schema, name, via), record in walk.relations.items()
+    )
+    columns = tuple(
+        ColumnUse(*key, tuple([u for u in _USAGE if u in usages]), _tags(walk, _made_sources(walk, key)))
+        for key, usages in sorted(walk.columns.items())
+    )
+    return Statement(
+        fingerprint=fingerprint,
+        normalized_text=normalized_text,
+        kinds=tuple(walk.kinds),
+        parameter_count=walk.parameters,
+        operations=tuple(walk.operations),
+        relations=relations,
+        columns=columns,
+        output=outputs(walk),
+        functions=tuple(FunctionUse(*name, effects) for name, effects in sorted(walk.functions.items())),
+        predicate=weakest(walk.predicates) if walk.predicates else None,
+        settings=tuple(walk.settings),
+        files=tuple(walk.files),
+        programs=tuple(walk.programs),
+        flags=tuple(sorted(walk.flags)),
+        unresolved=tuple(walk.unresolved_),
+        estimated_rows=walk.estimate,
+        returns_rows=walk.returns_rows,
+        location=location,
+        length=length,
+    )
+
+
+def restore(walk: Walk, statements: list[Statement], what: str) -> None:
+    """Add the facts of earlier statements, of which one is meant; several alternatives are united."""
+    for known in statements:
+        for relation in known.relations:
+            for access in relation.access:
+                walk.touch(
+                    relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, relation.via
+                )
+        for column in known.columns:
+            for usage in column.usage:
+                walk.use_key((column.schema, column.table, column.column), usage)
+        for function in known.functions:
+            walk.functions[(function.schema, function.name)] = function.effects
+        for kind in known.kinds:
+            if kind is not Kind.PREPARE:
+                walk.kind(kind)
+        walk.operations += known.operations
+        walk.settings.update(dict.fromkeys(known.settings))
+        walk.files.update(dict.fromkeys(known.files))
+        walk.programs.update(dict.fromkeys(known.programs))
+        walk.flags.update(known.flags)
+        walk.unresolved_.update(dict.fromkeys(known.unresolved))
+        walk.parameters = max(walk.parameters, known.parameter_count if what != "EXECUTE" else 0)
+        if known.predicate is not None:
+            walk.predicates.append(known.predicate)
+        if known.estimated_rows is not None:
+            walk.estimate = max(walk.estimate or 0, known.estimated_rows)
+    shapes = [_shape(known) for known in statements]
+    if len({len(shape.flows) for shape in shapes}) > 1:
+        walk.unresolved(what, "the name may stand for statements with different columns")
+    first = shapes[0]
+    flows = [either([s.flows[i] for s in shapes if i < len(s.flows)] or [CONSTANT]) for i in range(len(first.flows))]
+    walk.output = Shape(first.names, flows)
+    walk.returns_rows = any(known.returns_rows for known in statements)
+
+
+def _shape(known: Statement) -> Shape:
+    flows = [
+        Flow(frozenset((s.schema, s.table, s.column) for s in output.sources), output.transform, output.opaque)
+        for output in known.output
+    ]
+    return Shape([output.name for output in known.output], flows)
+
+
+__all__ = ["TEMP_SCHEMA", "ObjectName", "facts_of", "restore"]

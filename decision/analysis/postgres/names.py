@@ -1,0 +1,189 @@
+"""Relations by name, as the server would resolve them: temporary ones first, then the search path."""
+
+from __future__ import annotations
+
+from decision.analysis.catalog import Entry
+from decision.analysis.effects import RelationMade
+from decision.analysis.flow import TEMP_SCHEMA, Flow, Key, Shape, either, merge
+from decision.analysis.postgres.walk import Walk
+from decision.analysis.session import SNAPSHOT_PATH
+from decision.model.facts import Access, RelationKind, Transform
+
+
+class Relation:
+    """A resolved (or not) relation: `entry` from the snapshot, `made` by this session, neither if unknown."""
+
+    __slots__ = ("entry", "kind", "made", "name", "schema", "shape", "stale")
+
+    def __init__(self, schema: str, name: str, entry: Entry | None, made: RelationMade | None, stale: bool) -> None:
+        self.schema = schema
+        self.name = name
+        self.entry = entry
+        self.made = made
+        self.stale = stale
+        if made is not None:
+            self.kind = made.kind
+            self.shape = _made_shape(made, entry)
+        elif entry is not None:
+            self.kind = entry.kind
+            self.shape = entry.shape
+        else:
+            self.kind = RelationKind.UNKNOWN
+            self.shape = Shape((), (), is_open=True)
+        if stale:
+            self.shape = Shape((), (), is_open=True)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.schema, self.name)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.entry.relation.tags if self.entry is not None else ()
+
+    @property
+    def oid(self) -> int:
+        return self.entry.relation.oid if self.entry is not None else 0
+
+    def touch(self, walk: Walk, access: Access) -> None:
+        walk.touch(self.schema, self.name, self.kind, access, self.oid, self.tags)
+
+
+def _made_shape(made: RelationMade, entry: Entry | None) -> Shape:
+    names, flows = [], []
+    for column in made.columns:
+        own: Key = (made.schema, made.name, column.name)
+        names.append(column.name)
+        flows.append(Flow(column.sources | {own}, Transform.IDENTITY, column.opaque))
+    shape = Shape(names, flows, is_open=not made.complete)
+    if entry is None:
+        return shape
+    # The snapshot has caught up: its columns, and still everything that flowed into them in this session.
+    known = entry.shape
+    return Shape(
+        known.names,
+        [
+            merge((flow, shape.lookup.get(name, flow)), Transform.IDENTITY)
+            for name, flow in zip(known.names, known.flows, strict=True)
+        ],
+    )
+
+
+def search_paths(walk: Walk) -> list[tuple[str, ...] | None]:
+    """Every search path that may be in force, with pg_catalog where it is searched; None: any."""
+    assert walk.catalog is not None
+    snapshot = walk.catalog.search_path()
+    paths: list[tuple[str, ...] | None] = []
+    for path in walk.state.search_paths or (SNAPSHOT_PATH,):
+        if path is None:
+            paths.append(None)
+        elif path == SNAPSHOT_PATH:
+            paths.append(snapshot if "pg_catalog" in snapshot else ("pg_catalog", *snapshot))
+        else:
+            expanded: list[str] = []
+            for name in path:
+                if name == "$user":
+                    expanded += walk.state.roles or [n for n in snapshot if n != "pg_catalog" and n not in path]
+                else:
+                    expanded.append(name)
+            paths.append(tuple(expanded) if "pg_catalog" in expanded else ("pg_catalog", *expanded))
+    return paths
+
+
+def _made(walk: Walk, schema: str, name: str) -> RelationMade | None:
+    for made in walk.state.made:
+        if made.name == name and made.schema == schema:
+            return made
+    return None
+
+
+def _stale(walk: Walk, schema: str, name: str) -> bool:
+    if not walk.state.altered or walk.catalog is None:
+        return False
+    version = walk.catalog.version
+    return any(
+        mark.name == name and mark.schema == schema and (mark.pending or mark.version == version)
+        for mark in walk.state.altered
+    )
+
+
+def _at(walk: Walk, schema: str, name: str) -> Relation | None:
+    """The relation of exactly this schema and name."""
+    if schema.startswith("pg_temp"):
+        schema = TEMP_SCHEMA
+    made = _made(walk, schema, name) if walk.state.made else None
+    entry = walk.catalog.entry(schema, name) if walk.catalog is not None else None
+    stale = _stale(walk, schema, name)
+    if made is None and entry is None and not stale:
+        return None
+    return Relation(schema, name, entry, made, stale and (entry is not None or made is None))
+
+
+def resolve(walk: Walk, schema: str, name: str) -> Relation:
+    """The relation that the server would take. Doubt is recorded as unresolved, and every candidate as its shape."""
+    walk.budget.charge(1)
+    if walk.catalog is None:
+        walk.unresolved(name, "no catalog snapshot: names are not resolved")
+        return Relation(schema, name, None, None, False)
+    if walk.state.overflowed:
+        walk.unresolved(name, "this session has made too many objects to follow; connect again")
+    if schema:
+        found = _at(walk, schema, name)
+        if found is None:
+            walk.unresolved(name, f"no relation of this name in schema {schema}")
+            return Relation(schema, name, None, None, False)
+        return _checked(walk, found)
+    candidates: dict[tuple[str, str], Relation] = {}
+    temporary = _at(walk, TEMP_SCHEMA, name) if walk.state.made else None
+    if temporary is not None:
+        candidates[temporary.key] = temporary
+    for path in search_paths(walk):
+        for relation in _first(walk, path, name):
+            candidates[relation.key] = relation
+    if not candidates:
+        walk.unresolved(name, "no relation of this name in the search path")
+        return Relation("", name, None, None, False)
+    first, *others = candidates.values()
+    if others:
+        walk.unresolved(name, "the name may mean several relations after what this session did")
+        for other in others:
+            other.touch(walk, Access.READ)
+        return first
+    return _checked(walk, first)
+
+
+def _first(walk: Walk, path: tuple[str, ...] | None, name: str) -> list[Relation]:
+    assert walk.catalog is not None
+    if path is None:  # unknown path: sound if the name is unique in the whole catalog
+        schemas = list(walk.catalog.schemas_of.get(name, ()))
+        schemas += [m.schema for m in walk.state.made if m.name == name and m.schema not in schemas]
+        return [r for s in schemas if (r := _at(walk, s, name)) is not None]
+    for schema in path:
+        found = _at(walk, schema, name)
+        if found is not None:
+            return [found]
+    return []
+
+
+def _checked(walk: Walk, relation: Relation) -> Relation:
+    if relation.stale:
+        walk.unresolved(relation.name, "it was changed in this session and the catalog has not been read again yet")
+    return relation
+
+
+def creation_schema(walk: Walk, schema: str, persistence: str) -> str:
+    """Where a new relation comes to be; empty if that can't be known."""
+    if persistence == "t" or schema.startswith("pg_temp"):
+        return TEMP_SCHEMA
+    if schema or walk.catalog is None:
+        return schema
+    found = set()
+    for path in search_paths(walk):
+        if path is None:
+            return ""
+        places = [name for name in path if name != "pg_catalog"]
+        found.add(places[0] if places else "")
+    return found.pop() if len(found) == 1 else ""
+
+
+__all__ = ["Relation", "creation_schema", "either", "resolve", "search_paths"]

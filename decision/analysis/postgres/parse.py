@@ -1,0 +1,144 @@
+"""libpg_query's JSON tree, and helpers to read it.
+
+Never pglast.parse_sql on untrusted text: its object tree overflows the C stack on long operator chains. The JSON omits
+the node tag on fields whose type is fixed by the schema, so every reader below knows what it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from pglast import parser
+
+from decision.model.errors import LimitExceeded, SyntaxRefused
+
+Node = dict[str, Any]
+PARSER_VERSION = "pg-" + ".".join(str(part) for part in parser.get_postgresql_version())
+
+# Words of the parser's messages that are fixed texts; everything else may quote the statement.
+_KNOWN_MESSAGES = (
+    "syntax error at end of input", "unterminated quoted string", "unterminated quoted identifier",
+    "unterminated /* comment", "unterminated dollar-quoted string", "unterminated bit string literal",
+    "unterminated hexadecimal string literal", "zero-length delimited identifier", "invalid Unicode escape",
+    "invalid Unicode surrogate pair", "trailing junk after numeric literal", "trailing junk after parameter",
+    "unsafe use of \\' in a string literal", "syntax error",
+)  # fmt: skip
+
+
+def parse(text: str) -> list[Node]:
+    """The statements (RawStmt) of `text`. Raises SyntaxRefused or LimitExceeded, with messages that quote nothing."""
+    try:
+        tree = parser.parse_sql_json(text)
+    except parser.ParseError as error:
+        raise _refused(error) from None
+    try:
+        parsed: Node = orjson.loads(tree)
+    except orjson.JSONDecodeError:
+        raise LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement") from None
+    statements: list[Node] = parsed.get("stmts", [])
+    return statements
+
+
+def _refused(error: Exception) -> SyntaxRefused | LimitExceeded:
+    arguments = error.args
+    message = str(arguments[0]) if arguments else ""
+    cursor = arguments[1] + 1 if len(arguments) > 1 and isinstance(arguments[1], int) and arguments[1] >= 0 else 0
+    if "stack depth" in message or "memory" in message:
+        return LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement")
+    for known in _KNOWN_MESSAGES:
+        if message.startswith(known):
+            return SyntaxRefused(known, hint="this is PostgreSQL's own parser", cursor=cursor)
+    return SyntaxRefused("syntax error", hint="this is PostgreSQL's own parser", cursor=cursor)
+
+
+def only(node: Node) -> tuple[str, Node]:
+    """Tag and body of a tagged node."""
+    for tag, body in node.items():
+        return tag, body
+    return "", {}
+
+
+def strings(nodes: list[Node] | None) -> list[str]:
+    """The texts of a list of String nodes."""
+    return [node["String"].get("sval", "") for node in nodes or () if "String" in node]
+
+
+def qualified(nodes: list[Node] | None) -> tuple[str, str]:
+    """(schema, name) of a dotted name; a database's name in front is dropped."""
+    parts = strings(nodes)
+    if not parts:
+        return "", ""
+    return (parts[-2] if len(parts) > 1 else ""), parts[-1]
+
+
+def options(node: Node, field: str = "options") -> dict[str, Node | None]:
+    """DefElem name to its argument node."""
+    return {
+        item["DefElem"].get("defname", ""): item["DefElem"].get("arg")
+        for item in node.get(field, ())
+        if "DefElem" in item
+    }
+
+
+def option_true(arguments: dict[str, Node | None], name: str) -> bool:
+    """Whether a boolean option is on: present without argument, or with a true one."""
+    if name not in arguments:
+        return False
+    argument = arguments[name]
+    if argument is None:
+        return True
+    tag, body = only(argument)
+    if tag == "Integer":
+        return int(body.get("ival", 0)) != 0
+    if tag == "Boolean":
+        return bool(body.get("boolval", False))
+    return str(body.get("sval", body.get("fval", ""))).lower() not in ("off", "false", "0", "no", "none")
+
+
+def option_text(node: Node | None) -> str | None:
+    """The text of an option's argument, where it is a plain one."""
+    if node is None:
+        return None
+    tag, body = only(node)
+    if tag == "String":
+        return str(body.get("sval", ""))
+    if tag in ("Integer", "Float", "Boolean"):
+        return str(body.get("ival", body.get("fval", body.get("boolval", ""))))
+    if tag == "A_Const":
+        value = constant(body)
+        return None if value is None else value
+    if tag == "TypeName":
+        return qualified(body.get("names"))[1]
+    if tag == "TypeCast":
+        return option_text(body.get("arg"))
+    return None
+
+
+def constant(body: Node) -> str | None:
+    """The canonical text of an A_Const's body; None for NULL."""
+    if "sval" in body:
+        return str(body["sval"].get("sval", ""))
+    if "ival" in body:
+        return str(body["ival"].get("ival", 0))
+    if "fval" in body:
+        return str(body["fval"].get("fval", ""))
+    if "boolval" in body:
+        return "true" if body["boolval"].get("boolval", False) else "false"
+    if "bsval" in body:
+        return str(body["bsval"].get("bsval", ""))
+    return None
+
+
+def children(node: object) -> Iterator[tuple[str, Node]]:
+    """Every outermost tagged node inside an untagged value, whatever the fields are called."""
+    if isinstance(node, list):
+        for item in node:
+            yield from children(item)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name[:1].isupper() and isinstance(value, dict):
+                yield name, value
+            elif isinstance(value, dict | list):
+                yield from children(value)

@@ -1,0 +1,327 @@
+"""SELECT, VALUES, set operations and WITH."""
+
+from __future__ import annotations
+
+from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, either
+from decision.analysis.postgres.calls import literal
+from decision.analysis.postgres.columns import find_item
+from decision.analysis.postgres.expressions import expression, filtered, window
+from decision.analysis.postgres.names import resolve
+from decision.analysis.postgres.parse import Node, only, qualified
+from decision.analysis.postgres.sources import from_clause
+from decision.analysis.postgres.walk import QUERIES, Walk, query
+from decision.model.facts import Access, Kind, Usage
+
+
+def select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
+    scope = Scope(parent)
+    walk.kind(Kind.SELECT)
+    if "withClause" in body:
+        with_clause(walk, scope, body["withClause"])
+    if "valuesLists" in body:
+        shape = _values(walk, scope, body["valuesLists"])
+        _tail(walk, scope, body, shape)
+        return shape
+    if body.get("op", "SETOP_NONE") != "SETOP_NONE":
+        shape = _set_operation(walk, scope, body)
+        ordered = Scope(scope)
+        ordered.aliases = shape.lookup
+        _tail(walk, ordered, body, shape)
+        return shape
+    from_clause(walk, scope, body.get("fromClause"))
+    if "whereClause" in body:
+        filtered(walk, scope, body["whereClause"])
+    shape = targets(walk, scope, body.get("targetList"))
+    scope.aliases = shape.lookup
+    for node in body.get("groupClause", ()):
+        _grouping(walk, scope, node, shape)
+    if "havingClause" in body:
+        filtered(walk, scope, body["havingClause"])
+    for node in body.get("windowClause", ()):
+        window(walk, scope, node.get("WindowDef", {}))
+    for node in body.get("distinctClause", ()):
+        if node:
+            walk.use(_by_output(walk, scope, node, shape), Usage.GROUP)
+        else:
+            for flow in shape.flows:
+                walk.use(flow, Usage.GROUP)
+    _tail(walk, scope, body, shape)
+    if "intoClause" in body:
+        walk.flags.add("select_into")
+    return shape
+
+
+def _tail(walk: Walk, scope: Scope, body: Node, shape: Shape) -> None:
+    """ORDER BY, LIMIT, FOR UPDATE."""
+    for node in body.get("sortClause", ()):
+        sort = node.get("SortBy", {})
+        if "node" in sort:
+            walk.use(_by_output(walk, scope, sort["node"], shape), Usage.ORDER)
+    for part in ("limitCount", "limitOffset"):
+        if part in body:
+            walk.use(expression(walk, scope, body[part]), Usage.FILTER)
+    if body.get("limitOption") == "LIMIT_OPTION_WITH_TIES":
+        walk.flags.add("with_ties")
+    for node in body.get("lockingClause", ()):
+        _locking(walk, scope, node.get("LockingClause", {}))
+
+
+def _locking(walk: Walk, scope: Scope, clause: Node) -> None:
+    walk.flags.add("row_lock")
+    named = [node.get("RangeVar", {}).get("relname", "") for node in clause.get("lockedRels", ())]
+    for item in scope.items:
+        if item.relation is not None and (not named or item.name in named):
+            relation = resolve(walk, *item.relation)
+            relation.touch(walk, Access.LOCK)
+
+
+def _by_output(walk: Walk, scope: Scope, node: Node, shape: Shape) -> Flow:
+    """ORDER BY and GROUP BY may name an output column or give its position."""
+    tag, body = only(node)
+    if tag == "A_Const" and "ival" in body:
+        position = int(body["ival"].get("ival", 0))
+        if 0 < position <= len(shape.flows):
+            return shape.flows[position - 1]
+        return OPAQUE if shape.open else CONSTANT
+    if tag == "ColumnRef" and len(body.get("fields", ())) == 1:
+        name = body["fields"][0].get("String", {}).get("sval")
+        found = scope.aliases.get(name)
+        if found is not None:
+            inner = next((i.shape.lookup[name] for i in scope.items if i.by_column and name in i.shape.lookup), None)
+            return found if inner is None else either([found, inner])
+    return expression(walk, scope, node)
+
+
+def _grouping(walk: Walk, scope: Scope, node: Node, shape: Shape) -> None:
+    tag, body = only(node)
+    if tag == "GroupingSet":
+        for part in body.get("content", ()):
+            _grouping(walk, scope, part, shape)
+    elif tag == "RowExpr":
+        for part in body.get("args", ()):
+            _grouping(walk, scope, part, shape)
+    elif tag:
+        walk.use(_by_output(walk, scope, node, shape), Usage.GROUP)
+
+
+def targets(walk: Walk, scope: Scope, nodes: list[Node] | None) -> Shape:
+    """The output columns of a target list (or RETURNING), stars expanded."""
+    names: list[str] = []
+    flows: list[Flow] = []
+    is_open = False
+    for node in nodes or ():
+        body = node.get("ResTarget", {})
+        value = body.get("val")
+        if value is None:
+            continue
+        star = _star(walk, scope, value)
+        if star is not None:
+            names += star.names
+            flows += star.flows
+            is_open = is_open or star.open
+            walk.budget.columns(len(flows))
+            walk.budget.charge(len(star.flows))
+            continue
+        flows.append(expression(walk, scope, value))
+        names.append(body.get("name") or output_name(value))
+    walk.budget.columns(len(flows))
+    return Shape(names, flows, is_open)
+
+
+def _star(walk: Walk, scope: Scope, value: Node) -> Shape | None:
+    tag, body = only(value)
+    if tag == "ColumnRef":
+        fields = body.get("fields", ())
+        if not fields or "A_Star" not in fields[-1]:
+            return None
+        names = [field.get("String", {}).get("sval", "") for field in fields[:-1]]
+        if not names:
+            return _every_column(scope)
+        if len(names) > 2:
+            walk.flags.add("catalog_qualified")
+        item = find_item(walk, scope, names[-2] if len(names) > 1 else "", names[-1])
+        if item is not None:
+            return item.shape
+        row = expression(walk, scope, {"ColumnRef": {"fields": fields[:-1]}})
+        return _expanded(walk, row)
+    if tag == "A_Indirection" and "A_Star" in body.get("indirection", [{}])[-1]:
+        rest = body["indirection"][:-1]
+        inner = {"A_Indirection": {"arg": body["arg"], "indirection": rest}} if rest else body["arg"]
+        row = expression(walk, scope, inner)
+        return _expanded(walk, row, inner)
+    return None
+
+
+def _expanded(walk: Walk, row: Flow, call: Node | None = None) -> Shape:
+    if row.row is not None:
+        return row.row
+    if call is not None and "FuncCall" in call:
+        from decision.analysis.postgres.sources import function_columns
+
+        known = function_columns(walk, call)
+        if known is not None:
+            return Shape(known, [row.computed()] * len(known))
+    walk.unresolved("(…).*", "the columns of this value are not known")
+    return Shape((), (), is_open=True)
+
+
+def _every_column(scope: Scope) -> Shape:
+    visible = [item for item in scope.items if item.by_column]
+    if len(visible) == 1:
+        return visible[0].shape
+    names = [name for item in visible for name in item.shape.names]
+    flows = [flow for item in visible for flow in item.shape.flows]
+    return Shape(names, flows, any(item.shape.open for item in visible))
+
+
+def output_name(value: Node) -> str:
+    """The name PostgreSQL gives an output column without AS (FigureColname)."""
+    tag, body = only(value)
+    if tag == "ColumnRef":
+        names = [f["String"].get("sval", "") for f in body.get("fields", ()) if "String" in f]
+        return names[-1] if names else "?column?"
+    if tag == "A_Indirection":
+        names = [f["String"].get("sval", "") for f in body.get("indirection", ()) if "String" in f]
+        return names[-1] if names else output_name(body.get("arg", {}))
+    if tag == "FuncCall":
+        return qualified(body.get("funcname"))[1]
+    if tag == "TypeCast":
+        inner = output_name(body.get("arg", {}))
+        return inner if inner != "?column?" else qualified(body.get("typeName", {}).get("names"))[1]
+    if tag == "CollateClause":
+        return output_name(body.get("arg", {}))
+    if tag == "SubLink":
+        kind = body.get("subLinkType")
+        if kind == "EXISTS_SUBLINK":
+            return "exists"
+        if kind == "ARRAY_SUBLINK":
+            return "array"
+        inner_targets = body.get("subselect", {}).get("SelectStmt", {}).get("targetList", [])
+        if kind == "EXPR_SUBLINK" and inner_targets:
+            first = inner_targets[0].get("ResTarget", {})
+            return str(first.get("name") or output_name(first.get("val", {})))
+        return "?column?"
+    if tag == "CaseExpr":
+        inner = output_name(body.get("defresult", {}))
+        return inner if inner != "?column?" else "case"
+    if tag == "MinMaxExpr":
+        return "least" if body.get("op") == "IS_LEAST" else "greatest"
+    if tag == "SQLValueFunction":
+        return str(body.get("op", "")).removeprefix("SVFOP_").removesuffix("_N").lower()
+    return {
+        "CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row", "GroupingFunc": "grouping",
+        "JsonObjectConstructor": "json_object", "JsonArrayConstructor": "json_array", "JsonObjectAgg": "json_objectagg",
+        "JsonArrayAgg": "json_arrayagg", "XmlSerialize": "xmlserialize", "JsonParseExpr": "json",
+        "JsonScalarExpr": "json_scalar", "JsonSerializeExpr": "json_serialize", "MergeSupportFunc": "merge_action",
+    }.get(tag, "?column?")  # fmt: skip
+
+
+def _values(walk: Walk, scope: Scope, rows: list[Node]) -> Shape:
+    columns: list[list[Flow]] = []
+    for row in rows:
+        for index, node in enumerate(row.get("List", {}).get("items", ())):
+            flow = CONSTANT if "A_Const" in node else expression(walk, scope, node)
+            if index == len(columns):
+                columns.append([])
+            if flow is not CONSTANT or not columns[index]:
+                columns[index].append(flow)
+    walk.budget.columns(len(columns))
+    return Shape([f"column{number + 1}" for number in range(len(columns))], [either(flows) for flows in columns])
+
+
+def _set_operation(walk: Walk, scope: Scope, body: Node) -> Shape:
+    left = query(walk, scope, {"SelectStmt": body["larg"]})
+    right = query(walk, scope, {"SelectStmt": body["rarg"]})
+    return union(left, right)
+
+
+def union(left: Shape, right: Shape) -> Shape:
+    is_open = left.open or right.open or len(left.flows) != len(right.flows)
+    count = max(len(left.flows), len(right.flows))
+    flows = [either([shape.flows[i] if i < len(shape.flows) else OPAQUE for shape in (left, right)])
+             for i in range(count)]  # fmt: skip
+    names = [*left.names, *list(right.names)[len(left.names) :]]
+    return Shape(names, flows, is_open)
+
+
+def with_clause(walk: Walk, scope: Scope, clause: Node) -> None:
+    entries = [node.get("CommonTableExpr", {}) for node in clause.get("ctes", ())]
+    walk.budget.add_ctes(len(entries))
+    recursive = clause.get("recursive", False)
+    if recursive and len(entries) > 1:
+        # any of them may refer to any other: in the order written, later ones are seen as their first approximation
+        for entry in entries:
+            scope.ctes.setdefault(entry.get("ctename", ""), Shape((), (), is_open=True))
+        for _ in range(2):
+            for entry in entries:
+                _common_table(walk, scope, entry, recursive=True)
+        return
+    for entry in entries:
+        _common_table(walk, scope, entry, recursive=recursive)
+
+
+def _common_table(walk: Walk, scope: Scope, entry: Node, *, recursive: bool) -> None:
+    name = entry.get("ctename", "")
+    node = entry["ctequery"]
+    tag, body = only(node)
+    if tag != "SelectStmt":
+        walk.flags.add("dml_in_cte")
+    columns = [n["String"].get("sval", "") for n in entry.get("aliascolnames", ())]
+    if recursive and tag == "SelectStmt" and body.get("op", "SETOP_NONE") != "SETOP_NONE":
+        shape = _recursive(walk, scope, name, body, columns)
+    else:
+        inner = Scope(scope)
+        shape = query(walk, inner, node).renamed(columns)
+    extra: list[str] = []
+    search, cycle = entry.get("search_clause"), entry.get("cycle_clause")
+    if search:
+        extra.append(search.get("search_seq_column", ""))
+    if cycle:
+        extra += [cycle.get("cycle_mark_column", ""), cycle.get("cycle_path_column", "")]
+    if extra:
+        whole = shape.whole_row()
+        added = Flow(whole.sources, whole.transform, whole.opaque)
+        shape = Shape([*shape.names, *extra], [*shape.flows, *[added] * len(extra)], shape.open)
+    for flow in shape.flows:
+        walk.use(flow, Usage.INNER)
+    scope.ctes[name] = shape
+
+
+def _recursive(walk: Walk, scope: Scope, name: str, body: Node, columns: list[str]) -> Shape:
+    """The least fixed point: start from the non-recursive term, repeat the other until nothing new flows."""
+    inner = Scope(scope)
+    if "withClause" in body:
+        with_clause(walk, inner, body["withClause"])
+    left = query(walk, inner, {"SelectStmt": body["larg"]})
+    shape = left.renamed(columns)
+    for _ in range(len(shape.flows) + 2):
+        inner.ctes[name] = shape
+        right = query(walk, inner, {"SelectStmt": body["rarg"]})
+        grown = union(left, right)
+        grown = either_shape(shape, grown).renamed(columns)
+        if [flow.sources for flow in grown.flows] == [flow.sources for flow in shape.flows]:
+            shape = grown
+            break
+        shape = grown
+    ordered = Scope(inner)
+    ordered.aliases = shape.lookup
+    _tail(walk, ordered, body, shape)
+    return shape
+
+
+def either_shape(old: Shape, new: Shape) -> Shape:
+    return union(old, new)
+
+
+def limit_of(body: Node) -> int | None:
+    """A constant row limit."""
+    if body.get("limitOption") == "LIMIT_OPTION_WITH_TIES" or "limitCount" not in body:
+        return None
+    text = literal(body["limitCount"])
+    try:
+        return max(0, int(text)) if text is not None else None
+    except ValueError:
+        return None
+
+
+QUERIES["SelectStmt"] = select

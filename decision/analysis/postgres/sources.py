@@ -1,0 +1,294 @@
+"""FROM: tables, joins, sub-selects and functions to namespace items."""
+
+from __future__ import annotations
+
+from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Scope, Shape, either
+from decision.analysis.postgres.builtins import COLUMNS
+from decision.analysis.postgres.closure import read_relation
+from decision.analysis.postgres.expressions import expression, filtered, generic
+from decision.analysis.postgres.names import resolve
+from decision.analysis.postgres.parse import Node, only, qualified, strings
+from decision.analysis.postgres.walk import Walk, query
+from decision.model.facts import Transform, Usage
+
+
+def from_clause(walk: Walk, scope: Scope, nodes: list[Node] | None) -> None:
+    for node in nodes or ():
+        scope.items.extend(from_item(walk, scope, node))
+
+
+def from_item(walk: Walk, scope: Scope, node: Node) -> list[Item]:
+    """The items that one entry of a FROM adds. Earlier ones in `scope` are visible to LATERAL and functions."""
+    walk.budget.enter()
+    tag, body = only(node)
+    handler = {
+        "RangeVar": _table,
+        "JoinExpr": _join,
+        "RangeSubselect": _subselect,
+        "RangeFunction": _function,
+        "RangeTableSample": _sample,
+        "RangeTableFunc": _table_function,
+        "JsonTable": _json_table,
+    }.get(tag)
+    if handler is None:
+        walk.unresolved(tag, "this form of FROM is not known")
+        items = [Item("", Shape((), (), is_open=True))]
+    else:
+        items = handler(walk, scope, body)
+    walk.budget.leave()
+    return items
+
+
+def alias_of(body: Node) -> tuple[str, list[str]]:
+    alias = body.get("alias")
+    if alias is None:
+        return "", []
+    return alias.get("aliasname", ""), strings(alias.get("colnames"))
+
+
+def _table(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    name, schema = body.get("relname", ""), body.get("schemaname", "")
+    alias, columns = alias_of(body)
+    if not schema:
+        cte = scope.cte(name)
+        if cte is not None:
+            return [Item(alias or name, cte.renamed(columns))]
+    if "catalogname" in body:
+        walk.flags.add("catalog_qualified")
+    relation = resolve(walk, schema, name)
+    shape = read_relation(walk, relation, only_parent=not body.get("inh", False))
+    key = None if relation.stale else relation.key
+    return [
+        Item(alias or name, shape.renamed(columns), schema="" if alias else schema or relation.schema, relation=key)
+    ]
+
+
+def _subselect(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    alias, columns = alias_of(body)
+    outer = scope if body.get("lateral") else _without_items(scope)
+    shape = query(walk, outer, body["subquery"]).renamed(columns)
+    named = bool(alias)
+    return [Item(alias, shape, by_name=named)]
+
+
+def _without_items(scope: Scope) -> Scope:
+    """What a sub-select in FROM sees without LATERAL: the query's CTEs and everything outside, not its siblings."""
+    if not scope.items:
+        return scope
+    outer = Scope(scope.parent, parameters=scope.parameters)
+    outer.ctes = scope.ctes
+    return outer
+
+
+def _join(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    left = from_item(walk, scope, body["larg"])
+    before = len(scope.items)
+    scope.items.extend(left)
+    try:
+        right = from_item(walk, scope, body["rarg"])
+        scope.items.extend(right)
+        if "quals" in body:
+            filtered(walk, scope, body["quals"], Usage.JOIN)
+    finally:
+        del scope.items[before:]
+    using = strings(body.get("usingClause"))
+    left_columns, right_columns = _columns(left), _columns(right)
+    left_open, right_open = _is_open(left), _is_open(right)
+    if body.get("isNatural"):
+        names = {name for name, _ in right_columns}
+        using = [name for name, _ in left_columns if name in names]
+        if left_open or right_open:
+            walk.unresolved("NATURAL JOIN", "columns of a joined relation are not known")
+    merged: list[tuple[str, Flow]] = []
+    for name in using:
+        pair = [flow for n, flow in (*left_columns, *right_columns) if n == name]
+        for flow in pair:
+            walk.use(flow, Usage.JOIN)
+        merged.append((name, either(pair) if pair else OPAQUE))
+    shared = set(using)
+    merged += [(n, f) for n, f in (*left_columns, *right_columns) if n not in shared]
+    walk.budget.columns(len(merged))
+    walk.budget.charge(len(merged))
+    shape = Shape([n for n, _ in merged], [f for _, f in merged], left_open or right_open)
+    alias, columns = alias_of(body)
+    if alias:
+        return [Item(alias, shape.renamed(columns))]
+    joined = [] if "join_using_alias" not in body else [_using_item(body["join_using_alias"], merged[: len(using)])]
+    hidden = [*left, *right, *joined]
+    for item in hidden:
+        item.by_column = False
+    return [*hidden, Item("", shape, by_name=False)]
+
+
+def _using_item(alias: Node, merged: list[tuple[str, Flow]]) -> Item:
+    return Item(alias.get("aliasname", ""), Shape([n for n, _ in merged], [f for _, f in merged]))
+
+
+def _columns(items: list[Item]) -> list[tuple[str, Flow]]:
+    return [pair for item in items if item.by_column for pair in zip(item.shape.names, item.shape.flows, strict=True)]
+
+
+def _is_open(items: list[Item]) -> bool:
+    return any(item.by_column and item.shape.open for item in items)
+
+
+def _function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    alias, columns = alias_of(body)
+    names: list[str] = []
+    flows: list[Flow] = []
+    is_open = False
+    scalar: Flow | None = None
+    listed = body.get("functions", [])
+    for entry in listed:
+        parts = entry.get("List", {}).get("items", [])
+        if not parts:
+            continue
+        flow = expression(walk, scope, parts[0])
+        definitions = body.get("coldeflist", []) if len(listed) == 1 else []
+        if len(parts) > 1 and "List" in parts[1]:
+            definitions = parts[1]["List"].get("items", []) or definitions
+        shape = _function_shape(walk, parts[0], flow, definitions, alias)
+        if len(shape.names) == 1 and not shape.open and flow.row is None:
+            scalar = shape.flows[0]
+        names += shape.names
+        flows += shape.flows
+        is_open = is_open or shape.open
+    if body.get("ordinality"):
+        names.append("ordinality")
+        flows.append(CONSTANT)
+    whole = scalar if len(names) == 1 and len(listed) == 1 else None
+    shape = Shape(names, flows, is_open).renamed(columns)
+    item_name = alias or _function_name(listed)
+    return [Item(item_name, shape, whole=whole)]
+
+
+def _function_name(listed: list[Node]) -> str:
+    for entry in listed:
+        for part in entry.get("List", {}).get("items", [])[:1]:
+            tag, body = only(part)
+            return qualified(body.get("funcname"))[1] if tag == "FuncCall" else "coalesce"
+    return ""
+
+
+def _function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node], alias: str) -> Shape:
+    value = flow.computed() if flow.transform is Transform.IDENTITY else Flow(flow.sources, flow.transform, flow.opaque)
+    if definitions:
+        named = [d["ColumnDef"].get("colname", "") for d in definitions if "ColumnDef" in d]
+        return Shape(named, [value] * len(named))
+    tag, body = only(call)
+    schema, name = qualified(body.get("funcname")) if tag == "FuncCall" else ("", tag)
+    if schema in ("", "pg_catalog") and name in COLUMNS and name != "unnest":
+        columns = COLUMNS[name]
+        if len(columns) == 1:
+            return Shape([alias or columns[0]] if columns[0] != "value" else ["value"], [value])
+        return Shape(columns, [value] * len(columns))
+    if schema in ("", "pg_catalog") and name == "unnest":
+        count = len(body.get("args", ()))
+        return Shape([alias or "unnest"] * count if count == 1 else ["unnest"] * count, [value] * count)
+    returned = _declared_columns(walk, schema, name)
+    if returned is not None:
+        return Shape(returned, [value] * len(returned))
+    if flow.row is not None:
+        return flow.row
+    from decision.analysis.postgres.columns import known_function
+    from decision.analysis.postgres.effects import builtin_effects
+
+    if tag == "FuncCall" and builtin_effects(name) is None and not known_function(walk, name):
+        return Shape((), (), is_open=True)
+    if walk.catalog is not None and name in walk.catalog.functions and builtin_effects(name) is None:
+        if any(_composite(walk, f.return_type) for f in walk.catalog.functions[name]):
+            return Shape((), (), is_open=True)
+    return Shape([alias or name or "coalesce"], [value])
+
+
+def _composite(walk: Walk, return_type: str) -> bool:
+    """Whether a function of this result may have more than one column."""
+    return return_type.removeprefix("SETOF ") in ("record", "anyelement") or "." in return_type
+
+
+def _declared_columns(walk: Walk, schema: str, name: str) -> list[str] | None:
+    """Columns of a function that the catalog knows to return a table or a relation's row; None if it does not."""
+    if walk.catalog is None or schema == "pg_catalog":
+        return None
+    found: list[list[str]] = []
+    for function in walk.catalog.functions.get(name, ()):
+        if schema and function.schema != schema:
+            continue
+        columns = returned_columns(walk, function.return_type)
+        if columns is None:
+            return None
+        found.append(columns)
+    return found[0] if found and all(columns == found[0] for columns in found) else None
+
+
+def function_columns(walk: Walk, call: Node) -> list[str] | None:
+    """Columns of a function's row where they are known: `(f(x)).*`."""
+    _, body = only(call)
+    schema, name = qualified(body.get("funcname"))
+    if schema in ("", "pg_catalog") and name in COLUMNS:
+        return list(COLUMNS[name])
+    return _declared_columns(walk, schema, name)
+
+
+def returned_columns(walk: Walk, return_type: str) -> list[str] | None:
+    """The column names in `TABLE(a integer, "B" text)` or of `SETOF schema.relation`."""
+    from decision.analysis.session import parse_search_path
+
+    if return_type.startswith("TABLE(") and return_type.endswith(")"):
+        names, depth, start = [], 0, 6
+        inner = return_type
+        for position in range(6, len(inner)):
+            char = inner[position]
+            depth += char in "([" and 1
+            depth -= char in ")]" and 1
+            if (char == "," and depth == 0) or position == len(inner) - 1:
+                part = inner[start:position].strip()
+                start = position + 1
+                quoted = part.startswith('"')
+                names.append(parse_search_path(part)[0] if quoted else part.split(" ", 1)[0])
+        return names
+    parts = parse_search_path(return_type.removeprefix("SETOF ").replace(".", ","))
+    if len(parts) == 2 and walk.catalog is not None:
+        entry = walk.catalog.entry(parts[0], parts[1])
+        if entry is not None:
+            return list(entry.shape.names)
+    return None
+
+
+def _sample(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    items = from_item(walk, scope, body["relation"])
+    for argument in body.get("args", ()):
+        walk.use(expression(walk, scope, argument), Usage.FILTER)
+    return items
+
+
+def _table_function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    flow = generic(walk, scope, {k: v for k, v in body.items() if k not in ("alias", "columns", "namespaces")})
+    names = []
+    for column in body.get("columns", ()):
+        entry = column.get("RangeTableFuncCol", {})
+        names.append(entry.get("colname", ""))
+        for part in ("colexpr", "coldefexpr"):
+            if part in entry:
+                flow = either([flow, expression(walk, scope, entry[part])])
+    alias, columns = alias_of(body)
+    value = flow.computed()
+    return [Item(alias or "xmltable", Shape(names, [value] * len(names)).renamed(columns))]
+
+
+def _json_table(walk: Walk, scope: Scope, body: Node) -> list[Item]:
+    flow = generic(walk, scope, {k: v for k, v in body.items() if k not in ("alias", "columns")})
+    names: list[str] = []
+    _json_columns(body.get("columns", []), names)
+    alias, columns = alias_of(body)
+    value = flow.computed()
+    return [Item(alias or "json_table", Shape(names, [value] * len(names)).renamed(columns))]
+
+
+def _json_columns(nodes: list[Node], names: list[str]) -> None:
+    for node in nodes:
+        column = node.get("JsonTableColumn", {})
+        if "columns" in column:
+            _json_columns(column["columns"], names)
+        else:
+            names.append(column.get("name", ""))

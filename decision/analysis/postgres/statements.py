@@ -1,0 +1,250 @@
+"""Queries as statements, and the statements that wrap one: EXPLAIN, cursors, PREPARE/EXECUTE, COPY, CREATE TABLE AS."""
+
+from __future__ import annotations
+
+from decision.analysis.effects import CursorDeclared, MadeColumn, Prepared, RelationMade
+from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape
+from decision.analysis.postgres.calls import first_path
+from decision.analysis.postgres.closure import read_relation, write_relation
+from decision.analysis.postgres.dml import estimate
+from decision.analysis.postgres.expressions import expression, filtered
+from decision.analysis.postgres.finish import facts_of, restore
+from decision.analysis.postgres.names import creation_schema, resolve
+from decision.analysis.postgres.parse import Node, only, option_text, option_true, options, strings
+from decision.analysis.postgres.predicates import predicate_of
+from decision.analysis.postgres.select import limit_of, select
+from decision.analysis.postgres.walk import QUERIES, STATEMENTS, Walk, query, statement
+from decision.model.facts import Access, Kind, ObjectName, Predicate, RelationKind, Usage
+
+
+def _output(walk: Walk, shape: Shape) -> None:
+    """These columns reach the client."""
+    walk.output = shape
+    walk.returns_rows = True
+    for flow in shape.flows:
+        walk.use(flow, Usage.OUTPUT)
+    if shape.open:
+        walk.unresolved("*", "the output's columns are not known")
+
+
+def select_statement(walk: Walk, body: Node) -> None:
+    if "intoClause" in body:
+        _create_as(walk, body["intoClause"], {"SelectStmt": body}, RelationKind.TABLE)
+        walk.flags.add("select_into")
+        return
+    dml = walk.dml
+    shape = query(walk, walk.root, {"SelectStmt": body})
+    _output(walk, shape)
+    if walk.dml == dml:
+        _select_predicate(walk, body)
+
+
+def _select_predicate(walk: Walk, body: Node) -> None:
+    """WHERE and LIMIT of a top-level SELECT; keys are told for a single plain table."""
+    limit = limit_of(body)
+    if "fromClause" not in body:
+        walk.predicates.append(Predicate(limit=limit))
+        return
+    sources = body["fromClause"]
+    target: Item | None = None
+    if len(sources) == 1 and "RangeVar" in sources[0]:
+        plain = sources[0]["RangeVar"]
+        named = [n["CommonTableExpr"].get("ctename") for n in body.get("withClause", {}).get("ctes", ())]
+        if "schemaname" in plain or plain.get("relname") not in named:
+            relation = resolve(walk, plain.get("schemaname", ""), plain.get("relname", ""))
+            alias = plain.get("alias", {})
+            shape = relation.shape.renamed(strings(alias.get("colnames")))
+            target = Item(alias.get("aliasname") or relation.name, shape, schema=relation.schema, relation=relation.key)
+            if "lockingClause" in body:
+                relation.touch(walk, Access.LOCK)
+    scope = Scope()
+    scope.items += [target] if target is not None else []
+    predicate = predicate_of(walk, scope, body.get("whereClause"), target, limit)
+    walk.predicates.append(predicate)
+    if target is not None and "groupClause" not in body:
+        estimate(walk, relation, predicate)
+        if limit is not None and walk.estimate is not None:
+            walk.estimate = min(walk.estimate, limit)
+
+
+def _dml_statement(tag: str) -> None:
+    def handler(walk: Walk, body: Node) -> None:
+        shape = QUERIES[tag](walk, walk.root, body)
+        if "returningClause" in body:
+            _output(walk, shape)
+
+    STATEMENTS[tag] = handler
+
+
+def explain(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.EXPLAIN)
+    walk.flags.add("explain")
+    runs = option_true(options(body), "analyze")
+    if runs:
+        walk.flags.add("explain_analyze")
+    statement(walk, body["query"])
+    if not runs:
+        walk.effects.clear()
+        walk.kinds = dict.fromkeys([Kind.EXPLAIN, *walk.kinds])
+    # The plan's text shows names, literals of the statement itself and, for expressions folded, nothing stored.
+    walk.output = Shape(["QUERY PLAN"], [Flow()])
+    walk.returns_rows = True
+
+
+def declare_cursor(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.CURSOR)
+    walk.flags.add("cursor")
+    statement(walk, body["query"])
+    facts = facts_of(walk)
+    walk.effects.append(CursorDeclared(body.get("portalname", ""), facts))
+    for flow in walk.output.flows if walk.output is not None else ():
+        walk.use(flow, Usage.OUTPUT)
+    walk.output, walk.returns_rows = None, False
+
+
+def fetch(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.CURSOR)
+    walk.flags.update(("cursor", "needs_session"))
+    name = body.get("portalname", "")
+    known = [cursor.statement for cursor in walk.state.cursors if cursor.name == name]
+    if body.get("ismove"):
+        return
+    if not known:
+        walk.unresolved("FETCH", "no cursor of this name was declared in this session")
+        walk.returns_rows = True
+        return
+    restore(walk, known, "FETCH")
+
+
+def prepare(walk: Walk, body: Node) -> None:
+    inner = Walk(walk.catalog, walk.state, walk.budget)
+    statement(inner, body["query"])
+    facts = facts_of(inner)
+    walk.kind(Kind.PREPARE)
+    walk.flags.add("prepare")
+    walk.effects.append(Prepared(body.get("name", ""), facts, tuple(inner.effects)))
+    restore(walk, [facts], "PREPARE")
+    walk.kinds = dict.fromkeys([Kind.PREPARE, *walk.kinds])
+    walk.output, walk.returns_rows = None, False
+
+
+def execute(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.EXECUTE)
+    walk.flags.add("needs_session")
+    for node in body.get("params", ()):
+        walk.use(expression(walk, Scope(), node), Usage.INNER)
+    name = body.get("name", "")
+    known = [prepared for prepared in walk.state.prepared if prepared.name == name]
+    if not known:
+        walk.unresolved("EXECUTE", "no statement of this name was prepared in this session")
+        walk.returns_rows = True
+        return
+    restore(walk, [prepared.statement for prepared in known], "EXECUTE")
+    for prepared in known:
+        walk.effects += prepared.effects
+
+
+def create_table_as(walk: Walk, body: Node) -> None:
+    kind = RelationKind.MATERIALIZED_VIEW if body.get("objtype") == "OBJECT_MATVIEW" else RelationKind.TABLE
+    walk.flags.add("ctas")
+    _create_as(walk, body["into"], body["query"], kind)
+
+
+def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
+    """A new relation with the query's rows; tags travel with them."""
+    tag, inner = only(node)
+    if tag == "ExecuteStmt":
+        execute(walk, inner)
+        shape = walk.output or Shape((), (), is_open=True)
+    else:
+        shape = query(walk, walk.root, node)
+    walk.kinds = dict.fromkeys([Kind.DDL, *walk.kinds])
+    walk.output, walk.returns_rows = None, False
+    for flow in shape.flows:
+        walk.use(flow, Usage.INNER)
+    target = into["rel"]
+    persistence = target.get("relpersistence", "p")
+    schema = creation_schema(walk, target.get("schemaname", ""), persistence)
+    kind = RelationKind.TEMPORARY if persistence == "t" or schema == "pg_temp" else kind
+    name = target.get("relname", "")
+    names = [*strings(into.get("colNames")), *list(shape.names)[len(into.get("colNames", ())) :]]
+    walk.touch(schema, name, kind, Access.DDL)
+    walk.touch(schema, name, kind, Access.WRITE)
+    object_type = "materialized_view" if kind is RelationKind.MATERIALIZED_VIEW else "table"
+    walk.operation("create", object_type, [ObjectName(schema, name)], ["as"])
+    columns = tuple(MadeColumn(n, f.sources, f.opaque) for n, f in zip(names, shape.flows, strict=True))
+    walk.effects.append(RelationMade(schema, name, kind, columns, not shape.open))
+
+
+def copy(walk: Walk, body: Node) -> None:
+    inward = body.get("is_from", False)
+    walk.kind(Kind.COPY_IN if inward else Kind.COPY_OUT)
+    walk.flags.add("copy_from" if inward else "copy_to")
+    filename = body.get("filename", "")
+    if body.get("is_program"):
+        walk.flags.add("program")
+        walk.programs[first_path(filename)] = None
+    elif filename:
+        walk.flags.add("file")
+        walk.files[first_path(filename)] = None
+    if "query" in body:
+        before = walk.dml
+        shape = query(walk, walk.root, body["query"])
+        if walk.dml == before:
+            _select_predicate(walk, only(body["query"])[1])
+    else:
+        shape = _copy_table(walk, body, inward)
+    if not inward:
+        _output(walk, shape)
+        walk.returns_rows = not filename
+
+
+def _copy_table(walk: Walk, body: Node, inward: bool) -> Shape:
+    target = body.get("relation", {})
+    relation = resolve(walk, target.get("schemaname", ""), target.get("relname", ""))
+    names = strings(body.get("attlist"))
+    if inward:
+        for name in names or relation.shape.names:
+            walk.use_key((relation.schema, relation.name, name), Usage.WRITE)
+        write_relation(walk, relation, ("insert",), names or relation.shape.names)
+        scope = Scope()
+        scope.items.append(Item(relation.name, relation.shape, relation=relation.key))
+        filtered(walk, scope, body.get("whereClause"))
+        return Shape((), ())
+    shape = read_relation(walk, relation, only_parent=True)
+    walk.predicates.append(Predicate())
+    estimate(walk, relation, Predicate())
+    if relation.entry is not None and not names:
+        generated = {c.name for c in relation.entry.relation.columns if c.generated}
+        kept = [(n, f) for n, f in zip(shape.names, shape.flows, strict=True) if n not in generated]
+        return Shape([n for n, _ in kept], [f for _, f in kept], shape.open)
+    return Shape(names, [shape.lookup.get(name, OPAQUE) for name in names], shape.open) if names else shape
+
+
+def call(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.CALL)
+    flow = expression(walk, walk.root or Scope(), {"FuncCall": body["funccall"]})
+    walk.use(flow, Usage.OUTPUT)
+    # A procedure may hand back INOUT values: as many columns as it has, none known here.
+    walk.output = Shape((), ())
+    walk.flags.add("procedural")
+
+
+def do(walk: Walk, body: Node) -> None:
+    from decision.analysis.postgres.embedded import do_block
+
+    do_block(walk, body)
+
+
+for _tag in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"):
+    _dml_statement(_tag)
+
+STATEMENTS.update(
+    {
+        "SelectStmt": select_statement, "ExplainStmt": explain, "DeclareCursorStmt": declare_cursor, "FetchStmt": fetch,
+        "PrepareStmt": prepare, "ExecuteStmt": execute, "CreateTableAsStmt": create_table_as, "CopyStmt": copy,
+        "CallStmt": call, "DoStmt": do,
+    }
+)  # fmt: skip
+
+__all__ = ["option_text", "select"]

@@ -1,0 +1,331 @@
+"""Every other statement: transactions, privileges, roles, maintenance, replication, foreign data, large machinery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from decision.analysis.effects import FunctionMade, SearchPathSet
+from decision.analysis.postgres.ddl import CODE, altered, define, object_type
+from decision.analysis.postgres.parse import Node, only, option_text, qualified, strings
+from decision.analysis.postgres.walk import STATEMENTS, Walk
+from decision.model.facts import Access, Kind, ObjectName
+
+Handler = Callable[[Walk, Node], None]
+
+
+def _plain(kind: Kind, verb: str, what: str, *flags: str, name: str = "") -> Handler:
+    """A statement that names one object of a kind without relations."""
+
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(kind)
+        walk.flags.update(flags)
+        value = body.get(name) if name else None
+        objects = [] if not value else [_named(value)]
+        walk.operation(verb, what, objects)
+
+    return handler
+
+
+def _named(value: object) -> ObjectName:
+    if isinstance(value, str):
+        return ObjectName("", value)
+    if isinstance(value, list):
+        return ObjectName(*qualified(value))
+    if isinstance(value, dict):
+        if "objname" in value:
+            return ObjectName(*qualified(value["objname"]))
+        if "relname" in value:
+            return ObjectName(value.get("schemaname", ""), value["relname"])
+        if "rolename" in value:
+            return ObjectName("", value["rolename"])
+        return ObjectName("", option_text(value) or "")
+    return ObjectName("", "")
+
+
+def _transaction(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.TCL)
+    walk.flags.add("transaction_control")
+    kind = body.get("kind", "").removeprefix("TRANS_STMT_").lower()
+    walk.operation(kind, "transaction")
+    for node in body.get("options", ()):
+        element = node.get("DefElem", {})
+        walk.settings[element.get("defname", "")] = None
+
+
+def _grant(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DCL)
+    kind = object_type(body.get("objtype", ""))
+    privileges = [n["AccessPriv"].get("priv_name", "all") for n in body.get("privileges", ()) if "AccessPriv" in n]
+    objects: list[ObjectName] = []
+    for node in body.get("objects", ()):
+        tag, inner = only(node)
+        if tag == "RangeVar":
+            relation = define(walk, inner)
+            objects.append(ObjectName(relation.schema, relation.name))
+        elif tag == "List":
+            objects.append(ObjectName(*qualified(inner.get("items"))))
+        else:
+            objects.append(_named(inner if tag != "String" else inner.get("sval", "")))
+    found = [*(p.lower().replace(" ", "_") for p in privileges or ["all"])]
+    if body.get("targtype") == "ACL_TARGET_ALL_IN_SCHEMA":
+        found.append("all_in_schema")
+    if body.get("grant_option"):
+        found.append("grant_option")
+    walk.operation("grant" if body.get("is_grant") else "revoke", kind, objects, found)
+
+
+def _grant_role(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DCL)
+    walk.flags.add("role_grant")
+    names = [n["AccessPriv"].get("priv_name", "") for n in body.get("granted_roles", ()) if "AccessPriv" in n]
+    walk.operation("grant" if body.get("is_grant") else "revoke", "role", [ObjectName("", n) for n in names])
+
+
+def _default_privileges(walk: Walk, body: Node) -> None:
+    _grant(walk, body.get("action", {}))
+
+
+def _role(verb: str) -> Handler:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.DCL)
+        walk.flags.add("role")
+        role = body.get("role")
+        names = [body["role"]] if isinstance(role, str) else [role] if role else []
+        listed = [_named(item) for item in names]
+        listed += [_named(node.get("RoleSpec", {})) for node in body.get("roles", ())]
+        found = [n["DefElem"].get("defname", "") for n in body.get("options", ()) if "DefElem" in n]
+        walk.operation(verb, "role", listed, found)
+        if "setstmt" in body:
+            walk.settings[body["setstmt"].get("name", "").lower()] = None
+
+    return handler
+
+
+def _maintenance(verb: str) -> Handler:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.MAINTENANCE)
+        objects = []
+        targets = [n.get("VacuumRelation", {}).get("relation") for n in body.get("rels", ())]
+        if "relation" in body:
+            targets.append(body["relation"])
+        for target in targets:
+            if target:
+                relation = define(walk, target)
+                objects.append(ObjectName(relation.schema, relation.name))
+        found = [n["DefElem"].get("defname", "") for n in body.get("options", ()) if "DefElem" in n]
+        done = "analyze" if verb == "vacuum" and not body.get("is_vacuumcmd") else verb
+        walk.operation(done, "table" if objects else body.get("name", "database"), objects, found)
+
+    return handler
+
+
+def _reindex(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.MAINTENANCE)
+    kind = body.get("kind", "").removeprefix("REINDEX_OBJECT_").lower()
+    objects = [ObjectName("", body.get("name", ""))] if "name" in body else []
+    if kind == "table" and "relation" in body:
+        relation = define(walk, body["relation"])
+        objects = [ObjectName(relation.schema, relation.name)]
+    elif "relation" in body:
+        objects = [_named(body["relation"])]
+    walk.operation("reindex", kind, objects)
+
+
+def _refresh(walk: Walk, body: Node) -> None:
+    from decision.analysis.postgres.closure import read_relation
+
+    walk.kind(Kind.MAINTENANCE)
+    relation = define(walk, body["relation"])
+    read_relation(walk, relation)
+    walk.touch(relation.schema, relation.name, relation.kind, Access.WRITE, relation.oid, relation.tags)
+    walk.operation("refresh", "materialized_view", [ObjectName(relation.schema, relation.name)])
+
+
+def _on_object(verb: str, *, field: str = "object") -> Handler:
+    """COMMENT ON, SECURITY LABEL, ALTER … OWNER TO, SET SCHEMA: any object, relations among them."""
+
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.DDL)
+        kind = body.get("objtype") or body.get("objectType") or ""
+        if "relation" in body:
+            relation = define(walk, body["relation"])
+            walk.operation(verb, object_type(kind), [ObjectName(relation.schema, relation.name)])
+            if verb != "comment":
+                altered(walk, relation)
+            return
+        node = body.get(field, {})
+        tag, inner = only(node) if node else ("", {})
+        parts = strings(inner.get("items")) if tag == "List" else []
+        on_table = kind in ("OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY")
+        named = parts[:-1] if on_table else parts
+        if named and (on_table or kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")):
+            relation = define(walk, {"relname": named[-1], "schemaname": named[-2] if len(named) > 1 else ""})
+            walk.operation(verb, object_type(kind), [ObjectName(relation.schema, relation.name)])
+            return
+        name = _named(inner.get("items") if tag == "List" else inner if tag in ("ObjectWithArgs",) else node)
+        walk.operation(verb, object_type(kind), [name])
+        if kind in CODE and verb == "set_schema":
+            walk.effects.append(FunctionMade(name.name))
+
+    return handler
+
+
+def _define(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    walk.flags.add("code")
+    kind = object_type(body.get("kind", ""))
+    name = ObjectName(*qualified(body.get("defnames")))
+    walk.operation("create", kind, [name])
+    walk.effects.append(FunctionMade(name.name))
+
+
+def _code(verb: str, what: str, *, name: str = "") -> Handler:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.DDL)
+        walk.flags.add("code")
+        walk.operation(verb, what, [_named(body[name])] if name and name in body else [])
+        for field in ("funcname", "plhandler"):
+            if field in body:
+                walk.functions.setdefault(qualified(body[field]), ())
+        function = body.get("func")
+        if isinstance(function, dict):
+            schema, called = qualified(function.get("objname"))
+            walk.functions.setdefault((schema, called), ())
+            walk.effects.append(FunctionMade(called))
+
+    return handler
+
+
+def _statistics(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    for node in body.get("relations", ()):
+        if "RangeVar" in node:
+            relation = define(walk, node["RangeVar"])
+            from decision.analysis.postgres.ddl import on_relation
+            from decision.model.facts import Usage
+
+            for element in body.get("exprs", ()):
+                part = element.get("StatsElem", {})
+                if "name" in part:
+                    walk.use_key((*relation.key, part["name"]), Usage.CHECK)
+                on_relation(walk, relation, part.get("expr"))
+    walk.operation("create", "statistics", [_named(body.get("defnames", []))])
+
+
+def _discard(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.SESSION)
+    what = body.get("target", "").removeprefix("DISCARD_").lower()
+    walk.flags.add("discard")
+    walk.operation("discard", what)
+    if what == "all":
+        walk.flags.add("role_change")
+        from decision.analysis.session import SNAPSHOT_PATH
+
+        walk.effects.append(SearchPathSet(SNAPSHOT_PATH))
+
+
+def _sequence(verb: str) -> Handler:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.DDL)
+        relation = define(walk, body["sequence"])
+        walk.operation(verb, "sequence", [ObjectName(relation.schema, relation.name)])
+
+    return handler
+
+
+def _publication(verb: str) -> Handler:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.DDL)
+        walk.flags.add("replication")
+        walk.operation(verb, "publication", [ObjectName("", body.get("pubname", ""))])
+        for node in body.get("pubobjects", ()):
+            table = node.get("PublicationObjSpec", {}).get("pubtable", {})
+            if "relation" in table:
+                define(walk, table["relation"], Access.READ)
+
+    return handler
+
+
+def _unknown(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.UNKNOWN)
+    walk.unresolved("statement", "a node that is no statement of its own")
+
+
+def _foreign_schema(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    walk.flags.update(("foreign", "remote"))
+    walk.operation("import", "foreign_schema", [ObjectName("", body.get("remote_schema", ""))])
+
+
+def _load(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.UTILITY)
+    walk.flags.update(("load", "file", "opaque_code"))
+    walk.files[body.get("filename", "").split(None, 1)[0] if body.get("filename") else ""] = None
+    walk.operation("load", "library")
+
+
+D, U = Kind.DDL, Kind.UTILITY
+STATEMENTS.update(
+    {
+        "TransactionStmt": _transaction, "GrantStmt": _grant, "GrantRoleStmt": _grant_role,
+        "AlterDefaultPrivilegesStmt": _default_privileges, "CreateRoleStmt": _role("create"),
+        "AlterRoleStmt": _role("alter"), "AlterRoleSetStmt": _role("alter"), "DropRoleStmt": _role("drop"),
+        "ReassignOwnedStmt": _role("reassign_owned"), "DropOwnedStmt": _role("drop_owned"),
+        "VacuumStmt": _maintenance("vacuum"), "ClusterStmt": _maintenance("cluster"), "ReindexStmt": _reindex,
+        "RefreshMatViewStmt": _refresh, "CommentStmt": _on_object("comment"), "SecLabelStmt": _on_object("label"),
+        "AlterOwnerStmt": _on_object("set_owner"), "AlterObjectSchemaStmt": _on_object("set_schema"),
+        "AlterObjectDependsStmt": _on_object("depends"), "DefineStmt": _define,
+        "AlterFunctionStmt": _code("alter", "function", name="func"), "CreateCastStmt": _code("create", "cast"),
+        "CreateTransformStmt": _code("create", "transform"), "CreateOpClassStmt": _code("create", "operator_class"),
+        "CreateOpFamilyStmt": _code("create", "operator_family"), "AlterOpFamilyStmt": _code("alter", "operator_family"),
+        "AlterOperatorStmt": _code("alter", "operator"), "CreatePLangStmt": _code("create", "language"),
+        "CreateEventTrigStmt": _code("create", "event_trigger", name="trigname"),
+        "AlterEventTrigStmt": _code("alter", "event_trigger", name="trigname"),
+        "CreateConversionStmt": _code("create", "conversion"), "CreateAmStmt": _code("create", "access_method"),
+        "CompositeTypeStmt": _plain(D, "create", "type", name="typevar"),
+        "CreateEnumStmt": _plain(D, "create", "type", name="typeName"),
+        "CreateRangeStmt": _plain(D, "create", "type", name="typeName"),
+        "AlterEnumStmt": _plain(D, "alter", "type", name="typeName"),
+        "AlterTypeStmt": _plain(D, "alter", "type", name="typeName"),
+        "CreateDomainStmt": _plain(D, "create", "domain", name="domainname"),
+        "AlterDomainStmt": _plain(D, "alter", "domain", name="typeName"),
+        "AlterCollationStmt": _plain(D, "alter", "collation", name="collname"),
+        "CreateSeqStmt": _sequence("create"), "AlterSeqStmt": _sequence("alter"),
+        "CreateStatsStmt": _statistics, "AlterStatsStmt": _plain(D, "alter", "statistics", name="defnames"),
+        "CreateExtensionStmt": _plain(D, "create", "extension", "extension", "code", name="extname"),
+        "AlterExtensionStmt": _plain(D, "alter", "extension", "extension", "code", name="extname"),
+        "AlterExtensionContentsStmt": _plain(D, "alter", "extension", "extension", "code", name="extname"),
+        "CreateFdwStmt": _plain(D, "create", "foreign_data_wrapper", "foreign", "code", name="fdwname"),
+        "AlterFdwStmt": _plain(D, "alter", "foreign_data_wrapper", "foreign", "code", name="fdwname"),
+        "CreateForeignServerStmt": _plain(D, "create", "foreign_server", "foreign", "remote", name="servername"),
+        "AlterForeignServerStmt": _plain(D, "alter", "foreign_server", "foreign", "remote", name="servername"),
+        "CreateUserMappingStmt": _plain(D, "create", "user_mapping", "foreign", "remote", name="servername"),
+        "AlterUserMappingStmt": _plain(D, "alter", "user_mapping", "foreign", "remote", name="servername"),
+        "DropUserMappingStmt": _plain(D, "drop", "user_mapping", "foreign", name="servername"),
+        "ImportForeignSchemaStmt": _foreign_schema,
+        "CreatePublicationStmt": _publication("create"), "AlterPublicationStmt": _publication("alter"),
+        "CreateSubscriptionStmt": _plain(D, "create", "subscription", "replication", "remote", name="subname"),
+        "AlterSubscriptionStmt": _plain(D, "alter", "subscription", "replication", "remote", name="subname"),
+        "DropSubscriptionStmt": _plain(D, "drop", "subscription", "replication", name="subname"),
+        "CreateTableSpaceStmt": _plain(D, "create", "tablespace", "file", "admin", name="tablespacename"),
+        "DropTableSpaceStmt": _plain(D, "drop", "tablespace", "admin", name="tablespacename"),
+        "AlterTableSpaceOptionsStmt": _plain(D, "alter", "tablespace", "admin", name="tablespacename"),
+        "AlterTableMoveAllStmt": _plain(D, "move_all", "tablespace", "admin", name="orig_tablespacename"),
+        "CreatedbStmt": _plain(D, "create", "database", "admin", name="dbname"),
+        "DropdbStmt": _plain(D, "drop", "database", "admin", name="dbname"),
+        "AlterDatabaseStmt": _plain(D, "alter", "database", "admin", name="dbname"),
+        "AlterDatabaseSetStmt": _plain(D, "alter", "database", "admin", name="dbname"),
+        "AlterDatabaseRefreshCollStmt": _plain(D, "alter", "database", "admin", name="dbname"),
+        "AlterTSConfigurationStmt": _plain(D, "alter", "text_search_configuration", name="cfgname"),
+        "AlterTSDictionaryStmt": _plain(D, "alter", "text_search_dictionary", name="dictname"),
+        "CheckPointStmt": _plain(U, "checkpoint", "system", "admin"), "LoadStmt": _load,
+        "NotifyStmt": _plain(U, "notify", "channel", "notify", name="conditionname"),
+        "ListenStmt": _plain(U, "listen", "channel", "notify", name="conditionname"),
+        "UnlistenStmt": _plain(U, "unlisten", "channel", "notify", name="conditionname"),
+        "ConstraintsSetStmt": _plain(Kind.SESSION, "set", "constraints"),
+        "ClosePortalStmt": _plain(Kind.CURSOR, "close", "cursor", "cursor", name="portalname"),
+        "DeallocateStmt": _plain(Kind.SESSION, "deallocate", "prepared_statement", name="name"),
+        "DiscardStmt": _discard, "ReplicaIdentityStmt": _unknown, "SetOperationStmt": _unknown,
+        "RawStmt": _unknown, "ReturnStmt": _unknown, "PLAssignStmt": _unknown,
+    }
+)  # fmt: skip

@@ -1,0 +1,161 @@
+"""One statement's walk: what was found so far, and the state that names are resolved in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from decision.analysis.catalog import CatalogIndex
+from decision.analysis.effects import SessionEffect
+from decision.analysis.flow import Flow, Key, Scope, Shape
+from decision.analysis.limits import Budget
+from decision.analysis.postgres.parse import Node
+from decision.analysis.result import BoundValue
+from decision.analysis.session import SessionState
+from decision.model.facts import Access, Effect, Kind, Operation, Predicate, RelationKind, Unresolved, Usage, Via
+
+
+class RelationRecord:
+    __slots__ = ("access", "kind", "oid", "tags")
+
+    def __init__(self, kind: RelationKind, oid: int, tags: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.oid = oid
+        self.tags = tags
+        self.access: set[Access] = set()
+
+
+class Walk:
+    """Accumulates the facts of one statement; `via` says how whatever is met now came to be touched."""
+
+    __slots__ = (
+        "assigned", "budget", "catalog", "columns", "dml", "effects", "estimate", "expanding", "files", "flags",
+        "functions", "kinds", "limit", "operations", "output", "parameters", "predicates", "programs", "relations",
+        "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
+    )  # fmt: skip
+
+    def __init__(self, catalog: CatalogIndex | None, state: SessionState, budget: Budget) -> None:
+        self.catalog = catalog
+        self.state = state
+        self.budget = budget
+        self.via = Via.DIRECT
+        self.kinds: dict[Kind, None] = {}
+        self.relations: dict[tuple[str, str, Via], RelationRecord] = {}
+        self.columns: dict[Key, set[Usage]] = {}
+        self.functions: dict[tuple[str, str], tuple[Effect, ...]] = {}
+        self.operations: list[Operation] = []
+        self.settings: dict[str, None] = {}
+        self.files: dict[str, None] = {}
+        self.programs: dict[str, None] = {}
+        self.flags: set[str] = set()
+        self.unresolved_: dict[Unresolved, None] = {}
+        self.output: Shape | None = None
+        self.returns_rows = False
+        self.parameters = 0
+        self.predicates: list[Predicate] = []
+        self.dml = 0
+        self.limit: int | None = None
+        self.estimate: int | None = None
+        self.values: list[BoundValue] = []
+        self.assigned: list[tuple[Key, Flow]] = []
+        self.effects: list[SessionEffect] = []
+        self.expanding: set[object] = set()
+        self.root: Scope | None = None  # what statements are inside of, if anything
+
+    def use(self, flow: Flow, usage: Usage) -> None:
+        """The value's base columns are used in this way."""
+        for key in flow.sources:
+            found = self.columns.get(key)
+            if found is None:
+                self.columns[key] = {usage}
+            else:
+                found.add(usage)
+
+    def use_key(self, key: Key, usage: Usage) -> None:
+        self.columns.setdefault(key, set()).add(usage)
+
+    def unresolved(self, what: str, why: str) -> None:
+        if len(self.unresolved_) < 100:
+            self.unresolved_[Unresolved(what, why)] = None
+
+    def touch(
+        self,
+        schema: str,
+        name: str,
+        kind: RelationKind,
+        access: Access,
+        oid: int = 0,
+        tags: tuple[str, ...] = (),
+        via: Via | None = None,
+    ) -> None:
+        """A relation is accessed, by the statement itself or by what is being expanded now."""
+        key = (schema, name, via or self.via)
+        record = self.relations.get(key)
+        if record is None:
+            record = self.relations[key] = RelationRecord(kind, oid, tags)
+        record.access.add(access)
+
+    def operation(
+        self, verb: str, object_type: str, objects: Iterable[object] = (), options: Iterable[str] = ()
+    ) -> None:
+        self.operations.append(Operation(verb, object_type, tuple(objects), tuple(options)))  # type: ignore[arg-type]
+
+    def kind(self, kind: Kind) -> None:
+        self.kinds[kind] = None
+
+
+ExpressionHandler = Callable[[Walk, Scope, Node], Flow]
+QueryHandler = Callable[[Walk, "Scope | None", Node], Shape]
+
+# Filled by the modules that know the nodes, so that expressions and queries can contain each other.
+EXPRESSIONS: dict[str, ExpressionHandler] = {}
+QUERIES: dict[str, QueryHandler] = {}
+
+
+def query(walk: Walk, scope: Scope | None, node: Node) -> Shape:
+    """The output columns of a tagged query node: SELECT, VALUES, set operation, or DML with RETURNING."""
+    for tag, body in node.items():
+        handler = QUERIES.get(tag)
+        if handler is not None:
+            walk.budget.enter(4)
+            shape = handler(walk, scope, body)
+            walk.budget.leave(4)
+            return shape
+        walk.unresolved(tag, "this statement is not known inside a query")
+        walk.kind(Kind.UNKNOWN)
+    return Shape((), (), is_open=True)
+
+
+StatementHandler = Callable[[Walk, Node], None]
+STATEMENTS: dict[str, StatementHandler] = {}
+
+
+def statement(walk: Walk, node: Node) -> None:
+    """Walk one statement (the `stmt` of a RawStmt); what no handler knows is unknown, and said to be so."""
+    for tag, body in node.items():
+        handler = STATEMENTS.get(tag)
+        if handler is None:
+            walk.kind(Kind.UNKNOWN)
+            walk.unresolved(tag, "this kind of statement is not known")
+            return
+        walk.budget.enter(4)
+        handler(walk, body)
+        walk.budget.leave(4)
+
+
+def absorb(walk: Walk, inner: Walk, via: Via) -> None:
+    """Add what an expanded view, rule, trigger or function body touches. What was pulled in further inside keeps its
+    own reason, and a reason that is being expanded now (`walk.via`) covers it all."""
+    for (schema, name, how), record in inner.relations.items():
+        reason = how if how is not Via.DIRECT else via
+        for access in record.access:
+            walk.touch(schema, name, record.kind, access, record.oid, record.tags, reason)
+    for key, usages in inner.columns.items():
+        walk.columns.setdefault(key, set()).update(usages)
+    for function, effects in inner.functions.items():
+        known = walk.functions.get(function, ())
+        walk.functions[function] = tuple(dict.fromkeys((*known, *effects)))
+    walk.settings.update(inner.settings)
+    walk.files.update(inner.files)
+    walk.programs.update(inner.programs)
+    walk.flags.update(inner.flags)
+    walk.unresolved_.update(inner.unresolved_)

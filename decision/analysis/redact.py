@@ -1,0 +1,116 @@
+"""Statement text without literals, comments or COPY data, by PostgreSQL's own tokens.
+
+Names stay. A value that the grammar writes as a name (`SET app.key = word`) goes, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pglast import parser
+
+UNREADABLE = "[text that can't be read as PostgreSQL]"
+_LITERALS = frozenset({"SCONST", "USCONST", "ICONST", "FCONST", "BCONST", "XCONST"})
+_COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
+# Settings whose values are names worth keeping.
+_NAMED_SETTINGS = frozenset({"search_path", "role", "authorization", "timezone", "client_encoding", "datestyle",
+                             "standard_conforming_strings", "session_replication_role", "statement_timeout"})  # fmt: skip
+_NO_SPACE_BEFORE = frozenset({"ASCII_44", "ASCII_41", "ASCII_46", "ASCII_59", "ASCII_91", "ASCII_93", "TYPECAST"})
+_NO_SPACE_AFTER = frozenset({"ASCII_40", "ASCII_46", "ASCII_91", "TYPECAST"})
+MAX_TEXT = 256 * 1024
+
+
+class Piece(NamedTuple):
+    """One token: `start` in characters, its text as kept."""
+
+    start: int
+    name: str
+    text: str
+
+
+def pieces(text: str) -> list[Piece]:
+    """The tokens without comments, literals replaced by numbered parameters. Raises pglast's error."""
+    tokens = parser.scan(text)
+    highest = 0
+    for start, end, name, _ in tokens:
+        if name == "PARAM":
+            digits = text[start + 1 : end + 1]
+            highest = max(highest, int(digits) if digits.isdigit() and len(digits) < 6 else 0)
+    kept: list[Piece] = []
+    setting = _Setting()
+    for start, end, name, _ in tokens:
+        if name in _COMMENTS:
+            continue
+        if name in _LITERALS or setting.hides(name, text[start : end + 1]):
+            highest += 1
+            kept.append(Piece(start, "PARAM", f"${highest}"))
+        else:
+            kept.append(Piece(start, name, text[start : end + 1]))
+    return kept
+
+
+class _Setting:
+    """Follows `SET name = value` at the beginning of a statement, or behind ALTER ROLE, DATABASE, SYSTEM …"""
+
+    __slots__ = ("count", "first", "in_set", "in_value", "keep")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.count = 0
+        self.first = ""
+        self.in_set = False
+        self.in_value = False
+        self.keep = False
+
+    def hides(self, name: str, text: str) -> bool:
+        if name == "ASCII_59":
+            self.reset()
+            return False
+        self.count += 1
+        if self.count == 1:
+            self.first = name
+        if self.in_value:
+            return not self.keep and name not in ("ASCII_44", "ASCII_46", "DEFAULT")
+        if name == "SET" and (self.count == 1 or self.first == "ALTER"):
+            self.in_set = True
+        elif self.in_set and text.lower() in _NAMED_SETTINGS:
+            self.keep = True
+        elif self.in_set and name in ("TO", "ASCII_61"):
+            self.in_value = self.first == "SET" or name == "TO" or not self.keep
+        return False
+
+
+def join(tokens: Sequence[Piece]) -> str:
+    out: list[str] = []
+    previous = "ASCII_40"
+    for token in tokens:
+        name = token.name
+        if (
+            name not in _NO_SPACE_BEFORE
+            and previous not in _NO_SPACE_AFTER
+            and not (name == "ASCII_40" and previous == "IDENT")
+        ):
+            out.append(" ")
+        out.append(token.text)
+        previous = name
+    return "".join(out)
+
+
+def normalized(text: str) -> str:
+    """One line, without literals and comments. Raises pglast's error for text that its lexer refuses."""
+    return join(pieces(text))
+
+
+def redact(text: bytes) -> str:
+    """Safe on any bytes: what PostgreSQL can't read as tokens gives a text that holds nothing of it."""
+    if len(text) > MAX_TEXT or b"\0" in text:
+        return UNREADABLE
+    try:
+        decoded = text.decode("utf-8")
+        parser.parse_sql_json(decoded)
+        return normalized(decoded)
+    except (UnicodeDecodeError, parser.ParseError):
+        return UNREADABLE
