@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from decision.model.decision import Decision
-from decision.model.errors import ServiceUnavailable, SessionUnknown
+from decision.model.errors import AirlockError, ServiceUnavailable, SessionUnknown
 from decision.model.ports import DecisionPort
 from decision.model.session import DecideRequest
 
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+def log_internal(error: BaseException) -> None:
+    """Say where an error that is none of ours came from; never its text, which may hold a literal."""
+    if isinstance(error, AirlockError) or not isinstance(error, Exception):
+        return
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    LOG.error("%s in a call of the decision service at %s", type(error).__name__, place)
 
 
 class Overloaded(ServiceUnavailable):

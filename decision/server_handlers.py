@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial, wraps
@@ -17,7 +16,7 @@ from decision.model.errors import AirlockError, ApprovalError, TextRefused
 from decision.model.ports import DecisionPort
 from decision.model.session import Approval
 from decision.server_auth import Authenticator
-from decision.server_gate import Gate, Overloaded, Owners
+from decision.server_gate import Gate, Overloaded, Owners, log_internal
 from decision.server_settings import ServerSettings
 from decision.server_stream import DecideStream, answer_of
 from decision.wire.catalog import SnapshotAssembler
@@ -36,7 +35,6 @@ from decision.wire.translate import (
     approval_state_number,
 )
 
-LOG = logging.getLogger(__name__)
 Method = Callable[[Any, Any, Any], Awaitable[Any]]
 
 _STATUS: tuple[tuple[type[AirlockError], grpc.StatusCode], ...] = (
@@ -64,8 +62,7 @@ def status_of(error: BaseException) -> grpc.StatusCode:
 
 async def abort(context: Any, error: Exception) -> NoReturn:
     """End the call with `error`'s status and its structured details."""
-    if not isinstance(error, AirlockError):
-        LOG.error("internal error in a gRPC handler", extra={"error_class": type(error).__name__})
+    log_internal(error)
     message = error_message(error)
     await context.abort(status_of(error), message.message, ((ERROR_KEY, message.SerializeToString()),))
     raise AssertionError("abort raises")

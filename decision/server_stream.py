@@ -20,7 +20,7 @@ from typing import Any
 from decision.model.decision import Decision
 from decision.model.errors import ServiceUnavailable, TextRefused
 from decision.model.session import DecideRequest
-from decision.server_gate import Gate
+from decision.server_gate import Gate, log_internal
 from decision.wire.errors import error_message
 from decision.wire.gen import decision_pb2
 from decision.wire.mapping import WireMismatch
@@ -45,6 +45,7 @@ def answer_of(request_id: int, outcome: Decision | BaseException) -> Answer:
     """The DecideAnswer for a decision or for what was raised instead."""
     if isinstance(outcome, Decision):
         return Answer(request_id=request_id, decision=DECISION.fields(outcome))
+    log_internal(outcome)
     return Answer(request_id=request_id, error=error_message(outcome))
 
 

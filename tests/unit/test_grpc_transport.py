@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+import uvloop
 
 from decision.client import GrpcDecisionPort
 from decision.client_settings import ClientSettings
 from decision.model.decision import Decision
 from decision.model.errors import LimitExceeded, ServiceUnavailable, TextRefused
-from decision.model.session import DecideRequest, ExecutionReport, Outcome, SessionRequest
+from decision.model.session import DecideRequest, ExecutionReport, Outcome, SessionEnd, SessionRequest
 from decision.server import DecisionServer
 from decision.server_handlers import status_of
 from decision.server_settings import ServerSettings
@@ -301,3 +303,29 @@ async def test_every_error_of_the_tree_crosses_both_ways_of_asking() -> None:
         assert [type(answer) for answer in answers] == leaves
         assert all(str(answer) == "as asked" for answer in answers)
     assert all(status_of(leaf("x")) not in (grpc.StatusCode.OK, grpc.StatusCode.INTERNAL) for leaf in leaves)
+
+
+async def test_an_internal_error_is_logged_by_its_place_and_never_by_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    """On the stream and unary: the class and the line are enough to find it."""
+    async with rig() as r:
+        request = DecideRequest(await r.session(), b"crash")
+        (answer,) = await r.client.decide_many([request])
+        answers = (await r.stub.Decide(decision_pb2.DecideRequest(items=[decide_item(request)]))).answers
+        assert isinstance(answer, ServiceUnavailable) and answers[0].error.code == "service_unavailable"
+    assert caplog.text.count("RuntimeError in a call") == 2 and "decision_port.py:" in caplog.text
+    assert "4711" not in caplog.text
+
+
+def test_the_transport_works_on_uvloop_too() -> None:
+    """Both ends on uvloop: a session, a batch of decisions, a report, the end."""
+
+    async def talk() -> int:
+        async with rig() as r:
+            session = await r.session()
+            answers = await r.client.decide_many([DecideRequest(session, b"allow")] * 100)
+            await r.client.report(ExecutionReport(session, "d", 0, Outcome.COMPLETED))
+            await r.client.close_session(SessionEnd(session))
+            return sum(isinstance(answer, Decision) for answer in answers)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(uvloop.run, talk()).result(30) == 100
