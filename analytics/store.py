@@ -11,7 +11,7 @@ at any moment leaves each event taken once or not at all, and the source's posit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -49,6 +49,9 @@ class StoreSettings:
     memory_limit: str = "256MB"
 
 
+DEFAULTS = StoreSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What became of a batch."""
@@ -66,16 +69,14 @@ class AnalyticsStore:
         folder: Path,
         clock: Clock,
         ids: IdSource,
-        settings: StoreSettings = StoreSettings(),
-        *,
-        live_name: str = LIVE,
+        settings: StoreSettings = DEFAULTS,
     ) -> None:
         self.folder = folder
         self._clock = clock
         self._ids = ids
         self._settings = settings
         folder.mkdir(parents=True, exist_ok=True)
-        self._live = LiveFile(folder / live_name, settings.memory_limit)
+        self._live = LiveFile(folder / LIVE, settings.memory_limit)
         self._files = SegmentFolder(folder / "segments")
         self._files.root.mkdir(exist_ok=True)
         self._publisher = CatalogPublisher(folder)
@@ -284,6 +285,14 @@ class AnalyticsStore:
         self._retired |= dict.fromkeys(old, now)
         self._dirty = True
         self._publisher.outdate()
+
+    def retire_files(self, paths: Iterable[str]) -> None:
+        """Keep files that this store did not make for the time of grace, as readers of another state may list them."""
+        now = self._clock.time_unix_nano() // 1_000_000_000
+        listed = list(paths)
+        with self._live:
+            self._live.retire(listed, now)
+        self._retired |= dict.fromkeys(listed, now)
 
     def clean(self) -> int:
         """Remove replaced files whose time of grace is over. Returns how many."""

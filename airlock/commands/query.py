@@ -1,0 +1,117 @@
+"""`airlock query`: ask the audit store. `airlock rebuild`: make it again from the journal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from decision.journal.reader import SqliteJournalReader
+
+from analytics.query import LONGEST_S, CatalogReader
+from analytics.rebuild import rebuild as rebuild_store
+from analytics.render import to_csv, to_json, to_table
+from analytics.store import FOLDER
+from decision.clock import SystemClock, Uuid7Source
+from decision.model.errors import AirlockError
+from decision.wire.events import ProtobufEventCodec
+from ingest.reading import WitnessCodec, read_batch
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".airlock"),
+    show_default=True,
+    envvar="AIRLOCK_DATA_DIR",
+    help="Where `airlock up` keeps its data.",
+)
+format_option = click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size((160, 24)).columns
+
+
+def show(columns: tuple[str, ...], rows: list[tuple[object, ...]], form: str) -> None:
+    if form == "json":
+        click.echo(to_json(columns, rows))
+    elif form == "csv":
+        click.echo(to_csv(columns, rows))
+    else:
+        click.echo(to_table(columns, rows, _terminal_width()))
+
+
+@click.command("query")
+@click.argument("sql", required=False, default="")
+@data_dir_option
+@format_option
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="The most rows.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, LONGEST_S, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it may take.",
+)
+@click.option("--list", "list_views", is_flag=True, help="List the views instead.")
+@click.option("--describe", metavar="VIEW", default="", help="List the columns of a view instead.")
+def query(sql: str, data_dir: Path, form: str, limit: int, timeout: float, list_views: bool, describe: str) -> None:
+    """Ask the audit store in SQL (DuckDB's dialect); `-` reads the question from standard input.
+
+    It can only be read. Start with:
+
+    \b
+      airlock query --list
+      airlock query "select * from denials order by time desc limit 5"
+      airlock query "select who, count(*) from table_access where table_name = 'customers' group by all"
+    """
+    if not (sql or list_views or describe):
+        raise click.UsageError("give a question in SQL, or --list to see what can be asked")
+    if sql == "-":
+        sql = sys.stdin.read()
+    try:
+        with CatalogReader(data_dir) as reader:
+            if list_views:
+                show(("view", "holds"), [(view.name, view.comment) for view in reader.list_views()], form)
+            elif describe:
+                view = reader.describe(describe)
+                rows: list[tuple[object, ...]] = [(c.name, c.type, c.comment) for c in view.columns]
+                show(("column", "type", "holds"), rows, form)
+            else:
+                answer = reader.ask(sql, limit=limit, timeout_s=timeout)
+                show(answer.columns, answer.rows, form)
+                if answer.truncated:
+                    click.echo(f"only the first {limit} rows: give a greater --limit to see more", err=True)
+    except AirlockError as error:
+        raise _failed(error) from error
+
+
+@click.command("rebuild")
+@data_dir_option
+def rebuild(data_dir: Path) -> None:
+    """Make the audit store again from the journal; `airlock up` must not be running on the same data.
+
+    Analysts see the old store until the new one is complete.
+    """
+    if not (data_dir / "journal").is_dir():
+        raise click.ClickException(f"there is no journal in {data_dir}: name its folder with --data-dir")
+    witness = WitnessCodec(ProtobufEventCodec())
+    reader = SqliteJournalReader(data_dir / "journal", witness)
+    try:
+        count = rebuild_store(
+            data_dir / FOLDER,
+            lambda after, limit: read_batch(reader, after, limit, witness),
+            SystemClock(),
+            Uuid7Source(),
+        )
+    except AirlockError as error:
+        raise _failed(error) from error
+    click.echo(f"{count} events were projected again")
+
+
+def _failed(error: AirlockError) -> click.ClickException:
+    return click.ClickException(error.message + (f"\nHint: {error.hint}" if error.hint else ""))
