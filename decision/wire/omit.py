@@ -3,7 +3,8 @@
 Nothing is lost silently: every cut is an `Omission` with the field's path, the SHA-256 and the length of its complete
 value. The order is fixed. Of a StatementDecided the text goes first, because the policy input repeats it, then the
 input; after these the largest field of the payload, again and again. A text keeps its first characters so that people
-can still tell what it was; bytes and repeated fields go whole (half a JSON document explains nothing).
+can still tell what it was; bytes and repeated fields go whole (half a JSON document explains nothing). The chain of
+principals stays: of a huge one its groups go.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from decision.wire.gen import common_pb2
 
 KEPT_CHARACTERS = 256
 SMALLEST = 64  # fields below this many bytes are never worth an Omission
@@ -45,7 +48,11 @@ def _fields(message: Message, prefix: str) -> Iterator[tuple[int, str, Message, 
     """(size, path, message that holds it, descriptor) of everything in `message` that can be left out by itself."""
     for descriptor, value in message.ListFields():
         path = prefix + descriptor.name
-        if descriptor.is_repeated:
+        if descriptor.is_repeated and descriptor.message_type is common_pb2.Principal.DESCRIPTOR:
+            for index, member in enumerate(value):  # who acted is never left out, only what is said of them
+                yield from _fields(member, f"{path}[{index}].")
+            continue
+        elif descriptor.is_repeated:
             size = len(_bytes_of(message, descriptor, value))
         elif isinstance(value, Message):
             yield from _fields(value, path + ".")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from decision.model import events as model
 from decision.model.errors import ChainBroken
 from decision.model.events import EventDraft, Omission, SessionClosed, UnknownPayload
+from decision.model.principal import Principal, PrincipalKind
 from decision.wire.events import MAX_EVENT_BYTES, PAYLOADS, ProtobufEventCodec, event_type
 from decision.wire.gen import events_pb2 as pb
 from tests.support.model_values import INTEGER, TEXT, values
@@ -89,6 +90,39 @@ def test_the_text_is_left_out_before_the_policy_input() -> None:
     assert draft.payload.input_json == b"j" * 60_000
     assert draft.payload.statement_text == "t" * 256
     assert [omission.field for omission in draft.omissions] == ["statement_text"]
+
+
+def test_who_acted_is_never_left_out() -> None:
+    """Two principals with tens of thousands of groups: the groups go, the chain stays."""
+    groups = tuple(f"group-{number}" for number in range(10_000))
+    human = Principal("https://issuer", "alice", PrincipalKind.HUMAN, groups=groups)
+    agent = Principal("https://issuer", "bot", PrincipalKind.AGENT, groups=groups, on_behalf_of=(human,))
+    opened = model.SessionOpened("s", agent, "shop", "postgres", "prod", "", model.ClientInfo(), "ep")
+    raw = CODEC.encode(EventDraft("id", 1, "source", "s", opened), "p", 1, 1, b"")
+    draft = CODEC.decode(raw)[0]
+    assert len(raw) <= MAX_EVENT_BYTES and isinstance(draft.payload, model.SessionOpened)
+    assert [member.subject for member in draft.payload.principal.chain()] == ["bot", "alice"]
+    fields = {omission.field for omission in draft.omissions}
+    assert fields == {"principal.groups", "principal.on_behalf_of[0].groups"}
+
+
+@settings(max_examples=10, deadline=None, database=None)
+@given(st.data())
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.__name__)
+def test_whatever_is_huge_is_cut_to_fit(payload: type, data: st.DataObject) -> None:
+    """Any one text or list of any payload, far over the limit: the event fits, the rest is as it was."""
+    value = data.draw(values(payload, 3))
+    hints = typing.get_type_hints(payload)
+    texts = {name: "é" * 40_000 for name, hint in hints.items() if hint is str}
+    texts |= {name: b"\0" * 80_000 for name, hint in hints.items() if hint is bytes}  # type: ignore[dict-item]
+    huge = dataclasses.replace(value, **texts)
+    raw = CODEC.encode(EventDraft("id", 1, "source", "s", huge), "p", 1, 1, b"")
+    draft = CODEC.decode(raw)[0]
+    assert len(raw) <= MAX_EVENT_BYTES
+    cut = {omission.field for omission in draft.omissions}
+    for name in hints.keys() - texts.keys():
+        if name not in cut and not any(field.startswith(name + ".") for field in cut):
+            assert getattr(draft.payload, name) == getattr(value, name)
 
 
 def test_a_payload_of_a_newer_version_is_read_as_unknown() -> None:
