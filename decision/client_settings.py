@@ -82,6 +82,8 @@ class ClientSettings(BaseModel):
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.use_local_subchannel_pool", 1),
         ]
+        if not self.secure:
+            found.append(("grpc.enable_http_proxy", 0))  # loopback stays on this machine, whatever http_proxy says
         if self.server_name:
             found.append(("grpc.ssl_target_name_override", self.server_name))
         return found

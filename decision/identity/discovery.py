@@ -12,6 +12,8 @@ from decision.identity.settings import IssuerSettings, is_loopback, is_safe_url
 from decision.model.errors import IssuerUnavailable
 
 MAX_DOCUMENT_BYTES = 512 * 1024
+# Not compressed, and read raw: a few compressed bytes can't become gigabytes here.
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity"}
 
 
 def discover(settings: IssuerSettings) -> Callable[[], Awaitable[bytes]]:
@@ -46,10 +48,10 @@ async def _get(client: httpx.AsyncClient, url: str) -> bytes:
     """The body, at most MAX_DOCUMENT_BYTES. A chunk at a time, so that an endless answer ends here."""
     body = bytearray()
     try:
-        async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+        async with client.stream("GET", url, headers=_HEADERS) as response:
             if response.status_code != httpx.codes.OK:
                 raise IssuerUnavailable(f"the issuer answered {response.status_code} when asked for its keys")
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_DOCUMENT_BYTES:
                     raise IssuerUnavailable(f"the issuer's document is over {MAX_DOCUMENT_BYTES} bytes")

@@ -253,6 +253,16 @@ async def test_a_lost_service_denies_everything_and_a_new_one_is_found() -> None
     await second.stop()
 
 
+async def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """http_proxy of the environment is not asked to carry statements in clear."""
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("no_grpc_proxy", raising=False)
+    async with rig() as r:
+        assert (await r.client.decide(DecideRequest(await r.session(), b"allow"))).allowed
+
+
 async def test_nobody_listening_is_a_quick_denial() -> None:
     """Not after the deadline, and by every method."""
     client = GrpcDecisionPort(ClientSettings(target="127.0.0.1:1", timeout_s=30))
