@@ -166,10 +166,7 @@ Named = TypeVar("Named", Prepared, CursorDeclared)
 
 def _alternatives(known: tuple[Named, ...], new: Named) -> tuple[Named, ...]:
     """All that the name may stand for. Equal facts are one alternative."""
-    if new in known:
-        return known
-    grown: list[Named] = [*known, new]
-    return tuple(grown)
+    return known if new in known else known + (new,)  # noqa: RUF005  (mypy follows this form)
 
 
 def _merge_columns(

@@ -80,7 +80,7 @@ def set_clause(walk: Walk, scope: Scope, relation: Relation, nodes: list[Node]) 
                 _assign(walk, relation, name, multi, None)
         else:
             flow = expression(walk, scope, value)
-            _assign(walk, relation, name, flow, value if is_value(value) or not flow.sources else value)
+            _assign(walk, relation, name, flow, value)
         for step in body.get("indirection", ()):
             walk.use(expression(walk, scope, step) if "String" not in step else CONSTANT, Usage.INNER)
     return names

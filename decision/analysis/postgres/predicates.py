@@ -285,8 +285,14 @@ def _cast(value: object, names: list[str]) -> object:
 def _boolean_test(value: object, kind: str) -> object:
     if value is _UNKNOWN or not (value is None or isinstance(value, bool)):
         return _UNKNOWN
-    table = {"IS_TRUE": value is True, "IS_NOT_TRUE": value is not True, "IS_FALSE": value is False,
-             "IS_NOT_FALSE": value is not False, "IS_UNKNOWN": value is None, "IS_NOT_UNKNOWN": value is not None}  # fmt: skip
+    table = {
+        "IS_TRUE": value is True,
+        "IS_NOT_TRUE": value is not True,
+        "IS_FALSE": value is False,
+        "IS_NOT_FALSE": value is not False,
+        "IS_UNKNOWN": value is None,
+        "IS_NOT_UNKNOWN": value is not None,
+    }
     return table.get(kind, _UNKNOWN)
 
 

@@ -195,9 +195,9 @@ def _function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node],
 
     if tag == "FuncCall" and builtin_effects(name) is None and not known_function(walk, name):
         return Shape((), (), is_open=True)
-    if walk.catalog is not None and name in walk.catalog.functions and builtin_effects(name) is None:
-        if any(_composite(walk, f.return_type) for f in walk.catalog.functions[name]):
-            return Shape((), (), is_open=True)
+    own = walk.catalog.functions.get(name, []) if walk.catalog is not None and builtin_effects(name) is None else []
+    if any(_composite(walk, function.return_type) for function in own):
+        return Shape((), (), is_open=True)
     return Shape([alias or name or "coalesce"], [value])
 
 
