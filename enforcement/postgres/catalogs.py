@@ -1,7 +1,7 @@
 """Keeps the decision service's picture of each database's catalog current.
 
 It is read when a database is first used, after every statement that changed it, and in between whenever a cheap look
-at the catalog's own tables shows a change made elsewhere.
+at the catalog shows a change made elsewhere.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
 
 from decision.model.catalog import CatalogSnapshot
 from decision.model.ports import DecisionPort
+from enforcement.catalog import catalog_fingerprint
 from enforcement.config import UpstreamDatabase
 
 log = logging.getLogger(__name__)
@@ -50,13 +54,32 @@ class Catalogs:
                 self._versions[name] = snapshot.version
             self._done[name] = covers
 
+    async def resync(self, database: UpstreamDatabase) -> None:
+        """Send the snapshot again, equal or not: the decision service has started anew."""
+        self._versions.pop(database.name, None)
+        await self.refresh(database)
+
     async def _poll(self, database: UpstreamDatabase) -> None:
+        connection: psycopg.AsyncConnection[Any] | None = None
+        seen = ""
         while True:
             await asyncio.sleep(self._poll_s)
             try:
-                await self.refresh(database)
+                if connection is None:
+                    connection = await psycopg.AsyncConnection.connect(database.reading_dsn(), autocommit=True)
+                found = await catalog_fingerprint(connection)
+                if found != seen:
+                    await self.refresh(database)
+                    seen = found
+            except asyncio.CancelledError:
+                if connection is not None:
+                    await connection.close()
+                raise
             except Exception as error:  # noqa: BLE001 - polling goes on; decisions keep the last snapshot
                 log.warning("catalog of %s not read: %s", database.name, type(error).__name__)
+                if connection is not None:
+                    await connection.close()
+                connection = None
 
     async def close(self) -> None:
         for task in self._pollers.values():
