@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decision.analysis import Analysis, Analyzer, SessionState
@@ -30,7 +29,7 @@ from decision.model.facts import Kind
 from decision.model.policy import ApprovalContext, Context, Phase
 from decision.model.ports import PolicyEngine
 from decision.model.session import DecideRequest, MessageKind
-from decision.obligations import TagIndex, resolve
+from decision.obligations import ObligationCache, TagIndex
 from decision.policy.input import InputBuilder
 from decision.sessions import Session
 from decision.values import canonical
@@ -78,6 +77,7 @@ class StatementJudge:
         self._engine = engine
         self._builder = builder
         self._digester = digester
+        self._obligations = ObligationCache()
 
     async def judge(self, question: Question) -> Judged:
         """Never raises for what a client sent: every failure is a denial."""
@@ -119,10 +119,11 @@ class StatementJudge:
             context,
         )
         evaluation = await self._engine.evaluate(document, key)
-        obligations: Sequence[StatementObligations] = ()
-        if evaluation.masks and evaluation.effect is PolicyEffect.ALLOW:
-            obligations = resolve(analysis.facts, question.catalog.index, evaluation.masks)
-        decision = _decision(question, evaluation, analysis, tuple(obligations))
+        obligations: tuple[StatementObligations, ...] = ()
+        if evaluation.effect is PolicyEffect.ALLOW:
+            index = question.catalog.index
+            obligations = self._obligations.resolve(analysis.document, analysis.facts, index, evaluation)
+        decision = _decision(question, evaluation, analysis, obligations)
         event = self._event(question, decision, evaluation, document, analysis)
         return Judged(decision, event, evaluation, analysis)
 
@@ -200,7 +201,7 @@ def _decision(
         decision_id=question.decision_id,
         effect=evaluation.effect,
         message=message_for(evaluation, results),
-        hint=" ".join(evaluation.advice) if evaluation.effect is not PolicyEffect.ALLOW else "",
+        hint=" ".join(evaluation.advice) if evaluation.effect is PolicyEffect.HOLD else "",
         results=results,
         statements=obligations,
         limits=evaluation.limits,

@@ -23,6 +23,7 @@ from airlock.host import Body, Host, run
 from airlock.parts import begin_grpc, begin_proxy, begin_service, local_token_file
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from airlock.settings import DatabaseSettings, Settings, load_settings, split_address
+from decision.endpoint import is_loopback
 from decision.model.errors import JournalPoisoned, SettingsError
 from decision.model.policy import Environment
 
@@ -93,7 +94,9 @@ def banner(runtime: Runtime, data_dir: Path, data_dir_option: str) -> str:
     program = Path(sys.argv[0])
     airlock = os.path.relpath(program) if program.name == "airlock" else "airlock"
     database = runtime.databases[0].name
-    conninfo = f"host={runtime.proxy.host} port={runtime.proxy.port} dbname={database} sslmode=require"
+    # On loopback libpq's default (TLS where psql has it) will do; anything else must not fall back to plaintext.
+    tls = "" if is_loopback(runtime.proxy.host) else " sslmode=require"
+    conninfo = f"host={runtime.proxy.host} port={runtime.proxy.port} dbname={database}{tls}"
     token = f"{airlock} token{data_dir_option}"
     lines = [
         "",

@@ -86,7 +86,7 @@ class Running:
         self, token: str, *arguments: str, database: str = "shop", stdin: str | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """psql through Airlock, as people call it."""
-        conninfo = f"host={self.host} port={self.port} dbname={database} user=me sslmode=require"
+        conninfo = f"host={self.host} port={self.port} dbname={database} user=me sslmode=prefer"
         return subprocess.run(
             [str(bin_folder(18) / "psql"), "-X", "-v", "VERBOSITY=verbose", conninfo, *arguments],
             env={**os.environ, "PGPASSWORD": token, "PAGER": "cat"}, input=stdin,
