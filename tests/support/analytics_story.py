@@ -1,4 +1,4 @@
-"""Audit events as a journal would give them: a story of sessions, decisions and executions, and a list-backed journal."""
+"""Audit events as a journal would give them: a story of sessions and statements, and a list-backed journal."""
 
 from __future__ import annotations
 

@@ -1,0 +1,291 @@
+"""The store takes each event once, keeps few files and never disturbs its readers."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from analytics import ddl
+from analytics.live import StoreError, StoreOutdated
+from analytics.query import CatalogReader
+from analytics.rebuild import rebuild
+from analytics.segments import Segment, plan_merges
+from analytics.store import FOLDER, AnalyticsStore, StoreSettings
+from decision.clock import Uuid7Source
+from decision.model.events import AuditEvent
+from ingest.reading import read_batch
+from tests.support.analytics_rows import all_rows
+from tests.support.analytics_story import START, ListJournal, story
+
+DAY_NS = 24 * 3600 * 1_000_000_000
+
+
+class HandClock:
+    """A clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def time_unix_nano(self) -> int:
+        return self.now
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+
+SMALL = StoreSettings(seal_events=20, direct_events=200, fan_in=3, grace_s=60)
+
+
+def opened(root: Path, clock: HandClock | None = None, settings: StoreSettings = SMALL) -> AnalyticsStore:
+    return AnalyticsStore(root / FOLDER, clock or HandClock(), Uuid7Source(), settings)
+
+
+def feed(store: AnalyticsStore, events: list[AuditEvent], size: int) -> None:
+    for start in range(0, len(events), size):
+        part = events[start : start + size]
+        store.apply(part, {"journal": part[-1].seq})
+        if start // size % 2:
+            store.seal()
+    store.publish()
+
+
+def test_a_batch_taken_twice_changes_nothing(tmp_path: Path) -> None:
+    """Events that were taken are duplicates, counted and dropped."""
+    events = story(3)
+    with opened(tmp_path) as store:
+        store.apply(events, {"journal": 21})
+        store.publish()
+        once = all_rows(tmp_path)
+        applied = store.apply(events, {"journal": 21})
+        store.publish()
+        assert (applied.events, applied.duplicates) == (0, 21)
+        assert store.counters["duplicates"] == 21
+    assert all_rows(tmp_path) == once
+
+
+def test_position_and_rows_survive_together(tmp_path: Path) -> None:
+    """A store that is opened again goes on where its rows end."""
+    events = story(4)
+    with opened(tmp_path) as store:
+        store.apply(events[:15], {"journal": 15})
+    with opened(tmp_path) as store:
+        assert store.position("journal") == 15
+        store.apply(events[15:], {"journal": 28})
+        store.publish()
+    assert len(all_rows(tmp_path)["events"]) == 28
+
+
+def test_a_failed_batch_is_not_taken_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails in the transaction leaves rows, position and coverage as they were; the batch may come again."""
+    events = story(2)
+    with opened(tmp_path) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(store._live, "save_counters", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+            with pytest.raises(OSError, match="disk full"):
+                store.apply(events, {"journal": 14})
+        assert store.position("journal") == 0 and store.counters["events"] == 0
+        assert store.apply(events, {"journal": 14}).events == 14
+        store.publish()
+    assert len(all_rows(tmp_path)["events"]) == 14
+
+
+def test_what_never_arrived_is_a_gap(tmp_path: Path) -> None:
+    """Missing numbers are named until they arrive."""
+    events = story(2)
+    with opened(tmp_path) as store:
+        store.apply(events[:3] + events[5:], {"journal": 14})
+        store.publish()
+        assert store.counters["missing"] == 2
+        with CatalogReader(tmp_path) as reader:
+            assert reader.ask("SELECT producer_id, first_missing, last_missing, missing FROM gaps").rows == [
+                ("p1", 4, 5, 2)
+            ]
+        store.apply(events[3:5], {"journal": 14})
+        store.publish()
+        with CatalogReader(tmp_path) as reader:
+            assert reader.ask("SELECT * FROM gaps").rows == []
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_another_event_under_a_taken_number_is_a_dead_letter(tmp_path: Path, sealed: bool) -> None:
+    """A fork or an edited copy is kept with its bytes, once, whether the first is in a segment or not."""
+    events = story(2)
+    forged = dataclasses.replace(events[4], hash=b"\0" * 32, raw=b"forged")
+    with opened(tmp_path) as store:
+        store.apply(events, {"journal": 14})
+        if sealed:
+            store.seal()
+        for _ in range(2):
+            store.apply([forged, events[5]], {"journal": 14})
+            store.seal()
+        store.publish()
+    with CatalogReader(tmp_path) as reader:
+        assert reader.ask("SELECT reason, seq, raw FROM dead_letters").rows == [("conflict", 5, b"forged")]
+
+
+def test_an_edited_neighbour_breaks_the_chain_visibly(tmp_path: Path) -> None:
+    """Events whose hashes don't fit together are shown."""
+    events = story(2)
+    events[6] = dataclasses.replace(events[6], hash=b"\1" * 32)
+    with opened(tmp_path) as store:
+        store.apply(events, {"journal": 14})
+        store.publish()
+    with CatalogReader(tmp_path) as reader:
+        assert reader.ask("SELECT seq FROM chain_breaks").rows == [(8,)]
+
+
+def test_one_process_writes(tmp_path: Path) -> None:
+    """A second writer is refused and told why."""
+    with opened(tmp_path):
+        script = (
+            "import sys; from pathlib import Path\n"
+            "from analytics.store import AnalyticsStore; from decision.clock import SystemClock, Uuid7Source\n"
+            "from analytics.live import StoreError\n"
+            "try: AnalyticsStore(Path(sys.argv[1]), SystemClock(), Uuid7Source())\n"
+            "except StoreError as error: print(error.hint)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / FOLDER)], capture_output=True, text=True, check=True
+        )
+    assert "only one process" in done.stdout
+
+
+def test_segments_are_kept_by_the_day_of_the_event(tmp_path: Path) -> None:
+    """An event belongs to its own day, whenever it arrives."""
+    events = story(4, step_ns=DAY_NS // 7)
+    with opened(tmp_path) as store:
+        store.apply(events, {"journal": 28})
+        store.seal()
+        days = {segment.day for segment in store.segments if segment.table == "events"}
+        assert len(days) == 5 and sum(s.rows for s in store.segments if s.table == "events") == 28
+        store.publish()
+    assert len(all_rows(tmp_path)["events"]) == 28
+
+
+def test_merging_keeps_files_few_and_rows_the_same(tmp_path: Path) -> None:
+    """However many segments are made, fewer than fan_in of a size stay, and nothing is lost or doubled."""
+    events = story(60)
+    clock = HandClock()
+    with opened(tmp_path, clock) as store:
+        feed(store, events, 10)
+        before = all_rows(tmp_path)
+        many = [s for s in store.segments if s.table == "events"]
+        assert store.compact(wait=True)
+        store.publish()
+        few = [s for s in store.segments if s.table == "events"]
+        assert len(many) >= 20 and len(few) <= 2
+        assert all_rows(tmp_path) == before
+        assert store.clean() == 0
+        clock.now += 61_000_000_000
+        assert store.clean() > 0
+        assert all_rows(tmp_path) == before
+        assert {*store._files.files()} == {s.path for s in store.segments}
+
+
+def test_a_reader_keeps_what_it_opened(tmp_path: Path) -> None:
+    """Publishing, merging and sealing go on; a reader's answers stay those of the state that it opened."""
+    events = story(60)
+    with opened(tmp_path) as store:
+        feed(store, events[:210], 15)
+        with CatalogReader(tmp_path) as early:
+            assert early.ask("SELECT count(*) FROM events").rows == [(210,)]
+            feed(store, events[210:], 15)
+            store.compact(wait=True)
+            store.publish()
+            store.clean()
+            with CatalogReader(tmp_path) as late:
+                assert late.ask("SELECT count(*) FROM events").rows == [(420,)]
+            assert early.ask("SELECT count(*), count(DISTINCT event_id) FROM events").rows == [(210, 210)]
+
+
+def test_large_batches_become_segments_at_once_with_the_same_rows(tmp_path: Path) -> None:
+    """The short way past the live file gives what the long way gives."""
+    events = story(60)
+    with opened(tmp_path / "a") as store:
+        store.apply(events, {"journal": 420})
+        assert store.segments
+        store.publish()
+    with opened(tmp_path / "b") as store:
+        feed(store, events, 60)
+    assert all_rows(tmp_path / "a") == all_rows(tmp_path / "b")
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    """A file that no manifest names was never shown to anyone."""
+    with opened(tmp_path) as store:
+        feed(store, story(4), 28)
+    orphan = tmp_path / FOLDER / "segments" / "events" / "day=2026-01-01" / "x.parquet"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"half")
+    with opened(tmp_path) as store:
+        assert not orphan.exists()
+        store.publish()
+    assert len(all_rows(tmp_path)["events"]) == 28
+
+
+def test_a_rebuild_gives_the_same_rows(tmp_path: Path) -> None:
+    """Everything again from the journal: equal row by row, and a reader of the old store goes on."""
+    events = story(30)
+    journal = ListJournal(events)
+    with opened(tmp_path) as store:
+        feed(store, events, 17)
+    before = all_rows(tmp_path)
+    with CatalogReader(tmp_path) as reader:
+        count = rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
+        assert count == 210
+        assert reader.ask("SELECT count(*) FROM events").rows == [(210,)]
+    assert all_rows(tmp_path) == before
+    assert not (tmp_path / FOLDER / "rebuild").exists()
+    with opened(tmp_path) as store:
+        assert store.position("journal") == 210
+
+
+def test_a_failed_rebuild_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    """The journal can't be read to its end: the old store stays."""
+    events = story(5)
+    with opened(tmp_path) as store:
+        feed(store, events, 17)
+    before = all_rows(tmp_path)
+
+    def broken(after: int, limit: int) -> tuple[list[AuditEvent], int, list[object]]:
+        if after:
+            raise OSError("gone")
+        return events[:10], 10, []
+
+    with pytest.raises(OSError, match="gone"):
+        rebuild(tmp_path / FOLDER, broken, HandClock(), Uuid7Source(), SMALL)  # type: ignore[arg-type]
+    assert all_rows(tmp_path) == before
+
+
+def test_a_store_of_another_version_asks_for_a_rebuild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tables than these: refused with the way on, and a rebuild takes it over."""
+    with opened(tmp_path) as store:
+        feed(store, story(2), 14)
+    with monkeypatch.context() as patched:
+        patched.setattr(ddl, "version", lambda: "another")
+        with pytest.raises(StoreOutdated) as caught:
+            opened(tmp_path)
+        assert "airlock rebuild" in caught.value.hint
+        assert isinstance(caught.value, StoreError)
+        journal = ListJournal(story(2))
+        rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
+        opened(tmp_path).close()
+
+
+def segment(name: str, rows: int, day: int = 1, size: int = 1000) -> Segment:
+    return Segment("events", name, date(2026, 1, day), rows, size, 0, 0)
+
+
+def test_merges_join_what_is_of_one_day_and_size() -> None:
+    """Files of other days, of other sizes and too large ones are left alone."""
+    same = [segment(f"a{number}", 10) for number in range(8)]
+    assert [merge.parts for merge in plan_merges(same, 8, 10_000)] == [tuple(same)]
+    assert plan_merges(same[:7], 8, 10_000) == []
+    assert plan_merges([*same[:7], segment("b", 10, day=2)], 8, 10_000) == []
+    assert plan_merges([*same[:7], segment("b", 10_000_000)], 8, 10_000) == []
+    assert plan_merges([*same[:7], segment("b", 10, size=20_000)], 8, 10_000) == []
