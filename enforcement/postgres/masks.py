@@ -1,17 +1,10 @@
-"""The core's masks, made by the masking engine."""
+"""The key of the masking engine."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-
-from decision.model.decision import StatementObligations
-from decision.model.errors import ObligationUnfulfillable
-from enforcement.masking.plan import plan_rows
-from enforcement.masking.rows import RowRewriter
-from enforcement.postgres.protocol.exchange import CopyMasker, RowMasker
-from enforcement.postgres.protocol.parsing import CopyFormats, Field
 
 
 def mask_key(folder: Path, randomness: Callable[[int], bytes]) -> bytes:
@@ -25,24 +18,3 @@ def mask_key(folder: Path, randomness: Callable[[int], bytes]) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(randomness(32))
     return path.read_bytes()
-
-
-class EngineMasks:
-    """`key` makes the pseudonyms of hash masks."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def for_rows(
-        self, obligations: StatementObligations, fields: tuple[Field, ...], formats: tuple[int, ...]
-    ) -> RowMasker | None:
-        masks = plan_rows(obligations, fields, formats, self._key)
-        return RowRewriter(len(fields), masks) if masks else None
-
-    def for_copy(
-        self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats
-    ) -> CopyMasker | None:
-        raise ObligationUnfulfillable("masks can't be applied to COPY")
-
-    def clean(self, fields: dict[str, str]) -> dict[str, str]:
-        return {key: fields.get(key, "") for key in ("S", "V", "C")} | {"M": "the statement failed"}

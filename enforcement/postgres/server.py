@@ -12,13 +12,14 @@ from decision.model.errors import AirlockError, Denied, IdentityError, JournalUn
 from decision.model.ports import Clock, DecisionPort
 from decision.model.session import ClientInfo, SessionEnd, SessionGrant, SessionRequest
 from enforcement.config import EnforcementSettings
+from enforcement.masking.engine import MaskingEngine
 from enforcement.postgres import upstream as upstreams
 from enforcement.postgres.cancel import CancelKeys
 from enforcement.postgres.catalogs import Catalogs, ReadCatalog
 from enforcement.postgres.gaps import Gaps
 from enforcement.postgres.greeting import Greeter
 from enforcement.postgres.link import Link
-from enforcement.postgres.masks import EngineMasks, mask_key
+from enforcement.postgres.masks import mask_key
 from enforcement.postgres.protocol import messages, parsing
 from enforcement.postgres.protocol.errors import StartupRefused
 from enforcement.postgres.protocol.exchange import Masks
@@ -52,7 +53,7 @@ class PostgresEnforcementPoint:
         self._keys = CancelKeys(settings.worker_id, randomness)
         self._gaps = Gaps(port, settings.name, clock)
         self._catalogs = Catalogs(port, read_catalog, settings.catalog_poll_s)
-        masks = masks or EngineMasks(mask_key(settings.data_dir, randomness))
+        masks = masks or MaskingEngine(mask_key(settings.data_dir, randomness))
         self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs)
         self._socket: socket.socket | None = None
         self._acceptor: asyncio.Task[None] | None = None

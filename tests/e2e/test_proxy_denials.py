@@ -317,3 +317,34 @@ def test_an_expired_credential_ends_the_session(point: RunningPoint) -> None:
     with point.connect() as connection, pytest.raises(psycopg.Error, match="expired"):
         connection.execute("select pg_sleep(30)")
     eventually(lambda: point.port.ended and point.port.ended[-1].reason == "expired")
+
+
+def test_read_only_is_the_servers_own(point: RunningPoint) -> None:
+    """Under read_only even a function that writes fails, by every protocol and in every transaction state."""
+    with point.connect() as connection:
+        connection.execute("create table ro (a int)")
+        connection.execute(
+            "create function sneaky(int) returns int language sql as 'insert into ro values ($1) returning a'"
+        )
+        point.port.rules = [Rule("sneaky|read only", PolicyEffect.ALLOW, limits=Limits(read_only=True))]
+        try:
+            for parameters in (None, (1,)):
+                text = "select sneaky(%s)" if parameters else "select sneaky(1)"
+                with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                    connection.execute(text, parameters)
+                connection.execute("begin read write")
+                connection.execute("insert into ro values (7)")
+                with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                    connection.execute(text, parameters)
+                connection.execute("rollback")
+                connection.execute("insert into ro values (%s)", (8,))
+                connection.execute("insert into ro values (9)")
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                connection.execute("begin read write; select sneaky(1); commit")
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), connection.pipeline():
+                connection.execute("select sneaky(%s)", (2,))
+                connection.execute("insert into ro values (100)")
+            assert connection.execute("select count(*), max(a) from ro").fetchone() == (4, 9)
+        finally:
+            point.port.rules = []
+            connection.execute("drop function sneaky; drop table ro")

@@ -230,7 +230,8 @@ def test_copy_out_is_masked(point: RunningPoint) -> None:
                 with connection.cursor().copy(f"copy {source} to stdout {options}") as copy:  # type: ignore[arg-type]
                     data = b"".join(bytes(block) for block in copy)
                 assert SECRET.encode() not in data, (source, options)
-                assert data.count(b"***") == 500, (source, options)
+                mark = b"\xff\xff\xff\xff" if "binary" in options else b"***"  # NULL, since COPY tells no types
+                assert data.count(mark) >= 500, (source, options)
 
 
 def test_psql_copy_is_masked(point: RunningPoint) -> None:

@@ -81,6 +81,13 @@ WRONG_READING = Refusal(
 )
 
 
+READ_WRITE = Refusal(
+    "25006",
+    "several statements in one message may not change between read-only and read-write",
+    hint="policy lets this run read-only; send the statements one by one",
+)
+
+
 def row_limit(limit: int) -> Refusal:
     return Refusal(
         "54000",

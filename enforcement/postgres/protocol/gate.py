@@ -25,6 +25,7 @@ from enforcement.postgres.protocol.exchange import (
     sensitive,
 )
 from enforcement.postgres.protocol.messages import Front
+from enforcement.postgres.protocol.readonly import ReadOnly
 from enforcement.postgres.protocol.state import CloseSession, HoldStarted, State
 from enforcement.postgres.protocol.table import Expect
 from enforcement.postgres.protocol.text import inert
@@ -63,6 +64,7 @@ class Gate:
         self._need = 0
         self._skipping = False
         self._unflushed = False
+        self._read_only = ReadOnly(state)
 
     # ── arriving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -279,7 +281,7 @@ class Gate:
     def _release(self) -> None:
         while self.queue and not self.state.cancelling:
             head = self.queue[0]
-            if not head.prepared or self._waits(head):
+            if not head.prepared or self._waits(head) or not self._read_only.settle(head):
                 return
             self.queue.popleft()
             self.queued_bytes -= len(head.raw)
@@ -365,21 +367,21 @@ class Gate:
             self._unflushed = self._unflushed and code != Front.FLUSH
             return
         if code == Front.SYNC:
-            self._unflushed = False
+            self._unflushed = state.segment_open = False
             state.executed_in_segment = False
             if state.copy_in:
                 return  # the server ignores Sync while it copies in
         elif code == Front.QUERY:
-            self._unflushed = False
+            self._unflushed = state.segment_open = False
             state.generation += 1
             state.statements.forget(b"")
             state.portals.forget(b"")
         elif code == Front.BIND and head.portal is not None:
             head.portal.decision = head.decision
             head.portal.generation = state.generation
-            self._unflushed = True
+            self._unflushed = state.segment_open = True
         else:
-            self._unflushed = True
+            self._unflushed = state.segment_open = True
         if head.expect is Expect.COPY_END and state.copy_in:
             state.copy_in = False
             return

@@ -137,6 +137,9 @@ class Results:
         state = self.state
         if head.refusal is not None:
             raise ProtocolViolation("the server took a message that can't be parsed", by="server")
+        if head.internal:
+            state.pop()
+            return None
         if head.kind == Front.PARSE:
             state.statements.confirm(head.name, head.statement, head)
         elif head.kind == Front.BIND:
@@ -153,6 +156,9 @@ class Results:
 
     def _complete(self, head: Exchange, raw: bytes) -> bytes | None:
         state = self.state
+        if head.internal:
+            state.pop()
+            return None
         if head.refusal is not None and not head.aborted:
             raise ProtocolViolation("the server completed a statement that can't be parsed", by="server")
         tag = parsing.command_tag(raw) if raw[0] == Back.COMMAND_COMPLETE else ""
@@ -207,6 +213,7 @@ class Results:
             state.in_transaction = True
         elif tag in ("COMMIT", "ROLLBACK", "PREPARE TRANSACTION"):
             state.in_transaction = state.in_transaction and tag == "ROLLBACK"  # or to a savepoint: Ready tells
+            state.read_only_now = False
             self._finish_portals()
         elif tag == "DEALLOCATE":
             name = deallocated(text)
@@ -255,6 +262,11 @@ class Results:
     def _fail(self, head: Exchange, raw: bytes) -> bytes | None:
         state = self.state
         found = parsing.error_fields(raw)
+        if head.internal and head.expect in (Expect.PARSE, Expect.BIND, Expect.EXECUTE, Expect.CLOSE):
+            state.commands.append(CloseSession("error"))  # fail closed: what follows relies on it
+            return messages.error_response(
+                "25006", "the transaction could not be made read-only", severity="FATAL", hint="connect again"
+            )
         fatal = (found.get("V") or found.get("S")) in denial.FATAL
         refusal = head.refusal
         answer: bytes | None = None
@@ -307,6 +319,7 @@ class Results:
         state.in_transaction = state.status != "I"
         state.muted = False
         if state.status == "I":
+            state.read_only_now = False
             self._finish_portals()
             if state.catalog_dirty:
                 state.catalog_dirty = False
@@ -315,7 +328,7 @@ class Results:
         poison, state.poison = state.poison, False
         if poison and state.status == "T":
             return self._poison()
-        return raw if head.internal else None
+        return raw if head.internal and head.kind == Front.QUERY else None  # of the poison, which stands for another
 
     def _poison(self) -> bytes:
         """The client was told of an error that the server does not know: make its transaction fail as well."""

@@ -81,6 +81,9 @@ class State:
         self.catalog_syncing = False
         self.copy_in = False
         self.executed_in_segment = False
+        self.segment_open = False  # something of the extended protocol was forwarded since the last Sync
+        self.read_only_default = False  # the session's default was set to read-only by us
+        self.read_only_now = False  # the open transaction was made read-only by us
         self.muted = False
         self.poison = False
         self.statement_count = 0
