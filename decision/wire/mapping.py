@@ -54,7 +54,9 @@ class Mapping(Generic[T]):
     def __init__(self, model: type[T], message: type[Message]) -> None:
         self.model = model
         self.message = message
-        self._encoders: list[tuple[str, Convert | None, bool]] | None = None
+        self._built = False
+        self._plain: list[str] = []
+        self._converted: list[tuple[str, Convert]] = []
         self._read: Convert = _same
         self._decoders: list[tuple[int, Convert]] = []
         self._optional: list[tuple[int, str]] = []
@@ -67,18 +69,23 @@ class Mapping(Generic[T]):
     def fields(self, value: T) -> dict[str, Any]:
         """The message's fields as keyword arguments, nested messages as dicts: protobuf copies a nested message by
         serialising it, and reads a dict directly."""
-        if self._encoders is None:
+        if not self._built:
             self._build()
         fields: dict[str, Any] = {}
-        for name, convert, keep_falsy in self._encoders or ():
-            item = getattr(value, name)
-            if item or (keep_falsy and item is not None):
-                fields[name] = item if convert is None else convert(item)
+        for name in self._plain:
+            if item := getattr(value, name):
+                fields[name] = item
+        for name, convert in self._converted:
+            if item := getattr(value, name):
+                fields[name] = convert(item)
+        for _, name in self._optional:
+            if (item := getattr(value, name)) is not None and not item:
+                fields[name] = item  # present, if falsy
         return fields
 
     def decode(self, message: Any) -> T:
         """The value in `message`. Raises WireMismatch where an enum holds a number unknown here."""
-        if self._encoders is None:
+        if not self._built:
             self._build()
         values = list(self._read(message))
         for index, name in self._optional:
@@ -110,7 +117,8 @@ class Mapping(Generic[T]):
     def _build(self) -> None:
         hints = typing.get_type_hints(self.model)
         names = [field.name for field in dataclasses.fields(self.model)]  # type: ignore[arg-type]
-        encoders: list[tuple[str, Convert | None, bool]] = []
+        plain: list[str] = []
+        converted: list[tuple[str, Convert]] = []
         decoders: list[tuple[int, Convert]] = []
         optionals: list[tuple[int, str]] = []
         for index, name in enumerate(names):
@@ -122,7 +130,10 @@ class Mapping(Generic[T]):
                 )
             inner, optional = _optional(hints[name])
             encode, decode = _convert(inner, descriptor)
-            encoders.append((name, encode, optional))
+            if encode is None:
+                plain.append(name)
+            else:
+                converted.append((name, encode))
             if decode is not None:
                 decoders.append((index, decode))
             if optional:
@@ -130,7 +141,9 @@ class Mapping(Generic[T]):
         self._read = _reader(names)
         self._decoders = decoders
         self._optional = optionals
-        self._encoders = encoders  # last: its presence says that the table is complete
+        self._plain = plain
+        self._converted = converted
+        self._built = True  # last: another thread may be looking
 
 
 _TABLES: dict[tuple[type, str], Mapping[Any]] = {}
