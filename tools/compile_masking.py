@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = """
@@ -28,7 +29,7 @@ setup(
 """
 
 
-def loader():  # type: ignore[no-untyped-def]
+def loader() -> ModuleType:
     """enforcement/masking/_load.py by itself, so that no form of the hot modules gets imported."""
     spec = importlib.util.spec_from_file_location("enforcement.masking._load", ROOT / "enforcement/masking/_load.py")
     assert spec is not None and spec.loader is not None
@@ -61,7 +62,7 @@ def build(name: str, target: Path) -> str:
 def main() -> int:
     required = "--require" in sys.argv[1:]
     if importlib.util.find_spec("mypyc") is None or importlib.util.find_spec("setuptools") is None:
-        print("masking stays interpreted: mypyc and setuptools are not installed", file=sys.stderr)
+        sys.stderr.write("masking stays interpreted: mypyc and setuptools are not installed\n")
         return 1 if required else 0
     load = loader()
     for name in load.HOT:
@@ -73,9 +74,9 @@ def main() -> int:
             continue
         reason = build(name, target)
         if reason:
-            print(f"masking stays interpreted: {name} did not compile\n{reason}", file=sys.stderr)
+            sys.stderr.write(f"masking stays interpreted: {name} did not compile\n{reason}\n")
             return 1 if required else 0
-        print(f"compiled {target.relative_to(ROOT)}")
+        sys.stdout.write(f"compiled {target.relative_to(ROOT)}\n")
     return 0
 
 

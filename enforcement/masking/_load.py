@@ -1,8 +1,8 @@
 """Puts the compiled form of a hot module in the place of its source, when there is one of exactly this source.
 
-`tools/compile_masking.py` compiles a module with mypyc to `compiled/<name>.<digest><suffix>`, where the digest is of the
-source: an outdated one has another name and is never found. Without it, or with AIRLOCK_NO_COMPILED=1, the source runs.
-Reading these files while the package is imported is the only I/O in this package.
+`tools/compile_masking.py` compiles a module with mypyc to `compiled/<name>.<digest><suffix>`, where the digest is of
+the source: an outdated one has another name and is never found. Without it, or with AIRLOCK_NO_COMPILED=1, the
+source runs. Reading these files while the package is imported is the only I/O in this package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import ModuleType
 
 HERE = Path(__file__).parent
 COMPILED = HERE / "compiled"
-HOT = ("rows",)
+HOT = ("rows", "copy_text", "copy_csv", "copy_binary")
 OFF = "AIRLOCK_NO_COMPILED"
 
 

@@ -1,9 +1,9 @@
 """Masks in DataRow messages. The hot module: plain typed Python that runs the same interpreted and compiled by mypyc.
 
-A result passes as runs of whole DataRow messages ('D', int32 length, int16 count, then per field an int32 length, -1 for
-NULL, and the value). Only masked fields are rebuilt; everything between them is copied in slices as large as possible,
-across rows where nothing changes. What does not have the described shape raises: a row that can't be understood can't be
-masked.
+A result passes as runs of whole DataRow messages ('D', int32 length, int16 count, then per field an int32 length, -1
+for NULL, and the value). Only masked fields are rebuilt; everything between them is copied in slices as large as
+possible, across rows where nothing changes. What does not have the described shape raises: a row that can't be
+understood can't be masked.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def int32(number: int) -> bytes:
 
 
 def mask_email(value: bytes) -> bytes:
-    """`alice@example.com` to `a***@example.com`; a local part shorter than 3 shows nothing; what is no address is `***`."""
+    """`alice@example.com` to `a***@example.com`; a local part under 3 shows nothing; what is no address is `***`."""
     value = value.strip(b" ")
     at = value.find(b"@")
     if at < 1 or len(value) > LONGEST_MAILBOX or value.translate(None, MAILBOX):
@@ -79,7 +79,7 @@ def pseudonym(key: bytes, value: bytes) -> bytes:
 
 
 class ColumnMask:
-    """How one column is masked. `ordinal` is 1-based; `constant`, `key`, `function` are for the actions that use them."""
+    """How one column is masked. `ordinal` is 1-based; `constant`, `key`, `function` serve the actions that use them."""
 
     def __init__(
         self,
