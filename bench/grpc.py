@@ -1,7 +1,7 @@
 """Decisions a second over gRPC: unary, on the stream, several a message; as ratios to the same port called in process.
 
     python -m bench.grpc                                  the transport's own cost, over a port that does nothing
-    python -m bench.grpc --workload package.module:Class  the same over any other port
+    python -m bench.grpc --workload package.module:Class  the same over any other port (bench.grpc_whole:Whole)
 
 The service runs in a process of its own (uvloop), the client here (uvloop). All ways run in turn, several rounds, and
 each way's best round counts, so that a busy machine costs every way alike. Figures go to bench/results/grpc.json.
@@ -14,8 +14,10 @@ import asyncio
 import contextlib
 import importlib
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -190,7 +192,17 @@ async def measure(name: str, target: str, seconds: float, rounds: int) -> dict[s
 def run(name: str = TRIVIAL, seconds: float = 1.0, rounds: int = 3) -> dict[str, dict[str, float]]:
     """Start the service's process, measure, stop it."""
     command = [sys.executable, "-m", "bench.grpc", "--serve", "--workload", name]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="airlock-bench-") as folder,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"BENCH_FOLDER": folder},
+        ) as process,
+    ):
+        os.environ["BENCH_FOLDER"] = folder  # workloads that need one folder in both processes
         assert process.stdin is not None and process.stdout is not None
         try:
             port = int(process.stdout.readline())
