@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from decision.journal.reader import SqliteJournalReader
-
 from analytics.live import StoreOutdated
 from analytics.rebuild import rebuild
 from analytics.store import DEFAULTS as STORE_DEFAULTS
@@ -96,12 +94,14 @@ class LocalRunner:
         more = True
         while not stopped(0.0 if more else self._settings.poll_s):
             more = self.step()
-        while self._take():
-            pass
+        behind = self._store.position(SOURCE)
+        while self._take() or self._store.position(SOURCE) > behind:
+            behind = self._store.position(SOURCE)
         self._publish()
         self.write_status()
 
     def _take(self) -> bool:
+        """Store the next batch. Returns whether more is surely waiting."""
         after = self._store.position(SOURCE)
         events, position, letters = read_batch(self._reader, after, self._settings.batch, self._witness)
         if position == after:
@@ -168,6 +168,8 @@ def run_local(
     rebuilt first. Raises StoreError when another process projects into the same folder."""
     clock, ids = clock or SystemClock(), ids or Uuid7Source()
     witness = WitnessCodec(ProtobufEventCodec())
+    from decision.journal.reader import SqliteJournalReader
+
     reader = SqliteJournalReader(data_dir / "journal", witness)
     folder = data_dir / FOLDER
     try:

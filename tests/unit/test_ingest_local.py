@@ -1,0 +1,111 @@
+"""The embedded runner: soon, past bad events, and through restarts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from analytics.query import CatalogReader
+from analytics.store import FOLDER, AnalyticsStore
+from decision.clock import SystemClock, Uuid7Source
+from decision.model.errors import ChainBroken
+from decision.model.events import AuditEvent
+from ingest.local import LocalRunner, LocalSettings
+from ingest.reading import WitnessCodec, read_batch
+from ingest.status import read_status
+from tests.support.analytics_story import CODEC, ListJournal, story
+from tests.support.eventually import eventually
+
+
+class BrokenAt(ListJournal):
+    """A journal that can't be verified from one event on; what it refuses names that event."""
+
+    def __init__(self, events: Sequence[AuditEvent], bad: int, witness: WitnessCodec | None = None) -> None:
+        super().__init__(events)
+        self.bad = bad
+        self.witness = witness
+
+    def read(self, after_seq: int, limit: int) -> Sequence[AuditEvent]:
+        found = super().read(after_seq, limit)
+        if any(event.seq == self.bad for event in found):
+            if self.witness is not None:
+                self.witness.decode(b"\xff\xff\xff")
+            raise ChainBroken("no event", producer_id="p1", epoch=1, seq=self.bad)
+        return found
+
+
+def test_one_event_is_there_within_a_second(tmp_path: Path) -> None:
+    """From durable to visible in the catalog, with a store that already has segments."""
+    events = story(4)
+    journal = ListJournal(events[:20])
+    clock = SystemClock()
+    stop = threading.Event()
+    with AnalyticsStore(tmp_path / FOLDER, clock, Uuid7Source()) as store:
+        thread = threading.Thread(target=LocalRunner(store, journal, clock).run, args=(stop.wait,))
+        thread.start()
+        try:
+            eventually(lambda: count(tmp_path) == 20)
+            for number in range(21, 24):
+                started = time.monotonic()
+                journal.events = events[:number]
+                eventually(lambda wanted=number: count(tmp_path) == wanted, every_s=0.01)
+                assert time.monotonic() - started < 1.0
+        finally:
+            stop.set()
+            thread.join()
+
+
+def count(root: Path) -> int:
+    if not (root / FOLDER / "catalog.duckdb").exists():
+        return 0
+    with CatalogReader(root) as reader:
+        found = reader.ask("SELECT count(*) FROM events").rows[0][0]
+    assert isinstance(found, int)
+    return found
+
+
+def test_a_stopped_runner_has_published_everything_durable(tmp_path: Path) -> None:
+    """Stopping takes and publishes the rest, whatever the batch size."""
+    with AnalyticsStore(tmp_path / FOLDER, SystemClock(), Uuid7Source()) as store:
+        runner = LocalRunner(store, ListJournal(story(5)), SystemClock(), LocalSettings(batch=4))
+        runner.run(lambda _: True)
+        status = runner.status()
+    assert count(tmp_path) == 35
+    assert (status.position, status.head, status.lag_events, status.missing) == (35, 35, 0, 0)
+    assert read_status(tmp_path / FOLDER) is not None
+
+
+def test_a_bad_event_is_kept_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """What can't be read is a dead letter with its bytes; every other event is there, and the hole is a gap."""
+    witness = WitnessCodec(CODEC)
+    journal = BrokenAt(story(3), 9, witness)
+    with AnalyticsStore(tmp_path / FOLDER, SystemClock(), Uuid7Source()) as store:
+        LocalRunner(store, journal, SystemClock(), witness=witness).run(lambda _: True)
+    with CatalogReader(tmp_path) as reader:
+        assert reader.ask("SELECT count(*) FROM events").rows == [(20,)]
+        letters = reader.ask("SELECT reason, position, raw FROM dead_letters").rows
+        assert letters == [("undecodable", 9, b"\xff\xff\xff")]
+        assert reader.ask("SELECT first_missing, last_missing FROM gaps").rows == [(9, 9)]
+
+
+def test_reading_finds_the_events_around_a_bad_one() -> None:
+    """Batches shrink until the bad event stands alone."""
+    journal = BrokenAt(story(3), 9)
+    after, seen, letters = 0, [], []
+    while after < 21:
+        events, after, found = read_batch(journal, after, 16)
+        seen += [event.seq for event in events]
+        letters += [letter.position for letter in found]
+    assert seen == [*range(1, 9), *range(10, 22)] and letters == [9]
+
+
+def test_a_restarted_runner_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Nothing is read twice, nothing is left out."""
+    events = story(6)
+    for end in (10, 11, 42):
+        with AnalyticsStore(tmp_path / FOLDER, SystemClock(), Uuid7Source()) as store:
+            LocalRunner(store, ListJournal(events[:end]), SystemClock()).run(lambda _: True)
+            assert store.counters["duplicates"] == 0
+        assert count(tmp_path) == end
