@@ -95,10 +95,14 @@ def to_table(columns: Sequence[str], rows: Sequence[Sequence[object]], width: in
     widths = [min(size, _CUT) for size in full]
     if sum(widths) + 2 * (len(widths) - 1) > width:
         return _blocks(columns, cells)
-    right = [all(isinstance(row[i], int | float) or row[i] is None for row in rows) for i in range(len(columns))]
+    right = [all(_is_number(row[index]) for row in rows) for index in range(len(columns))]
     lines = [_line(columns, widths, right), "  ".join("-" * size for size in widths)]
     lines += [_line(row, widths, right) for row in cells]
     return "\n".join(lines)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -1,4 +1,4 @@
-"""`airlock query`: ask the audit store. `airlock rebuild`: make it again from the journal."""
+"""`airlock query`: ask the audit store."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ import sys
 from pathlib import Path
 
 import click
-from decision.journal.reader import SqliteJournalReader
 
 from analytics.query import LONGEST_S, CatalogReader
-from analytics.rebuild import rebuild as rebuild_store
 from analytics.render import to_csv, to_json, to_table
-from analytics.store import FOLDER
-from decision.clock import SystemClock, Uuid7Source
 from decision.model.errors import AirlockError
-from decision.wire.events import ProtobufEventCodec
-from ingest.reading import WitnessCodec, read_batch
 
 data_dir_option = click.option(
     "--data-dir",
@@ -87,31 +81,9 @@ def query(sql: str, data_dir: Path, form: str, limit: int, timeout: float, list_
                 if answer.truncated:
                     click.echo(f"only the first {limit} rows: give a greater --limit to see more", err=True)
     except AirlockError as error:
-        raise _failed(error) from error
+        raise failed(error) from error
 
 
-@click.command("rebuild")
-@data_dir_option
-def rebuild(data_dir: Path) -> None:
-    """Make the audit store again from the journal; `airlock up` must not be running on the same data.
-
-    Analysts see the old store until the new one is complete.
-    """
-    if not (data_dir / "journal").is_dir():
-        raise click.ClickException(f"there is no journal in {data_dir}: name its folder with --data-dir")
-    witness = WitnessCodec(ProtobufEventCodec())
-    reader = SqliteJournalReader(data_dir / "journal", witness)
-    try:
-        count = rebuild_store(
-            data_dir / FOLDER,
-            lambda after, limit: read_batch(reader, after, limit, witness),
-            SystemClock(),
-            Uuid7Source(),
-        )
-    except AirlockError as error:
-        raise _failed(error) from error
-    click.echo(f"{count} events were projected again")
-
-
-def _failed(error: AirlockError) -> click.ClickException:
+def failed(error: AirlockError) -> click.ClickException:
+    """The error as the command line shows it, with the way out."""
     return click.ClickException(error.message + (f"\nHint: {error.hint}" if error.hint else ""))
