@@ -67,7 +67,9 @@ class Running:
             command += ["--on-behalf-of", on_behalf_of]
         return self.airlock(*command).stdout.strip()
 
-    def airlock(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def airlock(
+        self, *arguments: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line against this instance."""
         done = subprocess.run(
             [*AIRLOCK, *arguments], env=environment(self.data_dir), cwd=ROOT, input=stdin,
@@ -113,9 +115,12 @@ def environment(data_dir: Path, extra: Mapping[str, str] | None = None) -> dict[
 
 @contextmanager
 def running(
-    *arguments: str, data_dir: Path, command: str = "up", extra: Mapping[str, str] | None = None
+    *arguments: str,
+    data_dir: Path,
+    command: str = "up",
+    extra: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
-    """`airlock up` (or another long-running command) until the block ends. Fails with the log if it does not come up."""
+    """`airlock up`, or another long-running command, until the block ends. Fails with the log if it does not start."""
     data_dir.mkdir(parents=True, exist_ok=True)
     data_dir.chmod(0o755)
     log = data_dir.parent / f"{data_dir.name}-{command}.log"
