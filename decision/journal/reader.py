@@ -1,0 +1,136 @@
+"""Reading a journal while it is written, from its own or another process.
+
+Each read is one brief transaction: a reader that stays in one keeps the write-ahead log from being reused,
+and it grows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from decision.journal import frames
+from decision.journal.chain import GENESIS, broken, chain_hash
+from decision.journal.codec import EventCodec
+from decision.journal.rows import META, ROWS, Row
+from decision.model.errors import JournalUnavailable
+from decision.model.events import AuditEvent
+
+T = TypeVar("T")
+
+_HEAD = "SELECT last_seq, seal FROM batch ORDER BY last_seq DESC LIMIT 1"
+_BUSY_MS = 2_000
+_READ_BYTES = 16 * 1024 * 1024
+
+
+class SqliteJournalReader:
+    """decision.model.ports.JournalReader over the folder of a SqliteJournal. Usable from any thread.
+
+    Where there is no journal yet it is empty. Raises ChainBroken for what can't be decoded or does not continue the
+    event read before it, JournalUnavailable when the database can't be read.
+    """
+
+    def __init__(self, folder: Path, codec: EventCodec) -> None:
+        self._path = folder / "journal.db"
+        self._codec = codec
+        self._lock = threading.Lock()
+        self._db: apsw.Connection | None = None
+        self._version = -1
+
+    def read(self, after_seq: int, limit: int) -> list[AuditEvent]:
+        """Up to `limit` durable events after `after_seq`, in order; fewer when they are large (16 MiB a read).
+
+        Pruned events are passed over. Within one read each event is checked to continue the one before.
+        """
+        return self._decode(self._rows(after_seq, limit), after_seq, limit)
+
+    def head(self) -> tuple[int, bytes]:
+        with self._lock:
+            return self._ask(self._head) or (0, GENESIS)
+
+    def changed(self) -> bool:
+        """Whether something was committed since the last call (true at the first). Cheaper than a read."""
+        with self._lock:
+            version = self._ask(lambda db: int(db.pragma("data_version")))
+            changed = version is not None and version != self._version
+            self._version = self._version if version is None else version
+            return changed
+
+    def close(self) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close(True)
+                self._db = None
+
+    def _head(self, db: apsw.Connection) -> tuple[int, bytes]:
+        row = db.execute(_HEAD).fetchone()
+        if row is not None:
+            return row[0], row[1]
+        meta = db.execute(META).fetchone()
+        return (0, GENESIS) if meta is None else (meta[3], meta[4])
+
+    def _rows(self, after_seq: int, limit: int) -> list[Row]:
+        def read(db: apsw.Connection) -> list[Row]:
+            rows: list[Row] = []
+            size = 0
+            cursor = db.execute(ROWS, (after_seq,))
+            for row in cursor:
+                rows.append(row)
+                size += len(row[4])
+                if row[0] - after_seq >= limit or size >= _READ_BYTES:
+                    break
+            cursor.close(True)
+            return rows
+
+        with self._lock:
+            return self._ask(read) or []
+
+    def _decode(self, rows: list[Row], after_seq: int, limit: int) -> list[AuditEvent]:
+        events: list[AuditEvent] = []
+        for _, first_seq, epoch, _, packed in rows:
+            place = max(first_seq, after_seq + 1)
+            try:
+                raws = frames.unpack(packed, place - first_seq)
+            except ValueError as error:
+                raise broken(str(error), "", epoch, place) from error
+            for raw in raws[: limit - len(events)]:
+                event = self._event(raw)
+                if event.seq != place:
+                    raise broken(f"seq {event.seq} where {place} must stand", event.producer_id, event.epoch, place)
+                if events and event.prev_hash != events[-1].hash:
+                    raise broken("the event does not continue the chain", event.producer_id, event.epoch, place)
+                events.append(event)
+                place += 1
+        return events
+
+    def _event(self, raw: bytes) -> AuditEvent:
+        draft, producer_id, epoch, seq, prev_hash = self._codec.decode(raw)
+        return AuditEvent(draft, producer_id, epoch, seq, prev_hash, chain_hash(prev_hash, seq, raw), raw)
+
+    def _ask(self, question: Callable[[apsw.Connection], T]) -> T | None:
+        try:
+            db = self._connected()
+            return None if db is None else question(db)
+        except apsw.SQLError as error:
+            if "no such table" in str(error):
+                return None  # being created
+            raise _unreadable(error) from error
+        except apsw.Error as error:
+            self._db = None
+            raise _unreadable(error) from error
+
+    def _connected(self) -> apsw.Connection | None:
+        if self._db is None and self._path.exists():
+            self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+            self._db.set_busy_timeout(_BUSY_MS)
+        return self._db
+
+
+def _unreadable(error: Exception) -> JournalUnavailable:
+    return JournalUnavailable(
+        f"the journal can't be read: {error}", hint="verify it with `airlock verify`; look at the disk"
+    )

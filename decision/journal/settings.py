@@ -1,0 +1,47 @@
+"""Settings of the journal, with defaults that suit a laptop."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PAGE_BYTES = 4096
+MIB = 1024 * 1024
+
+
+class JournalSettings(BaseModel):
+    """Bounds of one journal. Sizes in bytes, durations in seconds.
+
+    `quota_bytes`: database and write-ahead log together; beyond it every append is refused with JournalFull.
+    `ballast_bytes`: a file that only occupies space; it is freed when the journal has to be opened on a full disk, and
+    made again when there is room. At least twice what the write-ahead log holds between two checkpoints; 0: none.
+    `min_free_bytes`: with less than this free on the disk, appends are refused before SQLite meets the full disk.
+    `queue_limit`, `queue_bytes`: events not yet durable; one more is refused with JournalBusy.
+    `batch_events`, `batch_bytes`: the most that one commit holds.
+    `checkpoint_pages`: pages in the write-ahead log after which it is copied into the database.
+    `wal_limit_bytes`: to this the write-ahead log's file is cut back when a slow reader made it grow.
+    `verify_tail_events`: newest events that are verified at each opening.
+    `recheck_s`: how often a full journal looks whether there is room again.
+    `stall_s`: when a commit takes longer, new appends are refused with JournalBusy until the disk answers.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quota_bytes: int = Field(default=1024 * MIB, ge=256 * 1024)
+    ballast_bytes: int = Field(default=16 * MIB, ge=0)
+    min_free_bytes: int = Field(default=32 * MIB, ge=0)
+    queue_limit: int = Field(default=10_000, ge=1)
+    queue_bytes: int = Field(default=64 * MIB, ge=128 * 1024)
+    batch_events: int = Field(default=1_024, ge=1)
+    batch_bytes: int = Field(default=8 * MIB, ge=128 * 1024)
+    checkpoint_pages: int = Field(default=250, ge=1)
+    wal_limit_bytes: int = Field(default=4 * MIB, ge=0)
+    verify_tail_events: int = Field(default=4_096, ge=1)
+    recheck_s: float = Field(default=0.25, gt=0)
+    stall_s: float = Field(default=10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _ballast_covers_a_checkpoint(self) -> JournalSettings:
+        needed = 2 * self.checkpoint_pages * PAGE_BYTES
+        if 0 < self.ballast_bytes < needed:
+            raise ValueError(f"ballast_bytes must be 0 or at least {needed}: twice checkpoint_pages of {PAGE_BYTES}")
+        return self
