@@ -42,7 +42,6 @@ class CopyCsvRewriter:
         self._header = header
         self._quote = quote
         self._escape = escape
-        self._special = delimiter + quote + escape + b"\r\n"
         self._rest = Pieces()
         self._quoted = False  # at the end of what was looked at, in `_rest`
         self._escaped = False
@@ -114,7 +113,7 @@ class CopyCsvRewriter:
             if not quoted and field == self._null_text:
                 continue
             value = mask.apply(self._unquote(field) if quoted else field)
-            fields[index] = self._null_text if value is None else self._written(value, quoted)
+            fields[index] = self._null_text if value is None else self._written(value)
             self.masked_cells += 1
         return self._delimiter.join(fields) + b"\n"
 
@@ -171,9 +170,8 @@ class CopyCsvRewriter:
             position += 1
         return bytes(out)
 
-    def _written(self, value: bytes, quoted: bool) -> bytes:
-        if not quoted and value != self._null_text and not any(code in self._special for code in value):
-            return value
+    def _written(self, value: bytes) -> bytes:
+        """Always quoted: the server quotes a value that equals the null string, which must not be seen from outside."""
         out = value.replace(self._escape, self._escape + self._escape)
         if self._quote != self._escape:
             out = out.replace(self._quote, self._escape + self._quote)

@@ -17,6 +17,8 @@ from enforcement.masking.rows import ColumnMask, malformed, ordered
 COMPILED: Final = not __file__.endswith(".py")
 ESCAPES: Final = {98: 8, 102: 12, 110: 10, 114: 13, 116: 9, 118: 11}  # \b \f \n \r \t \v
 WRITTEN: Final = {8: b"\\b", 9: b"\\t", 10: b"\\n", 11: b"\\v", 12: b"\\f", 13: b"\\r", 92: b"\\\\"}
+# Any other null string may be a value, which would leave as if it were NULL: a way to ask for a value by guessing it.
+UNMISTAKABLE: Final = (b"\\N", b"")
 
 
 def unescape(field: bytes) -> bytes:
@@ -82,6 +84,10 @@ class CopyTextRewriter:
     ) -> None:
         if len(delimiter) != 1 or delimiter in b"\\\r\n":
             raise ObligationUnfulfillable("COPY's delimiter can't be used with masks")
+        if masks and null not in UNMISTAKABLE:
+            raise ObligationUnfulfillable(
+                "COPY's null string can't be told from a masked value", hint="leave out the option NULL, or use csv"
+            )
         self.columns = columns
         self.rows = 0
         self.masked_cells = 0
