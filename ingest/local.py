@@ -25,6 +25,8 @@ from analytics.rebuild import rebuild
 from analytics.store import DEFAULTS as STORE_DEFAULTS
 from analytics.store import FOLDER, AnalyticsStore, StoreSettings
 from decision.clock import SystemClock, Uuid7Source
+from decision.journal.reader import SqliteJournalReader
+from decision.model.errors import JournalUnavailable
 from decision.model.ports import Clock, IdSource, JournalReader
 from decision.wire.events import ProtobufEventCodec
 from ingest.reading import WitnessCodec, read_batch
@@ -73,6 +75,7 @@ class LocalRunner:
         self._newest_unpublished = 0
         self._last_lag_ns = 0
         self._status_at = 0
+        self._error = ""
 
     def step(self) -> bool:
         """Read, store, publish, compact: whatever is due. Returns whether there may be more to read at once."""
@@ -103,7 +106,14 @@ class LocalRunner:
     def _take(self) -> bool:
         """Store the next batch. Returns whether more is surely waiting."""
         after = self._store.position(SOURCE)
-        events, position, letters = read_batch(self._reader, after, self._settings.batch, self._witness)
+        try:
+            events, position, letters = read_batch(self._reader, after, self._settings.batch, self._witness)
+        except JournalUnavailable as error:
+            if error.message != self._error:
+                log.error("%s (%s)", error.message, error.hint)
+            self._error = error.message
+            return False
+        self._error = ""
         if position == after:
             return False
         applied = self._store.apply(events, {SOURCE: position}, letters)
@@ -132,7 +142,11 @@ class LocalRunner:
 
     def status(self) -> IngestStatus:
         counts = self._store.counters
-        position, head = self._store.position(SOURCE), self._reader.head()[0]
+        position = self._store.position(SOURCE)
+        try:
+            head = self._reader.head()[0]
+        except JournalUnavailable as error:
+            head, self._error = position, error.message
         now = self._clock.time_unix_nano()
         since = self._oldest_unpublished
         return IngestStatus(
@@ -148,6 +162,7 @@ class LocalRunner:
             dead_letters=counts["dead_letters"],
             missing=counts["missing"],
             segments=len(self._store.segments),
+            error=self._error,
         )
 
     def write_status(self) -> None:
@@ -168,8 +183,6 @@ def run_local(
     rebuilt first. Raises StoreError when another process projects into the same folder."""
     clock, ids = clock or SystemClock(), ids or Uuid7Source()
     witness = WitnessCodec(ProtobufEventCodec())
-    from decision.journal.reader import SqliteJournalReader
-
     reader = SqliteJournalReader(data_dir / "journal", witness)
     folder = data_dir / FOLDER
     try:

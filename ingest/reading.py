@@ -49,8 +49,9 @@ def read_batch(
         raw = b"" if witness is None else witness.take_refused()
         if limit > 1:
             return read_batch(reader, after, limit // 2, witness)
+        place = max(error.seq, after + 1)  # the only event that was read: those before it, if any, were pruned
         letter = DeadLetterRow(
-            None, "journal", after + 1, error.producer_id, error.epoch or None, error.seq or None, "", "undecodable",
+            None, "journal", place, error.producer_id, error.epoch or None, place, "", "undecodable",
             error.message, raw,
         )  # fmt: skip
-        return [], after + 1, [letter]
+        return [], place, [letter]

@@ -1,6 +1,7 @@
 """The rows of the fact tables, field by field as in schema/facts.sql (a test holds the two together). Pure.
 
-Times are microseconds since 1970 in UTC, digests hexadecimal text; maps are tuples of (key, value).
+Times are microseconds since 1970 in UTC, digests hexadecimal text; maps are tuples of (key, value). The module is long
+because it is one list: a class for each table, nothing else.
 """
 
 from __future__ import annotations

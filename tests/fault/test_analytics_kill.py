@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from analytics.query import CatalogMissing, CatalogReader
 from analytics.store import FOLDER
 from tests.support.analytics_rows import all_rows
@@ -63,6 +65,7 @@ def taken(root: Path) -> int:
     return total
 
 
+@pytest.mark.slow
 def test_no_row_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
     """The writer is killed again and again; at the end the store is that of an undisturbed one."""
     seed = int(os.environ.get("AIRLOCK_SEED", "7"))
