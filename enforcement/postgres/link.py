@@ -93,6 +93,10 @@ class Link(asyncio.Protocol):
 
     # ── writing and pausing ─────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def paused(self) -> bool:
+        return bool(self._reasons)
+
     def write(self, data: bytes) -> None:
         if self.transport is not None and not self.lost:
             self.transport.write(data)

@@ -1,10 +1,13 @@
-"""Execution reports of one session: in order, several at a time, tried again until they are recorded."""
+"""Execution reports of all sessions: in order, several at a time, tried again until they are recorded.
+
+One task for the whole enforcement point, so that reports of many sessions share a group commit.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from decision.model.errors import SessionUnknown
@@ -17,39 +20,55 @@ BATCH = 256
 
 
 class Reporter:
-    """`on_level` is called with the number of reports that wait, whenever it has changed."""
-
-    def __init__(self, port: DecisionPort, on_level: Callable[[int], None]) -> None:
+    def __init__(self, port: DecisionPort) -> None:
         self._port = port
-        self._on_level = on_level
         self._queue: deque[ExecutionReport] = deque()
+        self._waiting: Counter[str] = Counter()
+        self._levels: dict[str, Callable[[int], None]] = {}
+        self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, reports: Sequence[ExecutionReport]) -> None:
-        self._queue.extend(reports)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._drain())
-        elif len(self._queue) > BATCH:
-            self._on_level(len(self._queue))
+    def watch(self, session_id: str, on_level: Callable[[int], None]) -> None:
+        """`on_level` is called with the number of the session's reports that wait, whenever some were recorded."""
+        self._levels[session_id] = on_level
 
-    async def _drain(self) -> None:
-        while self._queue:
-            batch = [self._queue[index] for index in range(min(len(self._queue), BATCH))]
-            if len(batch) == 1:
-                answers: Sequence[BaseException | None] = [await self._one(batch[0])]
-            else:
-                answers = await asyncio.gather(*map(self._port.report, batch), return_exceptions=True)
-            failed = []
-            for report, answer in zip(batch, answers, strict=True):
-                self._queue.popleft()
-                if isinstance(answer, SessionUnknown):
-                    log.error("an execution of a session that the decision service forgot could not be recorded")
-                elif answer is not None:
-                    failed.append(report)
-            self._queue.extendleft(reversed(failed))
-            self._on_level(len(self._queue))
+    def add(self, session_id: str, reports: Sequence[ExecutionReport]) -> int:
+        """Queue them; the number of the session's reports that wait now."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+        self._queue.extend(reports)
+        waiting = self._waiting[session_id] = self._waiting[session_id] + len(reports)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        return waiting
+
+    async def _work(self) -> None:
+        while True:
+            while not self._queue:
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
+            failed = await self._send(batch)
             if failed:
+                self._queue.extendleft(reversed(failed))
                 await asyncio.sleep(RETRY_S)
+
+    async def _send(self, batch: list[ExecutionReport]) -> list[ExecutionReport]:
+        """Those that could not be recorded."""
+        answers: Sequence[BaseException | None]
+        if len(batch) == 1:
+            answers = [await self._one(batch[0])]
+        else:
+            answers = await asyncio.gather(*map(self._port.report, batch), return_exceptions=True)
+        failed = []
+        for report, answer in zip(batch, answers, strict=True):
+            if answer is not None and not isinstance(answer, SessionUnknown):
+                failed.append(report)
+                continue
+            if answer is not None:
+                log.error("an execution of a session that the decision service forgot could not be recorded")
+            self._recorded(report.session_id)
+        return failed
 
     async def _one(self, report: ExecutionReport) -> BaseException | None:
         try:
@@ -58,10 +77,25 @@ class Reporter:
             return error
         return None
 
-    async def close(self, grace_s: float) -> int:
-        """Wait until all is recorded, at most `grace_s` seconds; the number of reports that were lost."""
-        task = self._task
-        if task is not None and not task.done():
-            await asyncio.wait([task], timeout=grace_s)
-            task.cancel()
-        return len(self._queue)
+    def _recorded(self, session_id: str) -> None:
+        waiting = self._waiting[session_id] = self._waiting[session_id] - 1
+        level = self._levels.get(session_id)
+        if level is not None:
+            level(waiting)
+
+    async def drain(self, session_id: str, grace_s: float) -> int:
+        """Wait until all of the session is recorded, at most `grace_s` seconds; the number of reports given up."""
+        if self._waiting[session_id]:
+            done = asyncio.get_running_loop().create_future()
+            self._levels[session_id] = lambda left: None if left or done.done() else done.set_result(None)
+            await asyncio.wait([done], timeout=grace_s)
+        self._levels.pop(session_id, None)
+        lost = self._waiting.pop(session_id, 0)
+        if lost:
+            self._queue = deque(report for report in self._queue if report.session_id != session_id)
+        return lost
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -25,6 +25,7 @@ from enforcement.postgres.protocol.errors import StartupRefused
 from enforcement.postgres.protocol.exchange import Masks
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.startup import NEWEST_MINOR, CancelRequest, EncryptionRequest, Startup
+from enforcement.postgres.reporter import Reporter
 from enforcement.postgres.session import Session, Surroundings
 from enforcement.postgres.tls import server_context
 from enforcement.postgres.upstream import Randomness, Upstream, UpstreamFailed
@@ -54,7 +55,7 @@ class PostgresEnforcementPoint:
         self._gaps = Gaps(port, settings.name, clock)
         self._catalogs = Catalogs(port, read_catalog, settings.catalog_poll_s)
         masks = masks or MaskingEngine(mask_key(settings.data_dir, randomness))
-        self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs)
+        self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs, Reporter(port))
         self._socket: socket.socket | None = None
         self._acceptor: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -106,6 +107,7 @@ class PostgresEnforcementPoint:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self._around.reporter.close()
         await self._catalogs.close()
         await self._gaps.close()
 

@@ -45,6 +45,7 @@ class Surroundings:
     masks: Masks
     gaps: Gaps
     catalogs: Catalogs
+    reporter: Reporter
 
 
 class Session:
@@ -71,7 +72,9 @@ class Session:
             intent=startup.intent,
             ticket=startup.ticket,
         )
-        self._reporter = Reporter(around.port, self._reports_waiting)
+        around.reporter.watch(grant.session_id, self._reports_waiting)
+        self._asked: dict[asyncio.Task[None], int] = {}  # since when (monotonic)
+        self._watchdog: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: deque[bytes] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -81,6 +84,8 @@ class Session:
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._began_ns = around.clock.monotonic_ns()
         self._bytes_in = 0
+        self._max_queued = around.settings.max_queued_bytes
+        self._max_reports = around.settings.max_unsent_reports
         self._bytes_out = 0
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,10 +110,10 @@ class Session:
         await self._finish(reason)
 
     async def _finish(self, reason: str) -> None:
-        for timer in (self._timer, self._expiry):
+        for timer in (self._timer, self._expiry, self._watchdog):
             if timer is not None:
                 timer.cancel()
-        for task in list(self._tasks):
+        for task in (*self._tasks, *self._asked):
             task.cancel()
         core = self._core
         core.state.now_ns = self._around.clock.monotonic_ns()
@@ -118,8 +123,9 @@ class Session:
         self._server.close()
         self._client.close()
         core.lost()
-        self._reporter.add(core.state.reports)
-        lost = await self._reporter.close(self._around.settings.report_grace_s)
+        reporter = self._around.reporter
+        reporter.add(self._grant.session_id, core.state.reports)
+        lost = await reporter.drain(self._grant.session_id, self._around.settings.report_grace_s)
         for _ in range(lost):
             self._around.gaps.count(JournalUnavailable("an execution could not be recorded"))
         end = SessionEnd(
@@ -215,22 +221,23 @@ class Session:
             self._bytes_out += len(data)
             self._client.write(data)
         if state.reports:
-            self._reporter.add(state.reports)
+            self._reports_waiting(self._around.reporter.add(self._grant.session_id, state.reports))
             state.reports = []
         if state.asks:
             asked, state.asks = state.asks, []
-            self._spawn(self._decide(asked))
+            self._ask(asked)
         if state.commands:
             commands, state.commands = state.commands, []
             for command in commands:
                 self._perform(command)
-        if self._core.queued_bytes > self._around.settings.max_queued_bytes:
+        if self._core.queued_bytes > self._max_queued:
             self._client.pause("queue")
-        else:
+        elif self._client.paused:
             self._client.resume("queue")
-        deadline = self._core.deadline_ns
-        if deadline is not None and deadline != self._timer_at:
-            self._set_timer(deadline)
+        if state.timed:
+            deadline = self._core.deadline_ns
+            if deadline is not None and deadline != self._timer_at:
+                self._set_timer(deadline)
 
     def _perform(self, command: HoldStarted | CancelUpstream | SyncCatalog | CloseSession) -> None:
         match command:
@@ -249,26 +256,49 @@ class Session:
         task.add_done_callback(self._tasks.discard)
 
     def _reports_waiting(self, count: int) -> None:
-        if count > self._around.settings.max_unsent_reports:
+        if count > self._max_reports:
             self._client.pause("reports")
-        elif count < self._around.settings.max_unsent_reports // 2:
+        elif self._client.paused and count < self._max_reports // 2:
             self._client.resume("reports")
 
     # ── decisions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _ask(self, asked: Sequence[Exchange]) -> None:
+        """Ask in a task; one watchdog a session ends those that take too long."""
+        task = self._loop.create_task(self._decide(asked))
+        self._asked[task] = self._core.state.now_ns
+        if self._watchdog is None:
+            self._watchdog = self._loop.call_later(self._around.settings.decision_timeout_s, self._watch)
+
+    def _watch(self) -> None:
+        self._watchdog = None
+        limit_s = self._around.settings.decision_timeout_s
+        now = self._around.clock.monotonic_ns()
+        for task, since in list(self._asked.items()):
+            left = since / 1e9 + limit_s - now / 1e9
+            if left > 0:
+                self._watchdog = self._loop.call_later(left, self._watch)
+                return
+            task.cancel("too late")
+            del self._asked[task]
+
     async def _decide(self, asked: Sequence[Exchange]) -> None:
-        requests = [self._core.request(exchange) for exchange in asked]
         answers: Sequence[Decision | Exception]
         try:
-            async with asyncio.timeout(self._around.settings.decision_timeout_s):
-                if len(requests) == 1:
-                    answers = [await self._around.port.decide(requests[0])]
-                else:
-                    answers = await self._around.port.decide_many(requests)
-        except TimeoutError:
-            answers = [ServiceUnavailable("no decision in time", hint="try again; nothing was executed")] * len(asked)
+            if len(asked) == 1:
+                answers = [await self._around.port.decide(self._core.request(asked[0]))]
+            else:
+                answers = await self._around.port.decide_many([self._core.request(exchange) for exchange in asked])
+        except asyncio.CancelledError:
+            if self._over.done():
+                raise
+            late = ServiceUnavailable("no decision in time", hint="try again; nothing was executed")
+            answers = [late] * len(asked)
         except Exception as error:  # noqa: BLE001 - whatever prevents a decision denies
             answers = [error] * len(asked)
+        current = asyncio.current_task()
+        if current is not None:
+            self._asked.pop(current, None)
         self._core.state.now_ns = self._around.clock.monotonic_ns()
         for exchange, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Decision):

@@ -385,6 +385,9 @@ class Gate:
         if head.expect is Expect.COPY_END and state.copy_in:
             state.copy_in = False
             return
+        decision = head.decision
+        if decision is not None and decision.limits.timeout_ms is not None:
+            state.timed = True
         head.raw = b""  # the text is enough from here on
         state.push(head)
 

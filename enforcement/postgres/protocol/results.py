@@ -316,6 +316,7 @@ class Results:
         state = self.state
         state.pop()
         state.status = chr(raw[5])
+        state.timed = state.timed and bool(state.pending)
         state.in_transaction = state.status != "I"
         state.muted = False
         if state.status == "I":

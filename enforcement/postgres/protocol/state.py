@@ -71,6 +71,7 @@ class State:
         self.own = dict(self.startup_own)
         self.now_ns = 0
         self.status = "I"
+        self.timed = False  # something forwarded since the last Ready has a time limit
         self.in_transaction = False
         self.segment = 0
         self.generation = 0  # counts executions: tells whether anything ran since a portal was bound

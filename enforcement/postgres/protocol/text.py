@@ -8,6 +8,7 @@ Whatever is not surely harmless counts as changing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # A first word after which the meaning of later texts is as before, as far as the text itself can tell.
 INERT = frozenset(
@@ -18,6 +19,7 @@ INERT = frozenset(
 FIXED_SHAPE = frozenset(b"select insert update delete merge values with table".split())
 UNSETTLED = re.compile(rb"set_config|pg_settings", re.IGNORECASE)
 DYNAMIC = re.compile(rb"\b(?:prepare|deallocate|discard|execute|close|open)\b", re.IGNORECASE)
+LONGEST_KEPT = 2048  # bytes of a text whose reading is remembered
 SKIP = re.compile(rb"(?:[\s;(]|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*")
 WORD = re.compile(rb"[A-Za-z_]+")
 SET_OWN = re.compile(
@@ -44,6 +46,11 @@ def single(text: bytes) -> bool:
 
 def inert(text: bytes) -> bool:
     """Whether later texts may be decided before this statement has run."""
+    return _inert(text) if len(text) <= LONGEST_KEPT else _inert.__wrapped__(text)
+
+
+@lru_cache(maxsize=2048)
+def _inert(text: bytes) -> bool:
     return single(text) and first_word(text) in INERT and UNSETTLED.search(text) is None
 
 
