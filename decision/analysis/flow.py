@@ -164,12 +164,13 @@ class Scope:
     `parameters`: the place is a function's body, where an unknown unqualified name is one of its parameters.
     """
 
-    __slots__ = ("aliases", "ctes", "items", "parameters", "parent")
+    __slots__ = ("aliases", "ctes", "items", "parameters", "parent", "pinned")
 
     def __init__(self, parent: Scope | None = None, *, parameters: bool = False) -> None:
         self.parent = parent
         self.items: list[Item] = []
         self.ctes: dict[str, Shape] = {}
+        self.pinned: dict[str, str] = {}  # columns (by the name used) that this query's WHERE holds to a text
         self.aliases: dict[str, Flow] = {}  # output names, for ORDER BY and GROUP BY
         self.parameters: bool = parameters or (parent is not None and parent.parameters)
 

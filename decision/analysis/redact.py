@@ -15,18 +15,11 @@ _LITERALS = frozenset({"SCONST", "USCONST", "ICONST", "FCONST", "BCONST", "XCONS
 _COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 # Settings whose values are names worth keeping.
 _NAMED_SETTINGS = frozenset(
-    [
-        "search_path",
-        "role",
-        "authorization",
-        "timezone",
-        "client_encoding",
-        "datestyle",
-        "standard_conforming_strings",
-        "session_replication_role",
-        "statement_timeout",
-    ]
-)
+    {
+        "search_path", "role", "authorization", "timezone", "client_encoding", "datestyle",
+        "standard_conforming_strings", "session_replication_role", "statement_timeout",
+    }
+)  # fmt: skip
 _NO_SPACE_BEFORE = frozenset({"ASCII_44", "ASCII_41", "ASCII_46", "ASCII_59", "ASCII_91", "ASCII_93", "TYPECAST"})
 _NO_SPACE_AFTER = frozenset({"ASCII_40", "ASCII_46", "ASCII_91", "TYPECAST"})
 MAX_TEXT = 256 * 1024

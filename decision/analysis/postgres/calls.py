@@ -35,7 +35,7 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
         if flag is not None:
             walk.flags.add(flag)
     if found_effects or name in table.DENIAL_OF_SERVICE:
-        _consequences(walk, name, arguments)
+        _consequences(walk, scope, name, arguments)
     aggregate = name in AGGREGATES or "agg_within_group" in body or "agg_star" in body
     if aggregate and "over" not in body:
         for flow in flows:
@@ -105,7 +105,7 @@ def _user_functions(walk: Walk, schema: str, name: str, shadowed: bool) -> list[
     return [function for function in found if function.schema in reachable]
 
 
-def _consequences(walk: Walk, name: str, arguments: list[Node]) -> None:
+def _consequences(walk: Walk, scope: Scope, name: str, arguments: list[Node]) -> None:
     if name in table.DENIAL_OF_SERVICE:
         walk.flags.add("dos")
     if name in table.ADMINISTRATIVE:
@@ -125,7 +125,7 @@ def _consequences(walk: Walk, name: str, arguments: list[Node]) -> None:
         walk.flags.add("setting")
         from decision.analysis.postgres.settings import set_config
 
-        set_config(walk, arguments)
+        set_config(walk, scope, arguments)
     if name in ("pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_stat_file", "lo_import", "lo_export"):
         path = literal(arguments[-1 if name == "lo_export" else 0]) if arguments else None
         if path is not None:

@@ -53,12 +53,12 @@ _EFFECTS: dict[tuple[Effect, ...], str] = {
         pg_advisory_xact_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared pg_try_advisory_xact_lock
         pg_try_advisory_xact_lock_shared pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all""",
     (Effect.OPAQUE,): """
-        pg_logical_slot_peek_changes pg_logical_slot_peek_binary_changes currtid2 amvalidate plpgsql_validator
-        pg_get_sequence_data""",
+        pg_logical_slot_peek_changes pg_logical_slot_peek_binary_changes currtid2 amvalidate plpgsql_validator""",
 }  # fmt: skip
 
 _HARMLESS = frozenset(
     [
+        "pg_get_sequence_data",
         "array_sample",
         "array_shuffle",
         "clock_timestamp",

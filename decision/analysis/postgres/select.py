@@ -31,6 +31,7 @@ def select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     from_clause(walk, scope, body.get("fromClause"))
     if "whereClause" in body:
         filtered(walk, scope, body["whereClause"])
+        pinned_texts(body["whereClause"], scope.pinned)
     shape = targets(walk, scope, body.get("targetList"))
     scope.aliases = shape.lookup
     for node in body.get("groupClause", ()):
@@ -49,6 +50,20 @@ def select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     if "intoClause" in body:
         walk.flags.add("select_into")
     return shape
+
+
+def pinned_texts(where: Node, found: dict[str, str]) -> None:
+    """`name = 'text'` among the conditions that all must hold."""
+    tag, body = only(where)
+    if tag == "BoolExpr" and body.get("boolop") == "AND_EXPR":
+        for argument in body.get("args", ()):
+            pinned_texts(argument, found)
+    elif tag == "A_Expr" and body.get("kind", "AEXPR_OP") == "AEXPR_OP" and qualified(body.get("name"))[1] == "=":
+        left, right = body.get("lexpr", {}), body.get("rexpr", {})
+        fields = left.get("ColumnRef", {}).get("fields", [])
+        text = literal(right)
+        if len(fields) == 1 and "String" in fields[0] and text is not None:
+            found[fields[0]["String"].get("sval", "")] = text
 
 
 def _tail(walk: Walk, scope: Scope, body: Node, shape: Shape) -> None:

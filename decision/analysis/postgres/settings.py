@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decision.analysis.effects import RoleSet, SearchPathSet
-from decision.analysis.flow import Flow, Shape
+from decision.analysis.flow import Flow, Scope, Shape
 from decision.analysis.postgres.parse import Node, constant, only
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.analysis.session import parse_search_path
@@ -117,9 +117,12 @@ def _text(node: Node) -> str | None:
     return None
 
 
-def set_config(walk: Walk, arguments: list[Node]) -> None:
+def set_config(walk: Walk, scope: Scope, arguments: list[Node]) -> None:
     """The function form of SET."""
     name = _text(arguments[0]) if arguments else None
+    fields = arguments[0].get("ColumnRef", {}).get("fields", []) if arguments else []
+    if name is None and len(fields) == 1:
+        name = scope.pinned.get(fields[0].get("String", {}).get("sval", ""))
     value = _text(arguments[1]) if len(arguments) > 1 else None
     if name is None:
         walk.unresolved("set_config", "the setting's name is not constant")
