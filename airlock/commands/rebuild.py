@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from decision.journal.reader import SqliteJournalReader
 
 from airlock.commands.query import data_dir_option, failed
 from analytics.rebuild import rebuild as rebuild_store
 from analytics.store import FOLDER
 from decision.clock import SystemClock, Uuid7Source
+from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import AirlockError
 from decision.wire.events import ProtobufEventCodec
 from ingest.reading import WitnessCodec, read_batch

@@ -37,7 +37,7 @@ async def append(journal: SqliteJournal, events: list[AuditEvent]) -> None:
 
 
 async def test_who_did_what_is_there_within_a_second_and_after_kills(tmp_path: Path) -> None:
-    """Durable events are visible within 1 s; a killed runner goes on; a rebuild gives the same rows; tail shows them."""
+    """Durable events are visible within 1 s; a killed runner goes on; a rebuild gives the same rows."""
     (tmp_path / "journal").mkdir()
     journal = SqliteJournal.open(tmp_path / "journal", producer_id="p1", codec=CODEC)
     events = story(12)
