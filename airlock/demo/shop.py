@@ -1,7 +1,8 @@
 """The demo database: a web shop with customers, orders, payments, staff and secrets. All of it is made up.
 
-The same size and seed give the same rows: values are hashes of row numbers, dates count from a fixed day. Emails are of example domains, phone numbers of the range kept for fiction, national ids of an area that
-was never issued. What it is made of lies beside this module in `shop.sql`.
+The same size and seed give the same rows: values are hashes of row numbers, dates count from a fixed day. Emails are
+of example domains, phone numbers of the range kept for fiction, national ids of an area that was never issued. What
+it is made of lies beside this module in `shop.sql`.
 """
 
 from __future__ import annotations

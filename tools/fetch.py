@@ -1,0 +1,97 @@
+"""Fetches what some tests need beyond Python, as far as the toolchains are there: `python tools/fetch.py`.
+
+Everything goes to the project's ignored `.cache/`; what is there is not fetched again. What can't be fetched is said
+and left out: the tests that need it are then listed at the end of their run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
+OPA = "github.com/open-policy-agent/opa@v1.22.0"
+COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.2"
+PGJDBC = "org.postgresql:postgresql:42.7.8"
+
+
+def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, minutes: float = 5) -> str:
+    """Its output. Raises RuntimeError with the end of its complaints."""
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True,
+            timeout=minutes * 60, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RuntimeError(str(error)) from error
+    if done.returncode:
+        raise RuntimeError((done.stderr or done.stdout).strip()[-600:])
+    return done.stdout
+
+
+def opa() -> None:
+    """The OPA program: Go compiles it, which takes some minutes the first time."""
+    target = CACHE / "bin" / "opa"
+    if target.exists() or os.environ.get("AIRLOCK_OPA") or shutil.which("opa"):
+        return
+    if shutil.which("go") is None:
+        raise RuntimeError("Go is not installed")
+    print("fetch: compiling OPA, which takes some minutes once ...", flush=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        # Not inside the checkout, whose go.mod files are the tests' own; linked in place only when whole.
+        run("go", "install", OPA, cwd=Path(folder), env={"GOBIN": folder, "CGO_ENABLED": "0"}, minutes=18)
+        target.parent.mkdir(exist_ok=True)
+        Path(folder, "opa").replace(target)
+
+
+def pgx() -> None:
+    """The modules of tests/clients/pgx."""
+    if shutil.which("go") is None:
+        raise RuntimeError("Go is not installed")
+    if (CACHE / "go" / "mod" / "github.com" / "jackc").exists():
+        return
+    run("go", "mod", "download", cwd=ROOT / "tests" / "clients" / "pgx", env={"GOMODCACHE": str(CACHE / "go" / "mod")})
+
+
+def pgjdbc() -> None:
+    """PostgreSQL's JDBC driver."""
+    _, artifact, version = PGJDBC.split(":")
+    if (CACHE / "java" / f"{artifact}-{version}.jar").exists():
+        return
+    if shutil.which("mvn") is None:
+        raise RuntimeError("Maven is not installed")
+    run("mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy",
+        f"-Dartifact={PGJDBC}", f"-DoutputDirectory={CACHE / 'java'}", cwd=CACHE)  # fmt: skip
+
+
+def compose() -> None:
+    """The compose specification's JSON schema, from its reference implementation."""
+    target = CACHE / "compose" / "compose-spec.json"
+    if target.exists():
+        return
+    if shutil.which("go") is None:
+        raise RuntimeError("Go is not installed")
+    found = json.loads(run("go", "mod", "download", "-json", COMPOSE, cwd=CACHE))
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(Path(found["Dir"], "schema", "compose-spec.json"), target)
+
+
+def main() -> int:
+    CACHE.mkdir(exist_ok=True)
+    for what in (pgjdbc, compose, pgx, opa):
+        try:
+            what()
+        except (RuntimeError, OSError) as error:
+            print(f"fetch: no {what.__name__}: {error}", file=sys.stderr, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
