@@ -52,6 +52,18 @@ class RawClient:
             if raw[:1] == b"Z":
                 return seen
 
+    def until_ready_fast(self) -> int:
+        """Read and throw away everything up to ReadyForQuery; the number of bytes."""
+        count, tail = len(self.buffer), self.buffer[-6:]
+        self.buffer = b""
+        while tail[-6:-1] != b"Z\0\0\0\5":
+            data = self.socket.recv(1 << 18)
+            if not data:
+                raise EOFError("closed by the enforcement point")
+            count += len(data)
+            tail = (tail + data)[-6:]
+        return count
+
     def codes_until_ready(self) -> str:
         codes = ""
         while True:
