@@ -67,6 +67,8 @@ def _subselect(walk: Walk, scope: Scope, body: Node) -> list[Item]:
     alias, columns = alias_of(body)
     outer = scope if body.get("lateral") else _without_items(scope)
     shape = query(walk, outer, body["subquery"]).renamed(columns)
+    for flow in shape.flows:
+        walk.use(flow, Usage.INNER)
     named = bool(alias)
     return [Item(alias, shape, by_name=named)]
 
