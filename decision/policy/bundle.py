@@ -21,7 +21,7 @@ import regorus
 from decision.model.errors import BundleRejected
 from decision.policy.capabilities import beyond_portable, forbidden
 from decision.policy.input import READS_EVERYTHING, Reads
-from decision.policy.rego_ast import EFFECT_NAMES, Module, builtins_called, describe
+from decision.policy.rego_ast import EFFECT_NAMES, Module, builtins_called, describe, rooted
 
 ENTRY = "data.airlock.decision"
 INDEX_PATH = "airlock/index.rego"
@@ -42,6 +42,11 @@ class Bundle:
     data: bytes
     reads: Reads
     portable: bool
+
+    def rooted_modules(self, prefix: str) -> tuple[tuple[str, str], ...]:
+        """(path, source) of the modules moved under `data.<prefix>`."""
+        described = _modules(self.modules)
+        return tuple((path, rooted(described[path], source, prefix)) for path, source in self.modules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,19 +16,20 @@ Json = Mapping[str, object] | Sequence[object] | str | int | float | bool | None
 
 EFFECT_NAMES = ("allow", "deny", "hold", "mask", "limit", "advice")
 
-_SYNTAX = frozenset({"data", "input"})
-
 
 @dataclass(frozen=True, slots=True)
 class Module:
     """`package` as path segments; `defines` the names of its rules and functions; `calls` the dotted names of all that
-    it calls; `context` the fields of input.context that it can read; `aliases` of imports (alias to path)."""
+    it calls; `context` the fields of input.context that it can read; `aliases` of imports (alias to path);
+    `roots` the byte positions after which a reference to `data` and the package's name go on."""
 
     package: tuple[str, ...]
     defines: frozenset[str]
     calls: frozenset[tuple[str, ...]]
     context: frozenset[str]
     aliases: frozenset[tuple[str, tuple[str, ...]]]
+    roots: tuple[int, ...]
+    package_at: int
 
 
 def describe(ast: Json, source: str) -> Module:
@@ -60,7 +61,38 @@ def describe(ast: Json, source: str) -> Module:
         calls=frozenset(calls),
         context=frozenset(context),
         aliases=frozenset(aliases.items()),
+        roots=tuple(sorted(_data_roots([tree["imports"], tree["rules"]]))),
+        package_at=_first(cast(Mapping[str, Json], tree["package"])["refr"]),
     )
+
+
+def rooted(module: Module, source: str, prefix: str) -> str:
+    """The module moved under `data.<prefix>`: its package's name and every reference to `data`."""
+    text = source.encode()
+    inserts = [*((at, f".{prefix}") for at in module.roots), (module.package_at, f"{prefix}.")]
+    for at, insert in sorted(inserts, reverse=True):
+        text = text[:at] + insert.encode() + text[at:]
+    return text.decode()
+
+
+def _first(node: Json) -> int:
+    """Where a reference's root variable starts."""
+    while (step := _step(node)) is not None:
+        node = step[0]
+    variable = cast(Mapping[str, Mapping[str, Mapping[str, int]]], node)["Var"]
+    # A root's own span may cover the keyword before it; it ends with the name.
+    return variable["span"]["end"] - len(str(variable["value"]).encode())
+
+
+def _data_roots(node: Json) -> set[int]:
+    """Where each mention of the root document `data` ends."""
+    found: set[int] = set()
+    for tree in _nodes(node):
+        if "Var" in tree:
+            variable = cast(Mapping[str, Json], tree["Var"])
+            if variable["value"] == "data":
+                found.add(cast(Mapping[str, int], variable["span"])["end"])
+    return found
 
 
 def builtins_called(modules: Sequence[Module]) -> frozenset[str]:

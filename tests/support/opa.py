@@ -1,0 +1,83 @@
+"""An OPA binary and a running OPA server for tests.
+
+The binary is `AIRLOCK_OPA`, else `.cache/bin/opa` of the checkout, else `opa` on the PATH. Without one the tests that
+need it are skipped; with AIRLOCK_REQUIRE_ALL=1 they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REGO = ROOT / "rego"
+
+
+def find_opa() -> str:
+    """The path of the OPA binary; skips or fails the test without one."""
+    candidates = [os.environ.get("AIRLOCK_OPA", ""), str(ROOT / ".cache" / "bin" / "opa"), shutil.which("opa") or ""]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return candidate
+    text = "no OPA binary: set AIRLOCK_OPA or install it to .cache/bin/opa"
+    if os.environ.get("AIRLOCK_REQUIRE_ALL") == "1":
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class OpaServer:
+    """One `opa run --server` on loopback; `stop` and `start` restart it empty on the same port."""
+
+    def __init__(self, binary: str) -> None:
+        self._binary = binary
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        arguments = ["run", "--server", "--addr", f"127.0.0.1:{self.port}", "--log-level", "error"]
+        self._process = subprocess.Popen(
+            [self._binary, *arguments, "--disable-telemetry"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=1):
+                    return
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    self.stop()
+                    raise RuntimeError("OPA did not start") from None
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
+@contextmanager
+def opa_server(binary: str) -> Iterator[OpaServer]:
+    server = OpaServer(binary)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
