@@ -67,7 +67,8 @@ def _phrase_at(parts: tuple[str, ...]) -> tuple[str, float, int, int] | None:
     best: tuple[str, float, int, int] | None = None
     for begin in range(len(parts)):
         for end in range(begin + 1, min(len(parts), begin + 5) + 1):
-            for joined in ("_".join(parts[begin:end]), "".join(parts[begin:end])):
+            plain = (*parts[begin : end - 1], singular(parts[end - 1]))
+            for joined in ("_".join(parts[begin:end]), "".join(parts[begin:end]), "_".join(plain)):
                 known = PHRASES.get(joined)
                 if known is not None and (best is None or (end, end - begin) >= (best[3], best[3] - best[2])):
                     best = (*known, begin, end)

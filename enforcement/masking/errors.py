@@ -94,6 +94,8 @@ TEXTS: Final = {
     "23514": "a check constraint is violated",
     "23P01": "an exclusion constraint is violated",
     "23": "an integrity constraint is violated",
+    "0A": "the server does not support this (text withheld)",
+    "3F": "a schema does not exist (name withheld)",
     "25": "the transaction's state does not allow this",
     "40": "the transaction was rolled back by the server; try again",
     "42501": "permission denied by the server",
