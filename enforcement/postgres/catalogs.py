@@ -54,10 +54,9 @@ class Catalogs:
                 self._versions[name] = snapshot.version
             self._done[name] = covers
 
-    async def resync(self, database: UpstreamDatabase) -> None:
-        """Send the snapshot again, equal or not: the decision service has started anew."""
-        self._versions.pop(database.name, None)
-        await self.refresh(database)
+    def forget(self) -> None:
+        """The decision service may have started anew: the next session of each database sends its snapshot again."""
+        self._versions.clear()
 
     async def _poll(self, database: UpstreamDatabase) -> None:
         connection: psycopg.AsyncConnection[Any] | None = None

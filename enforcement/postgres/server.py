@@ -247,6 +247,8 @@ class PostgresEnforcementPoint:
                 return await opening
         except (JournalUnavailable, ServiceUnavailable) as error:
             self._gaps.count(error)
+            if isinstance(error, ServiceUnavailable):
+                self._catalogs.forget()
             raise
         except Denied:
             raise

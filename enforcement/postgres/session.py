@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decision.model.decision import Decision
-from decision.model.errors import Denied, JournalUnavailable, ServiceUnavailable
+from decision.model.errors import Denied, JournalUnavailable, ServiceUnavailable, SessionUnknown
 from decision.model.ports import Clock, DecisionPort
 from decision.model.session import ApprovalState, SessionEnd, SessionGrant
 from enforcement.config import EnforcementSettings, UpstreamDatabase
@@ -309,6 +309,10 @@ class Session:
 
     def _without_decision(self, error: Exception) -> Refusal:
         self._around.gaps.count(error)
+        if isinstance(error, SessionUnknown | ServiceUnavailable):
+            self._around.catalogs.forget()
+        if isinstance(error, SessionUnknown):
+            self.fatal("57P01", "the decision service has started anew", reason="error", hint="connect again")
         if not isinstance(error, Denied):
             log.error("no decision: %s", type(error).__name__)
         return denial.refusal_of_error(error)

@@ -13,7 +13,7 @@ import pytest
 
 from airlock.demo.postgres import BundledPostgres
 from decision.model.decision import Limits, PolicyEffect
-from decision.model.errors import JournalFull, ServiceUnavailable
+from decision.model.errors import JournalFull, ServiceUnavailable, SessionUnknown
 from decision.model.session import ApprovalState, MessageKind, Outcome
 from enforcement.postgres.protocol import messages
 from tests.clients.harness import RunningPoint, running
@@ -348,3 +348,39 @@ def test_read_only_is_the_servers_own(point: RunningPoint) -> None:
         finally:
             point.port.rules = []
             connection.execute("drop function sneaky; drop table ro")
+
+
+def test_a_restarted_decision_service_ends_sessions_and_gets_the_catalog_again(point: RunningPoint) -> None:
+    """A session that the service has forgotten ends, so that pools connect again; the snapshot is sent anew."""
+    synced = len(point.port.synced)
+    with pytest.raises(psycopg.Error, match=r"started anew|refused|unknown"), point.connect() as connection:
+        point.port.failing = SessionUnknown("the session is unknown")
+        connection.execute("select 1")
+        connection.execute("select 2")
+    point.port.failing = None
+    with point.connect() as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    assert len(point.port.synced) > synced
+
+
+def test_a_decision_that_never_comes_is_a_denial(postgres: BundledPostgres) -> None:
+    """A decision service that hangs: denied in time, and the session goes on."""
+    with (
+        running({"shop": postgres.dsn("postgres")}, decision_timeout_s=0.3) as hanging,
+        hanging.connect() as connection,
+    ):
+        hanging.port.delay_s = 30.0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="no decision in time"):
+            connection.execute("select 1")
+        hanging.port.delay_s = 0.0
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_an_update_over_the_row_limit_says_that_it_was_completed(point: RunningPoint) -> None:
+    """Rows of RETURNING over the limit: the error says that the change stands."""
+    point.port.rules = [Rule("as limited", PolicyEffect.ALLOW, limits=Limits(rows=1))]
+    with point.connect() as connection:
+        connection.execute("create temp table u (a int)")
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded) as caught:
+            connection.execute("insert into u select generate_series(1, 3) returning a as limited")
+        assert "had completed the statement (INSERT 0 3)" in (caught.value.diag.message_detail or "")

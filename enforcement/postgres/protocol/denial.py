@@ -9,6 +9,7 @@ survives.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from decision.model.decision import Decision, PolicyEffect
 from decision.model.errors import AirlockError, JournalUnavailable
@@ -48,7 +49,7 @@ def refusal_of(decision: Decision) -> Refusal:
         sqlstate=decision.sqlstate or "42501",
         message=decision.message or default,
         detail=detail,
-        hint=decision.hint or " ".join(decision.advice),
+        hint=decision.hint,
         position=decision.cursor,
         decision_id=decision.decision_id,
     )
@@ -88,11 +89,18 @@ READ_WRITE = Refusal(
 )
 
 
+def completed(refusal: Refusal, tag: str) -> Refusal:
+    """The same, saying that the statement was completed where that has changed something."""
+    if tag.startswith(("SELECT", "FETCH", "COPY", "SHOW")) or not tag:
+        return refusal
+    return replace(refusal, detail=f"{refusal.detail} The database had completed the statement ({tag}).".strip())
+
+
 def row_limit(limit: int) -> Refusal:
     return Refusal(
         "54000",
         f"the result has more than the {limit} rows that policy lets out",
-        detail=f"The first {limit} rows were sent. A statement that writes may have been completed by the database.",
+        detail=f"The first {limit} rows were sent.",
         hint="narrow the statement, or add LIMIT",
     )
 
@@ -101,7 +109,7 @@ def byte_limit(limit: int) -> Refusal:
     return Refusal(
         "54000",
         f"the result is larger than the {limit} bytes that policy lets out",
-        detail="The rows before the limit were sent. A statement that writes may have been completed by the database.",
+        detail="The rows before the limit were sent.",
         hint="narrow the statement, or add LIMIT",
     )
 
@@ -114,6 +122,5 @@ def withheld(error: AirlockError) -> Refusal:
     return Refusal(
         "42501",
         f"result withheld: {error.message}",
-        detail="A statement that writes may have been completed by the database.",
         hint=error.hint or "try again: the catalog may have changed meanwhile",
     )

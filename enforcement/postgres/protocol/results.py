@@ -177,7 +177,7 @@ class Results:
             return None
         assert head.refusal is not None
         state.muted = state.poison = True
-        return denial.error_of(head.refusal)
+        return denial.error_of(denial.completed(head.refusal, tag))
 
     def _report(self, head: Exchange, tag: str, aborted: bool) -> None:
         decision = head.covering
