@@ -1,7 +1,7 @@
 """Hot reload: watch a bundle's folder, try the new one, swap atomically; a broken one is refused and the old stays.
 
-The folder is looked at by digest, and a new digest is judged only when it was seen twice in a row: a half-written edit is
-not taken. Each digest is judged once, so a broken bundle is reported once.
+The folder is looked at by digest, and a new digest is judged only when it was seen twice in a row: a half-written edit
+is not taken. Each digest is judged once, so a broken bundle is reported once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Documents that a new bundle must answer before it becomes active: one of each phase, and a statement that does much. Pure."""
+"""Documents that a new bundle must answer before it becomes active: one of each phase, and busy statements. Pure."""
 
 from __future__ import annotations
 
