@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decision.model.decision import Evaluation, PolicyEffect, RuleResult
 from decision.model.errors import AirlockError, AnalysisError, IdentityError, PolicyError, SyntaxRefused
 from decision.model.errors import LimitExceeded as _LimitExceeded
+from decision.model.facts import Facts
 
 # NIST SP 800-53 AC-3 access enforcement, AC-4 information flow, IA-2 identification, SI-10 input validation,
 # SC-5 denial of service, SI-17 fail-safe procedures.
@@ -114,3 +115,28 @@ def message_for(evaluation: Evaluation, results: tuple[RuleResult, ...]) -> str:
     verb = "denied" if evaluation.effect is PolicyEffect.DENY else "held"
     more = f" (and {len(speaking) - 1} more)" if len(speaking) > 1 else ""
     return f"{verb} by {first.rule}: {first.message}{more}"
+
+
+NOT_UNDERSTOOD = "airlock.not_understood"
+
+_MISSING = (
+    ("no relation of this name", "42P01"),
+    ("no such relation here", "42P01"),
+    ("no such column", "42703"),
+)
+
+
+def missing_name(results: tuple[RuleResult, ...], facts: Facts) -> tuple[str, str] | None:
+    """What PostgreSQL itself would complain of: SQLSTATE and a message, where a statement is denied for nothing but
+    names that don't exist. Tools look for these states; a typing error should read like one."""
+    denying = {result.rule for result in results if result.effect is PolicyEffect.DENY}
+    if denying != {NOT_UNDERSTOOD}:
+        return None
+    found: tuple[str, str] | None = None
+    for statement in facts.statements:
+        for one in statement.unresolved:
+            state = next((state for why, state in _MISSING if one.why.startswith(why)), None)
+            if state is None:
+                return None
+            found = found or (state, f'denied by {NOT_UNDERSTOOD}: "{one.what}": {one.why}')
+    return found

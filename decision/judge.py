@@ -18,6 +18,7 @@ from decision.denials import (
     BuiltinDenial,
     from_error,
     message_for,
+    missing_name,
     speaking_results,
 )
 from decision.digest import Digester
@@ -196,11 +197,13 @@ def _decision(
     question: Question, evaluation: Evaluation, analysis: Analysis, obligations: tuple[StatementObligations, ...]
 ) -> Decision:
     results = speaking_results(evaluation)
+    state, message = missing_name(results, analysis.facts) or ("42501", message_for(evaluation, results))
     kinds = {kind for statement in analysis.facts.statements for kind in statement.kinds}
     return Decision(
         decision_id=question.decision_id,
         effect=evaluation.effect,
-        message=message_for(evaluation, results),
+        message=message,
+        sqlstate=state,
         hint=" ".join(evaluation.advice) if evaluation.effect is PolicyEffect.HOLD else "",
         results=results,
         statements=obligations,

@@ -106,7 +106,7 @@ def test_an_email_never_comes_in_clear(up: Running, agent: str, way: Callable[[p
     with psycopg.connect(up.conninfo(agent), autocommit=True) as connection:
         try:
             seen = way(connection)
-        except psycopg.errors.InsufficientPrivilege as denial:
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ProgramLimitExceeded) as denial:
             seen = str(denial)
         assert clear_emails(seen) == []
         assert connection.execute("SELECT 'goes on'").fetchone() == ("goes on",)
@@ -138,7 +138,7 @@ async def test_asyncpg_executes_a_prepared_statement_again_masked(up: Running, a
 def test_returning_is_masked_for_a_person_who_may_not_see(up: Running, human: str) -> None:
     """RETURNING gives the masked value of the written row."""
     with psycopg.connect(up.conninfo(human), autocommit=True) as connection:
-        rows = connection.execute("UPDATE customers SET city = city WHERE id = 1 RETURNING email").fetchall()
+        rows = connection.execute("UPDATE customers SET segment = segment WHERE id = 1 RETURNING email").fetchall()
     assert clear_emails(str(rows)) == []
     assert "***@" in str(rows)
 
@@ -186,7 +186,7 @@ def test_the_audit_shows_who_what_why_and_which_rule(up: Running) -> None:
     with psycopg.connect(info, autocommit=True) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("DROP TABLE payments")
     rows = eventually(
-        lambda: up.query("select * from denials where subject = 'audited-bot' order by time desc limit 5"),
+        lambda: up.query("select * from denials where principal = 'audited-bot' order by time desc limit 5"),
         what="the denial in the view",
     )
     (row,) = rows
