@@ -2,13 +2,15 @@
 
 SQLite in WAL mode with `synchronous=FULL`: a commit returns after the fsync of the log. The checkpoint (log into
 database) is ours to run, after the batch was answered, because SQLite's automatic one hides its errors.
-Nothing here is tried twice: an error of any write leaves the store unusable (the caller poisons the journal).
+Nothing is tried twice: after an error of any write the store refuses everything (and the caller poisons the journal).
+A commit that follows a failed fsync must not be believed: it is chained in the log to pages that the kernel may have
+dropped, its own fsync succeeding or not.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import apsw
@@ -68,6 +70,7 @@ class JournalStore:
         self._codec = codec
         self._settings = settings
         self._synchronous = synchronous
+        self._failed: BaseException | None = None
         self._wal_pages = 0
         self._checkpoint_at = settings.checkpoint_pages
         self._db: apsw.Connection
@@ -176,8 +179,25 @@ class JournalStore:
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Nothing is written once a write failed."""
+        if self._failed is not None:
+            raise OSError("an earlier write failed") from self._failed
+        try:
+            yield
+        except JournalFull:
+            raise
+        except BaseException as error:
+            self._failed = error
+            raise
+
     def commit(self, batch: Batch) -> StoreState:
         """Make the batch durable. Raises JournalFull with nothing written, or what poisons: apsw.Error, OSError."""
+        with self._writing():
+            return self._commit(batch)
+
+    def _commit(self, batch: Batch) -> StoreState:
         self.state = replace(self.state, space=self._files.space(), full="")
         full = self._full(batch.size + COMMIT_OVERHEAD)
         if full:
@@ -200,15 +220,28 @@ class JournalStore:
         return self._wal_pages >= self._checkpoint_at
 
     def checkpoint(self) -> StoreState:
-        """Copy the log into the database. A reader in the way lets the log grow; that is no error."""
-        with contextlib.suppress(apsw.BusyError):
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        """Copy the log into the database, if the disk has room for it.
+
+        A reader in the way, or a full disk, lets the log grow; that is no error.
+        """
+        with self._writing():
+            return self._checkpoint()
+
+    def _checkpoint(self) -> StoreState:
+        space = self._files.space()
+        if space.free > space.wal:
+            with contextlib.suppress(apsw.BusyError):
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._checkpoint_at = self._wal_pages + self._settings.checkpoint_pages
         self.state = replace(self.state, space=self._files.space(), reusable=self._reusable())
         return self.state
 
     def recheck(self) -> StoreState:
         """Measure again, make room where that is possible, restore the ballast."""
+        with self._writing():
+            return self._recheck()
+
+    def _recheck(self) -> StoreState:
         settings = self._settings
         space = self._files.space()
         self.state = replace(self.state, space=space, full="")
@@ -228,6 +261,11 @@ class JournalStore:
 
     def prune(self, through_seq: int) -> StoreState:
         """Delete whole batches up to `through_seq`, keeping the place and hash where the chain goes on."""
+        with self._writing():
+            self._prune(through_seq)
+            return self._recheck()
+
+    def _prune(self, through_seq: int) -> None:
         last = self._db.execute(
             "SELECT last_seq, seal, epoch FROM batch WHERE last_seq <= ? ORDER BY last_seq DESC LIMIT 1", (through_seq,)
         ).fetchone()
@@ -236,7 +274,6 @@ class JournalStore:
                 self._db.execute("UPDATE meta SET base_seq = ?, base_hash = ?, base_epoch = ?", last)
                 self._db.execute("DELETE FROM batch WHERE last_seq <= ?", (last[0],))
             self.state = replace(self.state, base=Head(*last))
-        return self.recheck()
 
     def _reusable(self) -> int:
         return int(self._db.pragma("freelist_count")) * PAGE_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -64,7 +65,7 @@ def _verify(db: apsw.Connection, codec: EventCodec, progress: Callable[[int, int
     newest = db.execute("SELECT max(last_seq) FROM batch").get or base.seq
     step = f"{ROWS} LIMIT 64"
     while head.seq < newest:
-        rows = db.execute(step, (head.seq,)).fetchall()
+        rows: list[Any] = db.execute(step, (head.seq,)).fetchall()
         if not rows:
             break  # pruned meanwhile
         head = verify_rows(rows, codec, producer_id, head)

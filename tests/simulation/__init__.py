@@ -1,0 +1,1 @@
+"""Simulated disks and time, for the journal's tests."""
