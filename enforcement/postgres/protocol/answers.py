@@ -118,6 +118,8 @@ class Answers:
 
     def _expects_rows(self, code: int) -> bool:
         pending = self.state.pending
+        while pending and pending[0].expect is Expect.COPY_END:
+            self.state.pop()
         if not pending or code not in STEPS.get(pending[0].expect or 0, {}):
             raise ProtocolViolation("the server sent a row that nobody asked for", by="server")
         return True

@@ -10,6 +10,7 @@ from decision.model.decision import Decision
 from decision.model.session import DecideRequest, Outcome
 from enforcement.postgres.protocol import denial
 from enforcement.postgres.protocol.answers import Answers
+from enforcement.postgres.protocol.asking import request_of
 from enforcement.postgres.protocol.exchange import Exchange, Masks, Refusal
 from enforcement.postgres.protocol.gate import Gate
 from enforcement.postgres.protocol.results import Results
@@ -85,7 +86,7 @@ class SessionCore:
     # ── outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def request(self, exchange: Exchange) -> DecideRequest:
-        return self._gate.request(exchange)
+        return request_of(exchange, self.state)
 
     @property
     def queued_bytes(self) -> int:

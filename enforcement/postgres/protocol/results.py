@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from decision.model.decision import Limits, PolicyEffect
+from decision.model.decision import Limits
 from decision.model.errors import ObligationUnfulfillable
-from decision.model.session import Outcome
 from enforcement.postgres.protocol import denial, messages, parsing
 from enforcement.postgres.protocol.errors import ProtocolViolation
 from enforcement.postgres.protocol.exchange import Exchange, Portal, Refusal, guarded, sensitive
+from enforcement.postgres.protocol.executions import Executions
 from enforcement.postgres.protocol.messages import Back, Front
 from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, State, SyncCatalog
 from enforcement.postgres.protocol.table import Expect, Step
 from enforcement.postgres.protocol.text import deallocated, hides_names, own_setting
 
 POISON = b"airlock refused the transaction"
-CANCELLED_STATE = "57014"
 
 
 class Results:
     def __init__(self, state: State, skip: Callable[[], None]) -> None:
         self.state = state
         self._skip = skip
+        self._executions = Executions(state)
         self._steps: dict[Step, Callable[[Exchange, bytes], bytes | None]] = {
             Step.DESCRIBE_ROWS: self._describe_rows,
             Step.DESCRIBE_PARAMETERS: self._describe_parameters,
@@ -150,7 +150,7 @@ class Results:
             found = state.portals.find(head.name, head.segment)
             state.portals.confirm(head.name, None, head)
             if isinstance(found, Portal):
-                self._finish_portal(found)
+                self._executions.portal_gone(found)
         state.pop()
         return None
 
@@ -163,7 +163,7 @@ class Results:
             raise ProtocolViolation("the server completed a statement that can't be parsed", by="server")
         tag = parsing.command_tag(raw) if raw[0] == Back.COMMAND_COMPLETE else ""
         state.statement_count += 1
-        self._report(head, tag, head.aborted)
+        self._executions.completed(head, tag, head.aborted)
         self._effects(head, tag)
         head.index += 1
         head.rows = head.bytes = head.masked = 0
@@ -179,28 +179,6 @@ class Results:
         state.muted = state.poison = True
         return denial.error_of(denial.completed(head.refusal, tag))
 
-    def _report(self, head: Exchange, tag: str, aborted: bool) -> None:
-        decision = head.covering
-        if decision is None:
-            return
-        portal = head.portal if head.expect is Expect.EXECUTE else None
-        rows = (portal.rows if portal else 0) + head.rows
-        changed = 0 if tag.startswith(("SELECT", "FETCH", "SHOW")) else parsing.tag_rows(tag)
-        self.state.report(
-            decision.decision_id,
-            head.index,
-            Outcome.DENIED if aborted else Outcome.COMPLETED,
-            tag=tag,
-            rows=max(rows, changed),
-            size=(portal.bytes if portal else 0) + head.bytes,
-            duration_ns=(portal.duration_ns if portal else 0) + self.state.now_ns - head.started_ns,
-            sqlstate=head.refusal.sqlstate if aborted and head.refusal else "",
-            masked=(portal.masked if portal else 0) + head.masked,
-            in_transaction=self.state.in_transaction,
-        )
-        if portal is not None:
-            portal.rows = portal.bytes = portal.masked = portal.duration_ns = 0
-
     def _effects(self, head: Exchange, tag: str) -> None:
         """What the completed statement means for names, the transaction and the session's own settings."""
         state, text = self.state, head.text
@@ -214,22 +192,22 @@ class Results:
         elif tag in ("COMMIT", "ROLLBACK", "PREPARE TRANSACTION"):
             state.in_transaction = state.in_transaction and tag == "ROLLBACK"  # or to a savepoint: Ready tells
             state.read_only_now = False
-            self._finish_portals()
+            self._executions.portals_gone()
         elif tag == "DEALLOCATE":
             name = deallocated(text)
             state.statements.forget_all() if name is None else state.statements.forget(name)
         elif tag in ("DEALLOCATE ALL", "DISCARD ALL"):
             state.statements.forget_all()
-            self._finish_portals()
+            self._executions.portals_gone()
         elif tag.startswith(("CLOSE CURSOR", "DECLARE CURSOR")):
-            self._finish_portals()
+            self._executions.portals_gone()
         elif tag in ("SET", "RESET"):
             own = own_setting(text)
             if own is not None:
                 state.own[own[0]] = state.startup_own[own[0]] if own[1] is None else own[1]
         elif tag == "DO" and hides_names(text):
             state.statements.forget_all()
-            self._finish_portals()
+            self._executions.portals_gone()
 
     def _suspend(self, head: Exchange, raw: bytes) -> bytes | None:
         portal = head.portal
@@ -243,19 +221,6 @@ class Results:
             self.state.muted = self.state.poison = True
             return denial.error_of(head.refusal)
         return None
-
-    def _finish_portals(self) -> None:
-        for portal in self.state.portals.forget_all():
-            self._finish_portal(portal)
-
-    def _finish_portal(self, portal: Portal) -> None:
-        """A suspended portal was given up before its end: what it gave is reported."""
-        if portal.duration_ns and portal.decision is not None:
-            self.state.report(
-                portal.decision.decision_id, 0, Outcome.COMPLETED, rows=portal.rows, size=portal.bytes,
-                duration_ns=portal.duration_ns, masked=portal.masked, in_transaction=self.state.in_transaction,
-            )  # fmt: skip
-            portal.duration_ns = 0
 
     # ── errors and ready ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,7 +239,7 @@ class Results:
             answer = denial.error_of(refusal)
         elif guarded(head.covering):
             answer = messages.fields(Back.ERROR, state.masks.clean(found))
-        self._report_failure(head, found.get("C", ""))
+        self._executions.failed(head, found.get("C", ""))
         state.copy_in = False
         head.failed = True
         head.masker = head.copy_masker = None
@@ -283,25 +248,6 @@ class Results:
         if head.expect is not Expect.SYNC:
             self._drop_to_sync()
         return answer
-
-    def _report_failure(self, head: Exchange, sqlstate: str) -> None:
-        decision = head.covering
-        if decision is None or decision.effect is not PolicyEffect.ALLOW or head.internal:
-            return
-        refusal = head.refusal
-        outcome = Outcome.FAILED
-        if refusal is not None and head.aborted:
-            sqlstate = refusal.sqlstate
-            outcome = Outcome.CANCELLED if sqlstate == CANCELLED_STATE else Outcome.DENIED
-        elif refusal is not None:
-            return
-        elif sqlstate == CANCELLED_STATE:
-            outcome = Outcome.CANCELLED
-        self.state.report(
-            decision.decision_id, head.index, outcome, rows=head.rows, size=head.bytes, masked=head.masked,
-            duration_ns=self.state.now_ns - head.started_ns, sqlstate=sqlstate,
-            in_transaction=self.state.in_transaction,
-        )  # fmt: skip
 
     def _drop_to_sync(self) -> None:
         """The server skips all that stands before the next Sync, forwarded already or not."""
@@ -321,7 +267,7 @@ class Results:
         state.muted = False
         if state.status == "I":
             state.read_only_now = False
-            self._finish_portals()
+            self._executions.portals_gone()
             if state.catalog_dirty:
                 state.catalog_dirty = False
                 state.catalog_syncing = True

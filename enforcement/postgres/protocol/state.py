@@ -82,6 +82,7 @@ class State:
         self.catalog_syncing = False
         self.copy_in = False
         self.executed_in_segment = False
+        self.unflushed = False  # answers may stay in the server's buffer until a Flush or Sync
         self.segment_open = False  # something of the extended protocol was forwarded since the last Sync
         self.read_only_default = False  # the session's default was set to read-only by us
         self.read_only_now = False  # the open transaction was made read-only by us
