@@ -1,8 +1,8 @@
 """A disk in memory under SQLite: what was not fsynced may be lost, reordered or torn when the power is cut.
 
 Reads see the cache. A write reaches the platter at the file's fsync; at a power cut each unsynced sector is kept,
-dropped or torn on its own, whatever the order of the writes. A failed fsync leaves its pages in the cache, marked clean,
-though the platter never got them (as Linux does).
+dropped or torn on its own, whatever the order of the writes. A failed fsync leaves its pages in the cache, marked
+clean, though the platter never got them (as Linux does).
 """
 
 from __future__ import annotations

@@ -193,12 +193,3 @@ class SwallowingRunner(SimulatedRunner):
         except Exception as error:
             return None, error
 
-
-class RetryingRunner(SimulatedRunner):
-    """Seeded bug: a failed commit is tried again."""
-
-    def perform(self, job: Any) -> tuple[Any, BaseException | None]:
-        try:
-            return job(), None
-        except Exception:
-            return super().perform(job)
