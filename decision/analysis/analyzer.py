@@ -108,7 +108,7 @@ class Analyzer:
         return Analysis(
             facts_document,
             canonical(facts_document),
-            join(tokens),
+            statements[0].normalized_text if len(nodes) == 1 else join(tokens),
             tuple(values),
             tuple(effects),
         )
@@ -124,7 +124,7 @@ def _tokens(text: str) -> list[Piece]:
 def _texts(text: str, raw: bytes, tokens: list[Piece], node: Node, count: int) -> tuple[str, str]:
     """Fingerprint and normalized text of one statement of the message."""
     if count == 1:
-        kept = tokens[:-1] if tokens and tokens[-1].name == "ASCII_59" else tokens
+        kept = tokens[:-1] if tokens and tokens[-1][1] == "ASCII_59" else tokens
         return parser.fingerprint(text), join(kept)
     start = node.get("stmt_location", 0)
     length = node.get("stmt_len", 0) or len(raw) - start
@@ -133,7 +133,7 @@ def _texts(text: str, raw: bytes, tokens: list[Piece], node: Node, count: int) -
     else:
         first = len(raw[:start].decode("utf-8"))
         last = first + len(raw[start : start + length].decode("utf-8"))
-    part = [token for token in tokens if first <= token.start < last and token.name != "ASCII_59"]
+    part = [token for token in tokens if first <= token[0] < last and token[1] != "ASCII_59"]
     return parser.fingerprint(text[first:last]), join(part)
 
 

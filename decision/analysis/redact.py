@@ -5,8 +5,8 @@ Names stay. A value that the grammar writes as a name (`SET app.key = word`) goe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from pglast import parser
 
@@ -25,32 +25,30 @@ _NO_SPACE_AFTER = frozenset({"ASCII_40", "ASCII_46", "ASCII_91", "TYPECAST"})
 MAX_TEXT = 256 * 1024
 
 
-class Piece(NamedTuple):
-    """One token: `start` in characters, its text as kept."""
-
-    start: int
-    name: str
-    text: str
+Piece = tuple[int, str, str]  # start in characters, the token's name, its text as kept
+# Text that may be a SET or ALTER; what stands before the first word can only be a comment.
+_MAY_SET = re.compile(r"\s*(?:set|alter|--|/\*)", re.IGNORECASE)
 
 
 def pieces(text: str) -> list[Piece]:
     """The tokens without comments, literals replaced by numbered parameters. Raises pglast's error."""
     tokens = parser.scan(text)
     highest = 0
-    for start, end, name, _ in tokens:
-        if name == "PARAM":
-            digits = text[start + 1 : end + 1]
-            highest = max(highest, int(digits) if digits.isdigit() and len(digits) < 6 else 0)
+    if "$" in text:
+        for start, end, name, _ in tokens:
+            if name == "PARAM":
+                digits = text[start + 1 : end + 1]
+                highest = max(highest, int(digits) if digits.isdigit() and len(digits) < 6 else 0)
     kept: list[Piece] = []
-    setting = _Setting()
+    setting = _Setting() if _MAY_SET.match(text) or ";" in text else None
     for start, end, name, _ in tokens:
         if name in _COMMENTS:
             continue
-        if name in _LITERALS or setting.hides(name, text[start : end + 1]):
+        if name in _LITERALS or (setting is not None and setting.hides(name, text[start : end + 1])):
             highest += 1
-            kept.append(Piece(start, "PARAM", f"${highest}"))
+            kept.append((start, "PARAM", f"${highest}"))
         else:
-            kept.append(Piece(start, name, text[start : end + 1]))
+            kept.append((start, name, text[start : end + 1]))
     return kept
 
 
@@ -90,15 +88,14 @@ class _Setting:
 def join(tokens: Sequence[Piece]) -> str:
     out: list[str] = []
     previous = "ASCII_40"
-    for token in tokens:
-        name = token.name
+    for _, name, text in tokens:
         if (
             name not in _NO_SPACE_BEFORE
             and previous not in _NO_SPACE_AFTER
             and not (name == "ASCII_40" and previous == "IDENT")
         ):
             out.append(" ")
-        out.append(token.text)
+        out.append(text)
         previous = name
     return "".join(out)
 

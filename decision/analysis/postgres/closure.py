@@ -51,7 +51,7 @@ def read_relation(walk: Walk, relation: Relation, *, only_parent: bool = False) 
         shape = expansion.shape
         return shape if relation.made is None else _overlaid(shape, relation.shape)
     if catalog_relation.row_security:
-        absorb(walk, expand_policies(walk.catalog, entry, "select").walk, Via.ROW_SECURITY)
+        absorb(walk, expand_policies(walk.catalog, entry, "select", walk).walk, Via.ROW_SECURITY)
     shape = relation.shape
     if catalog_relation.children or catalog_relation.parents:
         if not only_parent:
@@ -158,7 +158,8 @@ def expand_view(catalog: CatalogIndex, entry: Entry, walk: Walk) -> Expansion:
     for flow in shape.flows:
         inner.use(Flow(flow.sources - _own(entry)), Usage.INNER)
     expansion = Expansion(inner, shape)
-    catalog.closures[marker] = expansion
+    if not walk.inside:
+        catalog.closures[marker] = expansion
     return expansion
 
 
@@ -166,21 +167,26 @@ def _own(entry: Entry) -> frozenset[Key]:
     return frozenset((*entry.key, name) for name in entry.shape.names)
 
 
-def expand_policies(catalog: CatalogIndex, entry: Entry, command: str) -> Expansion:
+def expand_policies(catalog: CatalogIndex, entry: Entry, command: str, walk: Walk) -> Expansion:
     """Row security of a table for one command (select insert update delete)."""
     marker = ("policies", entry.key, command)
     cached = catalog.closures.get(marker)
     if isinstance(cached, Expansion):
         return cached
+    if marker in walk.expanding:
+        return Expansion(new_walk(catalog), Shape((), ()))  # a policy that reads its own table: the server refuses
     inner = new_walk(catalog)
-    catalog.closures[marker] = Expansion(inner, Shape((), ()))  # a policy that reads its own table stops here
+    inner.expanding = walk.expanding | {marker}
     for policy in entry.relation.row_policies:
         if policy.command not in ("all", command):
             continue
         for text in (policy.using_expression, policy.check_expression):
             if text:
                 _condition(inner, entry, text)
-    return Expansion(inner, Shape((), ()))
+    expansion = Expansion(inner, Shape((), ()))
+    if not walk.inside:
+        catalog.closures[marker] = expansion
+    return expansion
 
 
 def _condition(walk: Walk, entry: Entry, text: str) -> None:
@@ -218,7 +224,7 @@ def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_
     if entry.is_view and not replaced:
         _through_view(walk, entry, event, columns)
     if relation.row_security:
-        absorb(walk, expand_policies(walk.catalog, entry, event).walk, Via.ROW_SECURITY)
+        absorb(walk, expand_policies(walk.catalog, entry, event, walk).walk, Via.ROW_SECURITY)
     _foreign_keys(walk, entry, event, columns)
     if not only_parent:
         for child in [walk.catalog.entry(*key) for key in relation.children]:
@@ -275,6 +281,7 @@ def _expand_rule(walk: Walk, relation: CatalogRelation, definition: str) -> Expa
 
     assert walk.catalog is not None
     inner = new_walk(walk.catalog)
+    inner.expanding = set(walk.expanding)
     try:
         rule_actions(inner, parse(definition)[0]["stmt"]["RuleStmt"], (relation.schema, relation.name))
     except (AnalysisError, KeyError, IndexError):

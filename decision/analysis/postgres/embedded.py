@@ -10,6 +10,7 @@ from pglast import parser
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
 from decision.analysis.limits import Budget, Limits
+from decision.analysis.postgres.names import search_paths
 from decision.analysis.postgres.parse import Node, constant, only, parse
 from decision.analysis.postgres.walk import Walk, absorb, statement
 from decision.model.catalog import CatalogFunction
@@ -38,23 +39,40 @@ def call_body(walk: Walk, function: CatalogFunction) -> tuple[tuple[Effect, ...]
     """Fold a catalog function's body into the walk; what can't be read is opaque."""
     assert walk.catalog is not None
     marker = ("function", function.oid, function.schema, function.name)
-    body = walk.catalog.closures.get(marker)
-    if not isinstance(body, Body):
-        walk.catalog.closures[marker] = Body(Walk(walk.catalog, walk.state, Budget(Limits())), (), CONSTANT)
-        body = _analyse(walk, function)
-        walk.catalog.closures[marker] = body
+    if marker in walk.expanding:
+        return (Effect.OPAQUE,), OPAQUE  # functions that call each other: said to be opaque, not followed
+    shared = _session_is_plain(walk)
+    cached = walk.catalog.closures.get(marker) if shared else None
+    if isinstance(cached, Body):
+        body = cached
+    else:
+        body = _analyse(walk, function, marker)
+        if shared and not walk.inside:
+            walk.catalog.closures[marker] = body
     absorb(walk, body.walk, walk.via if walk.via is not Via.DIRECT else Via.FUNCTION)
     if function.security_definer:
         walk.flags.add("security_definer")
     return body.effects, body.flow
 
 
-def _analyse(walk: Walk, function: CatalogFunction) -> Body:
-    from decision.analysis.postgres.closure import new_walk
+def _session_is_plain(walk: Walk) -> bool:
+    """Whether names in bodies mean what the snapshot says: nothing made or changed, the search path as read."""
+    state = walk.state
+    if state.made or state.altered or state.functions or state.overflowed:
+        return False
+    if not state.search_paths:
+        return True
+    assert walk.catalog is not None
+    snapshot = walk.catalog.search_path()
+    return search_paths(walk) == [snapshot if "pg_catalog" in snapshot else ("pg_catalog", *snapshot)]
+
+
+def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
     from decision.analysis.postgres.effects import extension_effects
 
     assert walk.catalog is not None
-    inner = new_walk(walk.catalog)
+    inner = Walk(walk.catalog, walk.state, Budget(Limits(depth=150)))
+    inner.expanding = walk.expanding | {marker}
     known = extension_effects(function.name)
     opaque = known is not None
     if function.body and function.language in ("sql", "plpgsql"):

@@ -61,6 +61,11 @@ class Walk:
         self.expanding: set[object] = set()
         self.root: Scope | None = None  # what statements are inside of, if anything
 
+    @property
+    def inside(self) -> bool:
+        """Whether this happens inside the expansion of a view, function or policy: then nothing partial is shared."""
+        return any(not (isinstance(marker, tuple) and marker[0] == "write") for marker in self.expanding)
+
     def use(self, flow: Flow, usage: Usage) -> None:
         """The value's base columns are used in this way."""
         for key in flow.sources:
