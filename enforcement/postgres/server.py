@@ -16,6 +16,7 @@ from enforcement.masking.engine import MaskingEngine
 from enforcement.postgres import upstream as upstreams
 from enforcement.postgres.cancel import CancelKeys
 from enforcement.postgres.catalogs import Catalogs, ReadCatalog
+from enforcement.postgres.decisions import Surroundings
 from enforcement.postgres.gaps import Gaps
 from enforcement.postgres.greeting import Greeter
 from enforcement.postgres.link import Link
@@ -26,7 +27,7 @@ from enforcement.postgres.protocol.exchange import Masks
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.startup import NEWEST_MINOR, CancelRequest, EncryptionRequest, Startup
 from enforcement.postgres.reporter import Reporter
-from enforcement.postgres.session import Session, Surroundings
+from enforcement.postgres.session import Session
 from enforcement.postgres.tls import server_context
 from enforcement.postgres.upstream import Randomness, Upstream, UpstreamFailed
 
@@ -122,6 +123,9 @@ class PostgresEnforcementPoint:
             except OSError as error:
                 log.warning("accept failed: %s", type(error).__name__)
                 await asyncio.sleep(0.1)
+                continue
+            if len(self._connections) >= 2 * self._settings.max_connections:
+                accepted.close()  # too many that have not even signed in
                 continue
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setblocking(False)

@@ -9,43 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any
 
-from decision.model.decision import Decision
-from decision.model.errors import Denied, JournalUnavailable, ServiceUnavailable, SessionUnknown
-from decision.model.ports import Clock, DecisionPort
-from decision.model.session import ApprovalState, SessionEnd, SessionGrant
-from enforcement.config import EnforcementSettings, UpstreamDatabase
+from decision.model.errors import JournalUnavailable
+from decision.model.session import SessionEnd, SessionGrant
+from enforcement.config import UpstreamDatabase
 from enforcement.postgres import upstream as upstreams
-from enforcement.postgres.catalogs import Catalogs
-from enforcement.postgres.gaps import Gaps
+from enforcement.postgres.decisions import Decisions, Surroundings, Ways
 from enforcement.postgres.link import Link
-from enforcement.postgres.protocol import denial, messages
+from enforcement.postgres.protocol import messages
 from enforcement.postgres.protocol.core import SessionCore
 from enforcement.postgres.protocol.errors import ProtocolViolation
-from enforcement.postgres.protocol.exchange import Exchange, Masks, Refusal
 from enforcement.postgres.protocol.startup import Startup
 from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, CoreLimits, HoldStarted, SyncCatalog
-from enforcement.postgres.reporter import Reporter
 
 log = logging.getLogger(__name__)
 SLICE = 32 * 1024  # bytes of rows to mask in one turn of the loop
 CATALOG_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all sessions of an enforcement point share."""
-
-    settings: EnforcementSettings
-    port: DecisionPort
-    clock: Clock
-    masks: Masks
-    gaps: Gaps
-    catalogs: Catalogs
-    reporter: Reporter
 
 
 class Session:
@@ -73,8 +54,9 @@ class Session:
             ticket=startup.ticket,
         )
         around.reporter.watch(grant.session_id, self._reports_waiting)
-        self._asked: dict[asyncio.Task[None], int] = {}  # since when (monotonic)
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._decisions = Decisions(
+            around, grant.session_id, self._core, Ways(client.write, self._flush, self._service_restarted)
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: deque[bytes] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,10 +92,11 @@ class Session:
         await self._finish(reason)
 
     async def _finish(self, reason: str) -> None:
-        for timer in (self._timer, self._expiry, self._watchdog):
+        for timer in (self._timer, self._expiry):
             if timer is not None:
                 timer.cancel()
-        for task in (*self._tasks, *self._asked):
+        self._decisions.close()
+        for task in list(self._tasks):
             task.cancel()
         core = self._core
         core.state.now_ns = self._around.clock.monotonic_ns()
@@ -148,6 +131,9 @@ class Session:
 
     def _expired(self) -> None:
         self.fatal("28000", "the session's credential has expired", reason="expired", hint="sign in again")
+
+    def _service_restarted(self) -> None:
+        self.fatal("57P01", "the decision service has started anew", reason="error", hint="connect again")
 
     @property
     def idle(self) -> bool:
@@ -225,7 +211,7 @@ class Session:
             state.reports = []
         if state.asks:
             asked, state.asks = state.asks, []
-            self._ask(asked)
+            self._decisions.ask(asked)
         if state.commands:
             commands, state.commands = state.commands, []
             for command in commands:
@@ -242,7 +228,7 @@ class Session:
     def _perform(self, command: HoldStarted | CancelUpstream | SyncCatalog | CloseSession) -> None:
         match command:
             case HoldStarted(exchange):
-                self._spawn(self._hold(exchange))
+                self._spawn(self._decisions.hold(exchange))
             case CancelUpstream():
                 self._spawn(self._cancel_own())
             case SyncCatalog():
@@ -260,95 +246,6 @@ class Session:
             self._client.pause("reports")
         elif self._client.paused and count < self._max_reports // 2:
             self._client.resume("reports")
-
-    # ── decisions ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _ask(self, asked: Sequence[Exchange]) -> None:
-        """Ask in a task; one watchdog a session ends those that take too long."""
-        task = self._loop.create_task(self._decide(asked))
-        self._asked[task] = self._core.state.now_ns
-        if self._watchdog is None:
-            self._watchdog = self._loop.call_later(self._around.settings.decision_timeout_s, self._watch)
-
-    def _watch(self) -> None:
-        self._watchdog = None
-        limit_s = self._around.settings.decision_timeout_s
-        now = self._around.clock.monotonic_ns()
-        for task, since in list(self._asked.items()):
-            left = since / 1e9 + limit_s - now / 1e9
-            if left > 0:
-                self._watchdog = self._loop.call_later(left, self._watch)
-                return
-            task.cancel("too late")
-            del self._asked[task]
-
-    async def _decide(self, asked: Sequence[Exchange]) -> None:
-        answers: Sequence[Decision | Exception]
-        try:
-            if len(asked) == 1:
-                answers = [await self._around.port.decide(self._core.request(asked[0]))]
-            else:
-                answers = await self._around.port.decide_many([self._core.request(exchange) for exchange in asked])
-        except asyncio.CancelledError:
-            if self._over.done():
-                raise
-            late = ServiceUnavailable("no decision in time", hint="try again; nothing was executed")
-            answers = [late] * len(asked)
-        except Exception as error:  # noqa: BLE001 - whatever prevents a decision denies
-            answers = [error] * len(asked)
-        current = asyncio.current_task()
-        if current is not None:
-            self._asked.pop(current, None)
-        self._core.state.now_ns = self._around.clock.monotonic_ns()
-        for exchange, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, Decision):
-                self._core.decided(exchange, answer)
-            else:
-                self._core.refused(exchange, self._without_decision(answer))
-        self._flush()
-
-    def _without_decision(self, error: Exception) -> Refusal:
-        self._around.gaps.count(error)
-        if isinstance(error, SessionUnknown | ServiceUnavailable):
-            self._around.catalogs.forget()
-        if isinstance(error, SessionUnknown):
-            self.fatal("57P01", "the decision service has started anew", reason="error", hint="connect again")
-        if not isinstance(error, Denied):
-            log.error("no decision: %s", type(error).__name__)
-        return denial.refusal_of_error(error)
-
-    async def _hold(self, exchange: Exchange) -> None:
-        """Keep the client waiting for the approval, telling it what for."""
-        decision = exchange.decision
-        assert decision is not None
-        settings, clock = self._around.settings, self._around.clock
-        until = clock.monotonic_ns() + decision.wait_s * 1_000_000_000
-        state = ApprovalState.REQUESTED
-        while state is ApprovalState.REQUESTED and not exchange.dropped:
-            left = (until - clock.monotonic_ns()) / 1e9
-            if left <= 0:
-                break
-            self._client.write(
-                messages.notice_response(
-                    f"waiting for approval {decision.approval_id} ({left:.0f} s left): {decision.message}",
-                    hint=decision.hint,
-                )
-            )
-            try:
-                state = await self._around.port.wait_approval(
-                    self._grant.session_id, decision.approval_id, min(left, settings.hold_notice_s)
-                )
-            except Exception as error:  # noqa: BLE001 - no waiting then: the client may run it again
-                log.warning("waiting for an approval failed: %s", type(error).__name__)
-                break
-        if exchange.dropped or not exchange.holding:
-            return
-        if state is ApprovalState.GRANTED:
-            await self._decide([exchange])
-            return
-        self._core.state.now_ns = clock.monotonic_ns()
-        self._core.refused(exchange, denial.refusal_of(decision))
-        self._flush()
 
     # ── cancel, time limits, catalog ────────────────────────────────────────────────────────────────────────────────
 
