@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -60,14 +61,14 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 def fill(path: Path) -> None:
     """Take all the space that is left."""
-    with path.open("wb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
         for size in (1 << 20, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-                    file.flush()
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                while os.write(descriptor, b"\0" * size):
+                    pass
+    finally:
+        os.close(descriptor)
 
 
 def decisions(data_dir: Path) -> list[StatementDecided]:
@@ -131,7 +132,7 @@ def test_a_broken_policy_bundle_is_refused_and_the_old_one_decides(folder: Path,
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"guardrails\.drop_critical"):
                 connection.execute("DROP TABLE payments")
         (bundle / "policies" / "broken.rego").unlink()
-        rows = eventually(lambda: up.query("select * from events where type = 'policy_rejected'"), what="its event")
+        rows = eventually(lambda: up.query("select * from policy_changes where not activated"), what="its event")
         assert rows
 
 
@@ -156,7 +157,7 @@ def test_with_the_opa_server_gone_statements_are_denied(folder: Path, config: Pa
         server.kill()
         server.wait()
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="policy"):
-            connection.execute("SELECT 'fresh'")
+            connection.execute("SELECT id FROM products")  # not a repetition, which needs no engine
         server = opa()
 
         def again() -> bool:
@@ -209,7 +210,7 @@ def test_with_the_decision_service_killed_statements_are_denied_and_nothing_reco
             acknowledged += 1
         os.kill(service.process.pid, signal.SIGKILL)
         service.process.wait()
-        with pytest.raises(psycopg.Error, match="decision service unavailable"):
+        with pytest.raises(psycopg.Error, match="decision service"):
             connection.execute("SELECT 'passes?'")
         assert not works(info)
         stack.enter_context(running(*serve, data_dir=service_dir, command="serve"))
