@@ -85,7 +85,8 @@ def _text_mask(ordinal: int, method: MaskMethod, type_oid: int, key: bytes) -> r
         return rows.ColumnMask(ordinal, rows.CONSTANT, constant=b"*")
     if method is MaskMethod.HASH:
         if type_oid == types.BPCHAR:  # padding is not significant in char(n)
-            return rows.ColumnMask(ordinal, rows.CALL, function=lambda value: rows.pseudonym(key, value.rstrip(b" ")))
+            make = rows.Pseudonyms(key).text
+            return rows.ColumnMask(ordinal, rows.CALL, function=lambda value: make(value.rstrip(b" ")))
         return rows.ColumnMask(ordinal, rows.HASH, key=key)
     action = TEXT_ACTIONS.get(method)
     if action is None:

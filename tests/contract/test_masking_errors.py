@@ -167,7 +167,8 @@ def test_notices_are_withheld(server: psycopg.Connection[Any]) -> None:
     seen: list[dict[str, str]] = []
 
     def keep(diagnostic: psycopg.errors.Diagnostic) -> None:
-        seen.append({"S": "NOTICE", "V": "NOTICE", "C": diagnostic.sqlstate or "", "M": diagnostic.message_primary or "",
+        seen.append({"S": "NOTICE", "V": "NOTICE", "C": diagnostic.sqlstate or "",
+                     "M": diagnostic.message_primary or "",
                      "W": diagnostic.context or ""})  # fmt: skip
 
     server.add_notice_handler(keep)

@@ -106,7 +106,7 @@ TYPES: dict[str, object] = {
     "'1971-04-07'::date": ZERO,
     "'04:07:11'::time": datetime.time(0),
     "'04:07:11+02'::timetz": datetime.time(0, tzinfo=datetime.UTC),
-    "'1971-04-07 04:07:11'::timestamp": datetime.datetime(2000, 1, 1),
+    "'1971-04-07 04:07:11'::timestamp": datetime.datetime(2000, 1, 1),  # noqa: DTZ001 - a timestamp without a zone
     "'1971-04-07 04:07:11+02'::timestamptz": datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC),
     "'4 days 7 hours'::interval": datetime.timedelta(0),
     "'0d5b6a7e-1111-4222-8333-123456789012'::uuid": "00000000-0000-0000-0000-000000000000",
@@ -138,7 +138,7 @@ TYPES: dict[str, object] = {
 
 
 def same(decoded: Any, expected: object) -> bool:
-    """Compare what the driver gave; types that it does not know in binary come as bytes, whose form the server checks."""
+    """What the driver gave; types that it does not know in binary come as bytes, whose form the server checks."""
     if isinstance(decoded, bytes) and not isinstance(expected, bytes):
         return True
     if expected == "empty":
@@ -326,7 +326,7 @@ def test_copy_in_another_encoding_is_refused(people: psycopg.Connection[Any], op
 
 @pytest.mark.postgres
 def test_a_guessed_null_string_asks_nothing(people: psycopg.Connection[Any]) -> None:
-    """COPY … (NULL 'guess') must not tell which rows hold the guess: text refuses it, csv looks the same for every value."""
+    """COPY … (NULL 'guess') must not tell which rows hold the guess: text refuses it, csv always looks alike."""
     obligations = StatementObligations(0, output_count=3, masks=(OutputMask(2, MaskMethod.EMAIL, "r"),))
     with pytest.raises(ObligationUnfulfillable, match="null string"):
         statement = b"COPY people TO STDOUT (NULL 'bob@example.com')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +44,7 @@ def as_tuple(row: Row) -> bytes:
 
 def fed(rewriter: Any, data: bytes, cuts: list[int]) -> bytes:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    pieces = [rewriter.feed(data[a:b]) for a, b in zip(places, places[1:], strict=False)]
+    pieces = [rewriter.feed(data[a:b]) for a, b in itertools.pairwise(places)]
     return b"".join([*pieces, rewriter.finish()])
 
 

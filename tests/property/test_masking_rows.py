@@ -43,7 +43,10 @@ def masked(value: bytes | None, action: str) -> bytes | None:
         return (text[0] + "***" + text[-1]).encode() if len(text) >= 6 else b"***"
     local, at, domain = text.partition("@")
     allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-'")
-    if not (local and at) or set(local + domain) - allowed or domain.find(".") < 1 or len(text) > 320:
+    if not (local and at) or set(local + domain) - allowed or len(local) > 64:
+        return b"***"
+    label, dot, rest = domain.partition(".")
+    if not (label and dot) or len(label) > 64 or len(rest) > 191:
         return b"***"
     return f"{local[0] if len(local) >= 3 else ''}***@{domain}".encode()
 
@@ -62,6 +65,12 @@ VALUES = st.one_of(
     st.text(max_size=12).map(lambda text: text.encode("utf-8", "replace")),
     st.from_regex(rb"[a-z.]{1,6}@[a-z]{1,4}\.[a-z@]{2,3} ?", fullmatch=True),
     st.from_regex(rb"[0-9 -]{4,24}", fullmatch=True),
+    st.builds(
+        lambda a, b, c: b"l" * a + b"@" + b"d" * b + b"." + b"r" * c,
+        st.integers(0, 66),
+        st.integers(0, 66),
+        st.sampled_from([0, 3, 190, 191, 192]),
+    ),
     st.integers(4080, 4110).map(lambda size: b"x" * size),
 )
 

@@ -27,9 +27,11 @@ TAGGED = {
                   "work_email", "correo_electronico", "courriel", "E-Mail-Adresse", "backup_mail", "email_id"],
     "pii.phone": ["phone", "phone_number", "mobile_phone", "telefon", "Telefonnummer", "teléfono", "téléphone",
                   "homePhone", "fax"],
-    "pii.name": ["first_name", "lastName", "fullname", "surname", "Vorname", "nachname", "prénom", "apellidos", "cognome",
+    "pii.name": ["first_name", "lastName", "fullname", "surname", "Vorname", "nachname", "prénom", "apellidos",
+                  "cognome",
                  "achternaam", "cardholder"],
-    "pii.address": ["street", "address_line_1", "billing_address", "Straße", "hausnummer", "dirección", "zip_code", "plz",
+    "pii.address": ["street", "address_line_1", "billing_address", "Straße", "hausnummer", "dirección",
+                  "zip_code", "plz",
                     "indirizzo"],
     "pii.national_id": ["ssn", "social_security_number", "passport_no", "tax_id", "codice_fiscale", "cpf", "steuer_id"],
     "pii.card": ["card_number", "credit_card", "cc_number", "cvv", "Kreditkartennummer"],
@@ -47,7 +49,8 @@ def test_a_telling_name_is_tagged(tag: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind", "tag"), [
-    ("date_of_birth", "date", "pii.birthdate"), ("geburtsdatum", "date", "pii.birthdate"), ("dob", "text", "pii.birthdate"),
+    ("date_of_birth", "date", "pii.birthdate"), ("geburtsdatum", "date", "pii.birthdate"), ("dob", "text",
+    "pii.birthdate"),
     ("salary", "numeric(12,2)", "pii.salary"), ("gehalt", "integer", "pii.salary"), ("client_ip", "inet", "pii.ip"),
     ("phone", "bigint", "pii.phone"), ("emails", "text[]", "pii.email"), ("email", "citext", "pii.email"),
     ("email", "public.mail_address", "pii.email"), ("private_key", "bytea", "secret.key"),
@@ -60,7 +63,8 @@ def test_types_that_can_hold_it(name: str, kind: str, tag: str) -> None:
 @pytest.mark.parametrize(("table", "name", "kind"), [
     ("users", "email_verified", "boolean"), ("users", "email", "boolean"), ("users", "email_count", "integer"),
     ("users", "phone_type", "text"), ("users", "password_changed_at", "timestamp with time zone"),
-    ("users", "id", "integer"), ("users", "created_at", "date"), ("products", "name", "text"), ("orders", "total", "numeric"),
+    ("users", "id", "integer"), ("users", "created_at", "date"), ("products", "name", "text"), ("orders",
+    "total", "numeric"),
     ("orders", "status", "text"), ("emails", "subject", "text"), ("products", "card_type", "text"),
     ("cities", "city", "text"), ("users", "email_opt_in", "boolean"), ("payments", "amount", "numeric"),
     ("things", "address_id", "bigint"), ("token_buckets", "token_count", "integer"), ("x", "panel", "text"),
