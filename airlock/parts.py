@@ -6,9 +6,6 @@ import os
 import secrets
 from pathlib import Path
 
-from enforcement.catalog import read_catalog
-from enforcement.masking.classify import classify
-
 from airlock.compose import RunningService, private_folder, start_service
 from airlock.host import Host
 from airlock.runtime import Address
@@ -19,6 +16,8 @@ from decision.model.catalog import CatalogSnapshot
 from decision.model.ports import DecisionPort
 from decision.server import DecisionServer
 from decision.server_settings import ServerSettings, TokenEntry
+from enforcement.catalog import read_catalog
+from enforcement.masking.classify import classify
 from enforcement.postgres.server import PostgresEnforcementPoint
 
 LOCAL_CALLER = "local commands"

@@ -64,13 +64,16 @@ def _table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    terminal = sys.stdout.isatty()
+    console = Console(file=io.StringIO(), width=None if terminal else 160, force_terminal=terminal)
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_text(row.get(name))) for name in columns))  # Text: nothing in it is markup
-    console.print(table)
+    with console.capture() as drawn:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().strip("\n").splitlines() if line.strip()))
 
 
 def _json(value: object) -> object:

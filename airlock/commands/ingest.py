@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 import click
-from ingest.local import run_local
 
 from airlock.commands.node import log_option
 from airlock.runtime import sole_instance
+from ingest.local import run_local
 
 
 @click.command("ingest")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from decision.journal.reader import SqliteJournalReader
 
 from airlock.commands.feed import Record, is_denial, line, record
 from airlock.commands.query import data_dir_option, format_option
 from analytics.render import as_json_value, to_csv
+from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import AirlockError
 from decision.model.events import AuditEvent
 from decision.model.ports import JournalReader

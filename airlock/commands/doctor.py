@@ -1,0 +1,163 @@
+"""`airlock doctor`: looks for what is missing or wrong on this machine, and says the remedy."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from airlock.commands.common import config_option, format_option, show_rows
+from airlock.commands.psql import find_psql
+from airlock.runtime import read_runtime
+from airlock.settings import Settings, load_settings
+from decision.model.errors import AirlockError, SettingsError
+
+COLUMNS = ("check", "state", "found", "remedy")
+GOOD, NOTE, BAD = "good", "note", "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`state` is good, note (works, could be better) or bad."""
+
+    state: str
+    found: str
+    remedy: str = ""
+
+
+Check = Callable[[Settings], Finding]
+
+
+@click.command("doctor")
+@config_option
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Instead of the settings' one.")
+@format_option
+def doctor(config: Path | None, data_dir: Path | None, form: str) -> None:
+    """Look for what is missing or wrong on this machine. Exit status 1 if something is bad."""
+    settings = load_settings(config, data_dir=data_dir)
+    rows = [{"check": name, **vars_of(finding)} for name, finding in findings(settings)]
+    show_rows(COLUMNS, rows, form)
+    if any(row["state"] == BAD for row in rows):
+        sys.exit(1)
+
+
+def vars_of(finding: Finding) -> dict[str, str]:
+    return {"state": finding.state, "found": finding.found, "remedy": finding.remedy}
+
+
+def findings(settings: Settings) -> Iterator[tuple[str, Finding]]:
+    """Every check in turn; one that raises is a finding itself."""
+    for name, check in CHECKS.items():
+        try:
+            yield name, check(settings)
+        except AirlockError as error:
+            yield name, Finding(BAD, error.message, error.hint)
+
+
+def _python(_: Settings) -> Finding:
+    return Finding(GOOD, f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}")
+
+
+def _masking(_: Settings) -> Finding:
+    from enforcement.masking._load import HOT, compiled_path
+
+    missing = [name for name in HOT if not compiled_path(name).exists()]
+    if missing:
+        return Finding(NOTE, "interpreted: masked results come slower", "install a C compiler and run: make compile")
+    return Finding(GOOD, "compiled")
+
+
+def _policy(settings: Settings) -> Finding:
+    from decision.policy.bundle import load_bundle
+
+    bundle = load_bundle(settings.policy.bundle)
+    return Finding(GOOD, f"{settings.policy.bundle}, revision {bundle.revision[:12]}, engine {settings.policy.engine}")
+
+
+def _databases(settings: Settings) -> Finding:
+    if not settings.database:
+        return Finding(NOTE, "none: airlock up starts the demo", "add [[database]] to airlock.toml")
+    for database in settings.database:
+        database.upstream_database()
+    return Finding(GOOD, ", ".join(f"{one.name} ({one.environment.value})" for one in settings.database))
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    if not folder.exists():
+        return Finding(NOTE, f"{folder} is not there yet", "airlock up makes it")
+    for private in ("keys", "journal", "issuer"):
+        path = folder / private
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            return Finding(BAD, f"{path} can be entered by others", f"chmod 700 {path}")
+    return Finding(GOOD, f"{folder}, keys and journal closed to others")
+
+
+def _space(settings: Settings) -> Finding:
+    place = next(
+        path for path in [settings.data_dir.absolute(), *settings.data_dir.absolute().parents] if path.exists()
+    )
+    free = shutil.disk_usage(place).free
+    wanted = settings.journal.quota_bytes + settings.journal.ballast_bytes
+    found = f"{free / 2**30:.1f} GiB free"
+    if free < wanted:
+        return Finding(BAD, found, f"the journal may need {wanted / 2**30:.1f} GiB: free some, or lower its quota")
+    return Finding(GOOD, found)
+
+
+def _running(settings: Settings) -> Finding:
+    try:
+        runtime = read_runtime(settings.data_dir)
+    except SettingsError as error:
+        return Finding(NOTE, error.message, error.hint)
+    return Finding(GOOD, f"airlock {runtime.command}, process {runtime.pid}, clients on {runtime.proxy or 'no port'}")
+
+
+def _journal(settings: Settings) -> Finding:
+    from decision.journal.verify import verify_journal
+    from decision.wire.events import ProtobufEventCodec
+
+    folder = settings.data_dir / "journal"
+    if not (folder / "journal.db").exists():
+        return Finding(NOTE, "there is none yet", "airlock up makes it")
+    return Finding(GOOD, f"{verify_journal(folder, ProtobufEventCodec()).events} events verified")
+
+
+def _store(settings: Settings) -> Finding:
+    from analytics.store import FOLDER
+    from ingest.status import read_status
+
+    status = read_status(settings.data_dir / FOLDER)
+    if status is None:
+        return Finding(NOTE, "nothing projected yet", "airlock up does it")
+    if status.error:
+        return Finding(BAD, status.error, "look at ingest.log in the data folder; airlock rebuild makes it again")
+    if status.missing:
+        return Finding(BAD, f"{status.missing} events are missing", 'airlock query "select * from gaps"')
+    return Finding(GOOD, f"{status.events} events, {status.lag_events} behind")
+
+
+def _client(_: Settings) -> Finding:
+    program, tls = find_psql()
+    if not tls:
+        return Finding(NOTE, f"{program}, which can't do TLS", "install postgresql-client for connections beyond here")
+    return Finding(GOOD, program)
+
+
+CHECKS: dict[str, Check] = {
+    "Python": _python,
+    "policy": _policy,
+    "databases": _databases,
+    "data folder": _folder,
+    "disk": _space,
+    "running": _running,
+    "journal": _journal,
+    "audit store": _store,
+    "masking engine": _masking,
+    "psql": _client,
+}
