@@ -17,7 +17,9 @@ class MemoryJournal:
     `full = True` refuses appends until it is False again; `poison()` refuses what waits and all that comes.
     """
 
-    def __init__(self, producer_id: str = "memory", *, codec: EventCodec | None = None, queue_limit: int = 10_000) -> None:
+    def __init__(
+        self, producer_id: str = "memory", *, codec: EventCodec | None = None, queue_limit: int = 10_000
+    ) -> None:
         self.events: list[AuditEvent] = []
         self.full = False
         self._producer_id = producer_id

@@ -223,11 +223,10 @@ _VFS = _Vfs()
 
 
 class SimulatedFiles:
-    """decision.journal.files.JournalFiles on a Disk. `harden` false leaves out the rewriting of the log."""
+    """decision.journal.files.JournalFiles on a Disk."""
 
-    def __init__(self, disk: Disk, *, harden: bool = True) -> None:
+    def __init__(self, disk: Disk) -> None:
         self.disk = disk
-        self._harden = harden
         self._producer = ""
         self._poisoned = False
         self.locked = False
@@ -271,7 +270,7 @@ class SimulatedFiles:
 
     def harden_wal(self) -> None:
         wal = self.disk.files.get("journal.db-wal")
-        if wal is not None and self._harden:
+        if wal is not None:
             self.disk.write("journal.db-wal", 0, bytes(wal.cache))
             self.disk.sync("journal.db-wal")
 

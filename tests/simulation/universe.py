@@ -192,4 +192,3 @@ class SwallowingRunner(SimulatedRunner):
             return self.store.state, None  # type: ignore[attr-defined]
         except Exception as error:
             return None, error
-
