@@ -40,10 +40,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How the session is reached: `tell` the client, `flush` what the core wants, end with a `restarted` service."""
+    """How the session is reached: `tell` the client, give the core its input by `step`, end with a `restarted`
+    service."""
 
     tell: Callable[[bytes], None]
-    flush: Callable[[], None]
+    step: Callable[[Callable[[], None]], None]
     restarted: Callable[[], None]
 
 
@@ -102,13 +103,14 @@ class Decisions:
         current = asyncio.current_task()
         if current is not None:
             self._asked.pop(current, None)
-        self._core.state.now_ns = self._around.clock.monotonic_ns()
+        self._ways.step(lambda: self._answered(asked, answers))
+
+    def _answered(self, asked: Sequence[Exchange], answers: Sequence[Decision | Exception]) -> None:
         for exchange, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Decision):
                 self._core.decided(exchange, answer)
             else:
                 self._core.refused(exchange, self._without_decision(answer))
-        self._ways.flush()
 
     def _without_decision(self, error: Exception) -> Refusal:
         self._around.gaps.count(error)
@@ -143,9 +145,8 @@ class Decisions:
         if state is ApprovalState.GRANTED:
             await self._decide([exchange])
             return
-        self._core.state.now_ns = clock.monotonic_ns()
-        self._core.refused(exchange, denial.refusal_of(decision))
-        self._ways.flush()
+        refusal = denial.refusal_of(decision)
+        self._ways.step(lambda: self._core.refused(exchange, refusal))
 
     async def _approval(self, approval_id: str, wait_s: float) -> ApprovalState:
         async with asyncio.timeout(wait_s + PATIENCE_S):

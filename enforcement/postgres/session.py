@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from decision.model.errors import JournalUnavailable
@@ -55,7 +55,7 @@ class Session:
         )
         around.reporter.watch(grant.session_id, self._reports_waiting)
         self._decisions = Decisions(
-            around, grant.session_id, self._core, Ways(client.write, self._flush, self._service_restarted)
+            around, grant.session_id, self._core, Ways(client.write, self._step, self._service_restarted)
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: deque[bytes] = deque()
@@ -150,12 +150,7 @@ class Session:
         if self._over.done():
             return
         self._bytes_in += len(data)
-        self._core.state.now_ns = self._around.clock.monotonic_ns()
-        try:
-            self._core.client_data(data)
-        except ProtocolViolation as error:
-            self._violated(error)
-        self._flush()
+        self._step(lambda: self._core.client_data(data))
 
     def _server_data(self, data: bytes) -> None:
         if self._backlog:
@@ -179,13 +174,19 @@ class Session:
             self._server.resume("work")
 
     def _work_off(self, data: bytes) -> None:
-        if self._over.done():
-            return
+        if not self._over.done():
+            self._step(lambda: self._core.server_data(data))
+
+    def _step(self, work: Callable[[], None]) -> None:
+        """Give the core one input, then perform what it wants. Whatever goes wrong ends the session."""
         self._core.state.now_ns = self._around.clock.monotonic_ns()
         try:
-            self._core.server_data(data)
+            work()
         except ProtocolViolation as error:
             self._violated(error)
+        except Exception as error:  # a fault of ours: nothing may pass on its account
+            log.exception("session ended by a fault: %s", type(error).__name__)
+            self._violated(ProtocolViolation("internal error of the enforcement point", hint="connect again"))
         self._flush()
 
     def _violated(self, error: ProtocolViolation) -> None:
@@ -251,10 +252,9 @@ class Session:
 
     async def cancel(self) -> None:
         """A cancel request of the client: for what waits here, or for what the server runs."""
-        self._core.state.now_ns = self._around.clock.monotonic_ns()
-        if self._core.cancel_requested():
-            self._flush()
-        else:
+        settled: list[bool] = []
+        self._step(lambda: settled.append(self._core.cancel_requested()))
+        if settled != [True]:
             await self._cancel_quietly()
 
     async def _cancel_quietly(self) -> None:
@@ -265,8 +265,7 @@ class Session:
 
     async def _cancel_own(self) -> None:
         await self._cancel_quietly()
-        self._core.cancel_finished()
-        self._flush()
+        self._step(self._core.cancel_finished)
 
     def _set_timer(self, deadline_ns: int) -> None:
         if self._timer is not None:
@@ -280,11 +279,9 @@ class Session:
         if deadline is None or self._over.done():
             self._timer_at = 0
             return
-        now = self._core.state.now_ns = self._around.clock.monotonic_ns()
-        if now >= deadline:
+        if self._around.clock.monotonic_ns() >= deadline:
             self._timer_at = 0
-            self._core.time_over()
-            self._flush()
+            self._step(self._core.time_over)
         else:
             self._set_timer(deadline)
 
@@ -296,7 +293,6 @@ class Session:
                 log.warning("catalog not read after a change: %s", type(error).__name__)
                 await asyncio.sleep(0.2 * (attempt + 1))
             else:
-                self._core.catalog_synced()
-                self._flush()
+                self._step(self._core.catalog_synced)
                 return
         self.fatal("58000", "the catalog could not be read after it was changed", reason="error", hint="connect again")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from struct import Struct
 
+from decision.model.decision import Limits
 from decision.model.errors import ObligationUnfulfillable
+from enforcement.masking.rows import count_messages
 from enforcement.postgres.protocol import denial
 from enforcement.postgres.protocol.errors import MessageTooLarge, ProtocolViolation
 from enforcement.postgres.protocol.exchange import Exchange, Refusal
@@ -133,25 +135,35 @@ class Answers:
     def _counted(self, head: Exchange, code: int, data: bytes, position: int) -> int:
         """Count whole rows that leave as they are; the position behind them. Aborts the result at a limit."""
         limits = self._results.limits_of(head)
-        room = -1 if limits is None or limits.rows is None else max(limits.rows - head.rows, 0)
-        last = -1 if limits is None or limits.bytes is None else max(limits.bytes - head.bytes, 0)
+        if limits is None or (limits.rows is None and limits.bytes is None):
+            try:
+                end, rows = count_messages(data, position, len(data), code, -1)
+            except ObligationUnfulfillable as error:
+                raise ProtocolViolation("the server sent a row of impossible length", by="server") from error
+        else:
+            end, rows = self._limited(head, limits, code, data, position)
+        head.rows += rows
+        head.bytes += end - position
+        return end
+
+    def _limited(self, head: Exchange, limits: Limits, code: int, data: bytes, position: int) -> tuple[int, int]:
+        """As many rows as the limits let out, and where they end; aborts the result if there is one more."""
+        room = -1 if limits.rows is None else max(limits.rows - head.rows, 0)
         begin, size, rows = position, len(data), 0
         unpack = LENGTH.unpack_from
         while size - position >= 5 and data[position] == code:
             end: int = position + 1 + unpack(data, position + 1)[0]
-            if rows == room:
-                self.abort(head, denial.row_limit(limits.rows or 0 if limits else 0))
+            if rows == room and limits.rows is not None:
+                self.abort(head, denial.row_limit(limits.rows))
                 break
-            if last >= 0 and end - begin > last:
-                self.abort(head, denial.byte_limit(limits.bytes or 0 if limits else 0))
+            if limits.bytes is not None and head.bytes + end - begin > limits.bytes:
+                self.abort(head, denial.byte_limit(limits.bytes))
                 break
             if end > size:
                 break
             rows += 1
             position = end
-        head.rows += rows
-        head.bytes += position - begin
-        return position
+        return position, rows
 
     def _begin_through(self, head: Exchange, data: bytes, position: int) -> None:
         """A row whose end is not here yet leaves piece by piece."""
