@@ -18,7 +18,7 @@ from decision.analysis.result import Analysis, BoundValue
 from decision.analysis.session import SessionState, StateKey
 from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import LimitExceeded, SyntaxRefused
-from decision.model.facts import Facts, Kind, Statement, Unresolved
+from decision.model.facts import Facts, Statement
 
 _CATALOGS = 16
 _OVERHEAD = 4096  # bytes counted for an entry beyond its text and document
@@ -81,10 +81,6 @@ class Analyzer:
         statements: list[Statement] = []
         effects: list[tuple[SessionEffect, ...]] = []
         values: list[BoundValue] = []
-        if not nodes:
-            empty = Statement("", "", (Kind.UTILITY,), flags=("empty",))
-            statements.append(empty)
-            effects.append(())
         for number, node in enumerate(nodes):
             walk = Walk(index, state, budget)
             budget.depth = 0
@@ -108,7 +104,7 @@ class Analyzer:
         return Analysis(
             facts_document,
             canonical(facts_document),
-            statements[0].normalized_text if len(nodes) == 1 else join(tokens),
+            statements[0].normalized_text if len(nodes) == 1 else join(tokens) if nodes else "",
             tuple(values),
             tuple(effects),
         )
@@ -135,6 +131,3 @@ def _texts(text: str, raw: bytes, tokens: list[Piece], node: Node, count: int) -
         last = first + len(raw[start : start + length].decode("utf-8"))
     part = [token for token in tokens if first <= token[0] < last and token[1] != "ASCII_59"]
     return parser.fingerprint(text[first:last]), join(part)
-
-
-__all__ = ["Analyzer", "Unresolved"]

@@ -86,6 +86,7 @@ def _agree(want: dict[str, Any], statements: tuple[Statement, ...]) -> list[str]
     """The keys of `want` that the facts contradict."""
     wrong = []
     flags = {flag for s in statements for flag in s.flags}
+    flags |= set() if statements else {"empty"}
     settings = {name for s in statements for name in s.settings}
     reached = {
         "read": _names(statements, {Access.READ}),

@@ -176,11 +176,11 @@ REPLICATION = frozenset(
 
 def builtin_effects(name: str) -> tuple[Effect, ...] | None:
     """The effects of a pg_catalog function; None where there is no function of that name."""
+    if name not in NAMES:
+        return None
     known = EFFECTS.get(name)
     if known is not None:
         return known
-    if name not in NAMES:
-        return None
     return (Effect.OPAQUE,) if name in VOLATILE and name not in _HARMLESS else ()
 
 

@@ -6,7 +6,7 @@ from decision.analysis.flow import Item, Scope
 from decision.analysis.postgres.parse import Node, constant, only, strings
 from decision.analysis.postgres.walk import Walk
 from decision.analysis.result import BoundValue
-from decision.model.facts import Predicate
+from decision.model.facts import Predicate, Transform
 
 Value = bool | int | float | str | None
 _UNKNOWN = object()
@@ -30,7 +30,30 @@ def _covers_key(walk: Walk, target: Item | None, pinned: dict[str, None]) -> boo
     if target is None or target.relation is None or walk.catalog is None or not pinned:
         return False
     entry = walk.catalog.entry(*target.relation)
-    return entry is not None and any(key and set(key) <= pinned.keys() for key in entry.relation.keys)
+    if entry is None:
+        return False
+    if entry.is_view:
+        return _covers_base_key(walk, target, pinned)
+    return any(key and set(key) <= pinned.keys() for key in entry.relation.keys)
+
+
+def _covers_base_key(walk: Walk, target: Item, pinned: dict[str, None]) -> bool:
+    """Whether the pinned columns of a view are a whole key of the one table that all its plain columns come from."""
+    assert walk.catalog is not None
+    bases: dict[tuple[str, str], set[str]] = {}
+    for name in target.shape.names:
+        flow = target.shape.lookup[name]
+        for schema, table, column in flow.sources:
+            if (schema, table) != target.relation:
+                held = bases.setdefault((schema, table), set())
+                if name in pinned and flow.transform is Transform.IDENTITY:
+                    held.add(column)
+    tables = [(walk.catalog.entry(*base), held) for base, held in bases.items()]
+    tables = [(entry, held) for entry, held in tables if entry is not None and not entry.is_view]
+    if len(tables) != 1:
+        return False
+    base, held = tables[0]
+    return base is not None and any(key and set(key) <= held for key in base.relation.keys)
 
 
 class Folder:

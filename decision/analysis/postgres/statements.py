@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from decision.analysis.effects import CursorDeclared, MadeColumn, Prepared, RelationMade
-from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape
+from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape, merge
 from decision.analysis.postgres.calls import first_path
 from decision.analysis.postgres.closure import read_relation, write_relation
 from decision.analysis.postgres.dml import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.finish import facts_of, restore
 from decision.analysis.postgres.names import creation_schema, resolve
-from decision.analysis.postgres.parse import Node, only, option_text, option_true, options, strings
+from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.predicates import predicate_of
-from decision.analysis.postgres.select import limit_of, select
+from decision.analysis.postgres.select import limit_of
+from decision.analysis.postgres.sources import returned_columns
 from decision.analysis.postgres.walk import QUERIES, STATEMENTS, Walk, query, statement
 from decision.model.facts import Access, Kind, ObjectName, Predicate, RelationKind, Usage
 
@@ -86,8 +87,11 @@ def explain(walk: Walk, body: Node) -> None:
     if not runs:
         walk.effects.clear()
         walk.kinds = dict.fromkeys([Kind.EXPLAIN, *walk.kinds])
-    # The plan's text shows names, literals of the statement itself and, for expressions folded, nothing stored.
-    walk.output = Shape(["QUERY PLAN"], [Flow()])
+    # The plan's text shows names and the statement's own literals. A function that claims to be immutable is run while
+    # planning, and its value shown: what it may give is in the plan, too.
+    own = any(schema != "pg_catalog" for schema, _ in walk.functions)
+    shown = merge([*walk.output.flows, OPAQUE]) if own and walk.output is not None else Flow(opaque=own)
+    walk.output = Shape(["QUERY PLAN"], [shown])
     walk.returns_rows = True
 
 
@@ -225,9 +229,23 @@ def call(walk: Walk, body: Node) -> None:
     walk.kind(Kind.CALL)
     flow = expression(walk, walk.root or Scope(), {"FuncCall": body["funccall"]})
     walk.use(flow, Usage.OUTPUT)
-    # A procedure may hand back INOUT values: as many columns as it has, none known here.
-    walk.output = Shape((), ())
     walk.flags.add("procedural")
+    # A procedure hands back its OUT and INOUT parameters as one row.
+    schema, name = qualified(body["funccall"].get("funcname"))
+    known = (
+        []
+        if walk.catalog is None
+        else [
+            procedure for procedure in walk.catalog.functions.get(name, ()) if not schema or procedure.schema == schema
+        ]
+    )
+    columns = [[] if p.return_type == "void" else returned_columns(walk, p.return_type) for p in known]
+    if not columns or any(names is None or names != columns[0] for names in columns):
+        walk.unresolved(name, "what this procedure gives back is not known")
+        walk.returns_rows = True
+    elif columns[0]:
+        value = flow.computed()
+        _output(walk, Shape(columns[0], [value] * len(columns[0])))
 
 
 def do(walk: Walk, body: Node) -> None:
@@ -246,5 +264,3 @@ STATEMENTS.update(
         "CallStmt": call, "DoStmt": do,
     }
 )  # fmt: skip
-
-__all__ = ["option_text", "select"]
