@@ -201,6 +201,7 @@ def main() -> None:
     result = {
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 1),  # what else the machine did: above 0.5, trust CPU times, not rates
         "aims": {"compiled_to_direct": 0.7, "interpreted_to_direct": 0.4},
         "in_memory": in_memory(modules),
         "on_sockets": on_sockets(modules, rows),
