@@ -136,3 +136,21 @@ def test_state_is_part_of_the_cache_key() -> None:
     assert after.facts.complete
     again, _ = run("SELECT * FROM t9")
     assert again is before
+
+
+def test_tags_travel_into_permanent_tables() -> None:
+    """A tagged value put into an untagged column is still tagged when this session reads it back."""
+    analysis, _ = run("UPDATE notes SET note = (SELECT ssn FROM users LIMIT 1)", "SELECT note FROM notes")
+    assert tags(analysis) == {"pii.ssn"}
+
+
+def test_returning_what_was_just_written() -> None:
+    """RETURNING gives the values that the statement put in, with their tags."""
+    for text in (
+        "INSERT INTO notes SELECT id, ssn FROM users RETURNING note",
+        "UPDATE notes SET note = ssn FROM users RETURNING note",
+        "INSERT INTO notes SELECT id, ssn FROM users ON CONFLICT (id) DO UPDATE SET note = excluded.note "
+        "RETURNING note",
+    ):
+        assert tags(run(text)[0]) == {"pii.ssn"}, text
+    assert tags(run("UPDATE notes SET note = ssn FROM users RETURNING old.note")[0]) == set()

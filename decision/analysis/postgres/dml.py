@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import ColumnsFilled, MadeColumn
+from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
 from decision.analysis.postgres.closure import read_relation, write_relation
 from decision.analysis.postgres.expressions import expression, filtered
@@ -48,6 +48,7 @@ def _assign(walk: Walk, relation: Relation, name: str, flow: Flow, node: Node | 
 def _remember(walk: Walk, relation: Relation, first: int) -> None:
     """What flowed into a relation of this session travels on with it."""
     if relation.made is None:
+        _remember_tags(walk, relation, first)
         return
     filled = tuple(
         MadeColumn(key[2], flow.sources, flow.opaque)
@@ -56,6 +57,20 @@ def _remember(walk: Walk, relation: Relation, first: int) -> None:
     )
     if filled:
         walk.effects.append(ColumnsFilled(relation.made.schema, relation.made.name, filled))
+
+
+def _remember_tags(walk: Walk, relation: Relation, first: int) -> None:
+    """A tagged value written into a table of the catalog stays tagged for the rest of this session."""
+    if relation.entry is None or walk.catalog is None:
+        return
+    moved: dict[str, frozenset[Key]] = {}
+    for key, flow in walk.assigned[first:]:
+        tagged = frozenset(source for source in flow.sources if walk.catalog.tags_of(source) and source != key)
+        if tagged:
+            moved[key[2]] = moved.get(key[2], frozenset()) | tagged
+    if moved:
+        columns = tuple(MadeColumn(name, moved.get(name, frozenset())) for name in relation.entry.shape.names)
+        walk.effects.append(RelationMade(relation.schema, relation.name, relation.kind, columns))
 
 
 def set_clause(walk: Walk, scope: Scope, relation: Relation, nodes: list[Node]) -> list[str]:
@@ -86,10 +101,28 @@ def set_clause(walk: Walk, scope: Scope, relation: Relation, nodes: list[Node]) 
     return names
 
 
-def returning(walk: Walk, scope: Scope, body: Node, item: Item) -> Shape:
+def _with_assigned(walk: Walk, item: Item, first: int) -> Shape:
+    """The target's columns as the new row holds them: what this statement put in flows out of them, too."""
+    new: dict[str, Flow] = {}
+    for key, flow in walk.assigned[first:]:
+        if key[:2] == item.relation and (flow.sources or flow.opaque):
+            known = new.get(key[2], CONSTANT)
+            new[key[2]] = Flow(known.sources | flow.sources, known.transform, known.opaque or flow.opaque)
+    if not new:
+        return item.shape
+    flows = [
+        Flow(flow.sources | new[name].sources, flow.transform, flow.opaque or new[name].opaque) if name in new else flow
+        for name, flow in zip(item.shape.names, item.shape.flows, strict=True)
+    ]
+    return Shape(item.shape.names, flows, item.shape.open)
+
+
+def returning(walk: Walk, scope: Scope, body: Node, item: Item, first: int) -> Shape:
     clause = body.get("returningClause")
     if clause is None:
         return Shape((), ())
+    old = item.shape
+    item.shape = _with_assigned(walk, item, first)
     inner = Scope(scope.parent, parameters=scope.parameters)
     inner.ctes = scope.ctes
     inner.items = [*scope.items]
@@ -100,7 +133,8 @@ def returning(walk: Walk, scope: Scope, body: Node, item: Item) -> Shape:
     for option, default in (("RETURNING_OPTION_OLD", "old"), ("RETURNING_OPTION_NEW", "new")):
         name = given.get(option, default)
         if not any(known.name == name for known in inner.items):
-            inner.items.append(Item(name, item.shape, relation=item.relation, by_column=False))
+            shape = old if default == "old" else item.shape
+            inner.items.append(Item(name, shape, relation=item.relation, by_column=False))
     return targets(walk, inner, clause.get("exprs"))
 
 
@@ -134,23 +168,23 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     write_relation(walk, relation, ("insert",), columns)
     conflict = body.get("onConflictClause")
     if conflict is not None:
-        _on_conflict(walk, scope, relation, item, conflict)
+        _on_conflict(walk, scope, relation, item, conflict, first)
     _remember(walk, relation, first)
     scope.items = []
     if "returningClause" in body:
         _reads_output(walk, relation, item)
-    return returning(walk, scope, body, item)
+    return returning(walk, scope, body, item, first)
 
 
 def _reads_output(walk: Walk, relation: Relation, item: Item) -> None:
     item.shape = read_relation(walk, relation, only_parent=True)
 
 
-def _on_conflict(walk: Walk, scope: Scope, relation: Relation, item: Item, conflict: Node) -> None:
+def _on_conflict(walk: Walk, scope: Scope, relation: Relation, item: Item, conflict: Node, first: int) -> None:
     walk.flags.add("on_conflict")
     inner = Scope(scope)
     item.shape = read_relation(walk, relation, only_parent=True)
-    inner.items = [item, Item("excluded", item.shape, relation=relation.key, by_column=False)]
+    inner.items = [item, Item("excluded", _with_assigned(walk, item, first), relation=relation.key, by_column=False)]
     infer = conflict.get("infer", {})
     for node in infer.get("indexElems", ()):
         element = node.get("IndexElem", {})
@@ -187,7 +221,7 @@ def update(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     estimate(walk, relation, walk.predicates[-1])
     write_relation(walk, relation, ("update",), names, only_parent=not body["relation"].get("inh", False))
     _remember(walk, relation, first)
-    return returning(walk, scope, body, item)
+    return returning(walk, scope, body, item, first)
 
 
 def delete(walk: Walk, parent: Scope | None, body: Node) -> Shape:
@@ -204,9 +238,10 @@ def delete(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     if where is not None:
         filtered(walk, scope, where)
     walk.predicates.append(predicate_of(walk, scope, where, item, None))
+    first = len(walk.assigned)
     estimate(walk, relation, walk.predicates[-1])
     write_relation(walk, relation, ("delete",), only_parent=not body["relation"].get("inh", False))
-    return returning(walk, scope, body, item)
+    return returning(walk, scope, body, item, first)
 
 
 def merge_into(walk: Walk, parent: Scope | None, body: Node) -> Shape:
@@ -226,7 +261,7 @@ def merge_into(walk: Walk, parent: Scope | None, body: Node) -> Shape:
         _merge_action(walk, scope, relation, node.get("MergeWhenClause", {}))
     estimate(walk, relation, Predicate(True))
     _remember(walk, relation, first)
-    return returning(walk, scope, body, item)
+    return returning(walk, scope, body, item, first)
 
 
 def _merge_action(walk: Walk, scope: Scope, relation: Relation, clause: Node) -> None:

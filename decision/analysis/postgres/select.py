@@ -223,6 +223,8 @@ def output_name(value: Node) -> str:
         return "least" if body.get("op") == "IS_LEAST" else "greatest"
     if tag == "SQLValueFunction":
         return str(body.get("op", "")).removeprefix("SVFOP_").removesuffix("_N").lower()
+    if tag in ("XmlExpr", "JsonFuncExpr"):
+        return str(body.get("op", "?column?")).removeprefix("IS_").removesuffix("_OP").lower()
     return {
         "CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row", "GroupingFunc": "grouping",
         "JsonObjectConstructor": "json_object", "JsonArrayConstructor": "json_array", "JsonObjectAgg": "json_objectagg",
