@@ -21,7 +21,7 @@ import regorus
 from decision.model.errors import BundleRejected
 from decision.policy.capabilities import beyond_portable, forbidden
 from decision.policy.input import READS_EVERYTHING, Reads
-from decision.policy.rego_ast import EFFECT_NAMES, Module, builtins_called, describe, rooted
+from decision.policy.rego_ast import EFFECT_NAMES, Json, Module, builtins_called, describe, rooted, without_imports
 
 ENTRY = "data.airlock.decision"
 INDEX_PATH = "airlock/index.rego"
@@ -45,7 +45,7 @@ class Bundle:
 
     def rooted_modules(self, prefix: str) -> tuple[tuple[str, str], ...]:
         """(path, source) of the modules moved under `data.<prefix>`."""
-        described = _modules(self.modules)
+        described = {path: module for path, (module, _) in _parse(self.modules).items()}
         return tuple((path, rooted(described[path], source, prefix)) for path, source in self.modules)
 
 
@@ -104,7 +104,7 @@ def build_bundle(source: BundleFiles) -> Bundle:
     files = dict(source.files)
     wants_opa = _manifest(files)
     sources = [(path, _decode(path, content)) for path, content in source.files if path.endswith(".rego")]
-    modules = _modules(sources)
+    sources, modules = _plain(sources)
     called = builtins_called([*modules.values()])
     if banned := forbidden(called):
         raise BundleRejected(
@@ -191,9 +191,8 @@ def engine_message(error: BaseException) -> str:
     return " ".join(part for line in text.splitlines() if (part := line.strip(" \t|")))
 
 
-def _modules(sources: Sequence[tuple[str, str]]) -> dict[str, Module]:
+def _parse(sources: Sequence[tuple[str, str]]) -> dict[str, tuple[Module, Json]]:
     engine = regorus.Engine()
-    modules: dict[str, Module] = {}
     for path, text in sources:
         try:
             engine.add_policy(path, text)
@@ -202,18 +201,28 @@ def _modules(sources: Sequence[tuple[str, str]]) -> dict[str, Module]:
                 raise
             raise BundleRejected(f"{path}: {engine_message(error)}") from None
     try:
-        for entry in orjson.loads(engine.get_ast_as_json()):
-            source = entry["source"]
-            modules[source["file"]] = describe(entry["ast"], source["contents"])
+        entries = [(entry["source"], entry["ast"]) for entry in orjson.loads(engine.get_ast_as_json())]
+        return {source["file"]: (describe(ast, source["contents"]), ast) for source, ast in entries}
     except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
         raise BundleRejected(f"the syntax of a policy can't be followed: {error}") from error
+
+
+def _plain(sources: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], dict[str, Module]]:
+    """The sources as both engines run them, imports written out, and what they say about themselves."""
+    parsed = _parse(sources)
+    plain = [(path, without_imports(parsed[path][1], text, parsed[path][0])) for path, text in sources]
+    modules = {path: module for path, (module, _) in _parse(plain).items()}
+    _check_packages(modules)
+    return plain, modules
+
+
+def _check_packages(modules: Mapping[str, Module]) -> None:
     packages = {module.package for module in modules.values()}
     if ("airlock",) not in packages:
         raise BundleRejected("package airlock is missing", hint="keep airlock/main.rego in the bundle")
     for path, module in modules.items():
         if module.package[0] not in ("airlock", "policies"):
             raise BundleRejected(f"{path}: package {'.'.join(module.package)} is neither under policies nor airlock")
-    return modules
 
 
 def _data(files: Mapping[str, bytes]) -> dict[str, object]:

@@ -66,6 +66,33 @@ def describe(ast: Json, source: str) -> Module:
     )
 
 
+def without_imports(ast: Json, source: str, module: Module) -> str:
+    """The module with every import's alias written out and the imports blanked; lines stay where they are.
+
+    regorus loses aliases: once a rule of a module was evaluated for another one, a function of that module finds its
+    imports undefined, silently. A local variable named like an import becomes a syntax error here, not a guess.
+    """
+    tree = cast(Mapping[str, Json], ast)
+    aliases = dict(module.aliases)
+    edits: list[tuple[int, int, str]] = []
+    for entry in cast(Sequence[Mapping[str, Json]], tree["imports"]):
+        spans = [cast(Mapping[str, int], entry["span"])]
+        if alias := entry.get("as"):
+            spans.append(cast(Mapping[str, int], alias))
+        edits.append((min(span["start"] for span in spans), max(span["end"] for span in spans), ""))
+    for node in _nodes(tree["rules"]):
+        if "Var" in node:
+            variable = cast(Mapping[str, Json], node["Var"])
+            name = str(variable["value"])
+            if name in aliases:
+                span = cast(Mapping[str, int], variable["span"])
+                edits.append((span["start"], span["end"], ".".join(aliases[name])))
+    text = source.encode()
+    for start, end, replacement in sorted(set(edits), reverse=True):
+        text = text[:start] + replacement.encode() + text[end:]
+    return text.decode()
+
+
 def rooted(module: Module, source: str, prefix: str) -> str:
     """The module moved under `data.<prefix>`: its package's name and every reference to `data`."""
     text = source.encode()

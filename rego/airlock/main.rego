@@ -112,13 +112,15 @@ missing := {{
 	"effect": "deny",
 	"rule": "airlock.not_understood",
 	"message": concat("", [
-		"not all that this statement does could be determined; ",
-		"write it in plainer SQL, with names that the database's catalog holds",
+		"not all that this statement does could be determined",
+		unknowns,
+		"; write it in plainer SQL, with names that the database's catalog holds",
 	]),
 	"severity": "medium",
 	"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-3"],
 }} if {
 	not permitted
+	count(denials) == 0
 	input.statement.complete == false
 } else := {{
 	"effect": "deny",
@@ -128,7 +130,15 @@ missing := {{
 	"controls": ["SOC2:CC6.1", "ISO27001:A.5.15", "NIST:AC-3"],
 }} if {
 	not permitted
+	count(denials) == 0
 } else := set()
+
+# What analysis could not know, for the person.
+unknowns := concat("", [" (", concat(", ", array.slice(sort(named), 0, 3)), ")"]) if {
+	count(named) > 0
+} else := ""
+
+named := {concat(": ", [u.what, u.why]) | some s in input.statement.statements; some u in s.unresolved}
 
 # Masks: of those for one target only the strongest stay.
 strength := {"email": 0, "last_four": 1, "partial": 2, "hash": 3, "full": 4, "null": 5}

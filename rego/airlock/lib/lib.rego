@@ -45,6 +45,9 @@ reads(s) if {
 	not changes(s)
 }
 
+# An empty statement.
+reads(s) if "empty" in s.flags
+
 changes(s) if {
 	some relation in s.relations
 	some access in relation.access
@@ -112,6 +115,12 @@ grants_function(fn) if {
 }
 
 grants_function(fn) if trusted(fn)
+
+# EXPLAIN without ANALYZE runs nothing.
+planned(s) if {
+	"explain" in s.kinds
+	not "explain_analyze" in s.flags
+}
 
 # INSERT … ON CONFLICT DO UPDATE changes the rows it meets, one for each row inserted.
 upsert(s) if {

@@ -6,6 +6,7 @@
 package policies.approvals
 
 import data.airlock.lib
+import data.airlock.powers
 
 # Schema changes in production. Temporary objects are nobody else's business.
 hold contains object.union(terms(data.settings.changes), {
@@ -17,28 +18,43 @@ hold contains object.union(terms(data.settings.changes), {
 	lib.prod
 	some s in input.statement.statements
 	"ddl" in s.kinds
+	not lib.planned(s)
 	not lib.temporary(s)
 }
 
 # Changes of rows that no key names (`WHERE created_at < …`): the condition may hold for more rows than meant, or for
-# all. A second person looks; a small table (`mass_change.small_rows`, by the server's estimate) goes without.
+# all. A second person looks; a small table (`mass_change.small_rows`, by the server's estimate) goes without. Without an
+# effective WHERE there is nothing to approve (guardrails.mass_change).
 hold contains object.union(terms(data.settings.mass_change), {
 	"rule": "approvals.mass_change",
 	"message": sprintf(
-		"%s whose WHERE pins no key may change many rows in production and needs an approval by %s; name the rows by their key to go without",
-		[upper(kind), approvers(data.settings.mass_change)],
+		"a change that pins no key may reach many rows in production and needs an approval by %s; name the rows by their key to go without",
+		[approvers(data.settings.mass_change)],
 	),
 	"severity": "medium",
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:AC-5"],
 }) if {
 	lib.prod
 	some s in input.statement.statements
-	some kind in s.kinds
-	kind in {"update", "delete", "merge"}
-	not lib.upsert(s)
-	not lib.bounded(s)
+	mass_change(s)
+	not lib.planned(s)
 	not lib.temporary(s)
 }
+
+mass_change(s) if {
+	some kind in s.kinds
+	kind in {"update", "delete"}
+	lib.restricted(s)
+	not lib.bounded(s)
+	not lib.upsert(s)
+}
+
+mass_change(s) if {
+	"merge" in s.kinds
+	not lib.bounded(s)
+}
+
+mass_change(s) if "truncate" in s.kinds
 
 # Powers that the privileged groups may use with an approval.
 hold contains object.union(terms(data.settings.changes), {
@@ -48,9 +64,9 @@ hold contains object.union(terms(data.settings.changes), {
 	"controls": text.controls,
 }) if {
 	lib.prod
-	some power in lib.powers
-	text := lib.power_texts[power]
-	lib.approvable(text)
+	some power in powers.used
+	text := powers.texts[power]
+	powers.approvable(text)
 }
 
 terms(settings) := {

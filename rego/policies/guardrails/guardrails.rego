@@ -5,6 +5,7 @@
 package policies.guardrails
 
 import data.airlock.lib
+import data.airlock.powers
 
 # A critical table is not dropped or truncated in production, not even with an approval: take the tag away first, which
 # is a change of the settings and as such on record.
@@ -80,6 +81,7 @@ deny contains {
 	kind in {"update", "delete"}
 	not lib.upsert(s)
 	not lib.restricted(s)
+	not lib.planned(s)
 	not lib.temporary(s)
 }
 
@@ -122,4 +124,55 @@ deny contains {
 	input.statement.multi_statement
 	some s in input.statement.statements
 	not lib.reads(s)
+}
+
+# Powers that reach past the tables: agents are refused them everywhere, everyone in production. Where `approvals` says
+# so, the privileged groups get an approval instead (policies/approvals).
+deny contains {
+	"rule": concat(".", ["guardrails", power]),
+	"message": concat("; ", [text.what, way_out(text)]),
+	"severity": text.severity,
+	"controls": text.controls,
+} if {
+	input.phase == "statement"
+	some power in powers.used
+	text := powers.texts[power]
+	refused(text)
+}
+
+refused(text) if {
+	lib.agent
+	not text.people
+}
+
+refused(text) if {
+	lib.agent
+	lib.prod
+	text.people
+}
+
+refused(text) if {
+	lib.prod
+	not lib.agent
+	not text.people
+	not powers.approvable(text)
+}
+
+refused(text) if text.always
+
+way_out(text) := text.way_out if not lib.agent
+
+way_out(_) := "a person has to do this" if lib.agent
+
+# What an agent gets back is bounded; whoever needs more pages through it, or asks a person.
+limit contains object.union({"rule": "guardrails.agent_limits"}, data.settings.agents.limits) if {
+	input.phase == "statement"
+	lib.agent
+	count(data.settings.agents.limits) > 0
+}
+
+advice contains sprintf("agents get at most %d rows a statement; page with ORDER BY and LIMIT", [rows]) if {
+	input.phase == "statement"
+	lib.agent
+	rows := data.settings.agents.limits.rows
 }

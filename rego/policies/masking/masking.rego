@@ -118,13 +118,14 @@ deny contains {
 	count(closed) > 0
 	some s in input.statement.statements
 	lib.keeps(s)
+	not lib.planned(s)
 	some column in s.columns
 	some tag in column.tags
 	closed[family_of(tag)]
 	carried(s, column)
 }
 
-# A view keeps its lineage in the catalog, and EXPLAIN runs nothing.
+# The value itself flows on, rather than deciding which rows do.
 carried(_, column) if {
 	some usage in column.usage
 	usage in {"inner", "aggregate", "window"}

@@ -1,63 +1,74 @@
-package airlock.lib
+# METADATA
+# title: Powers
+# description: |
+#   Powers that reach past the tables, found in the facts by name; `texts` says what each is.
+package airlock.powers
 
-# The powers that the message uses, by name. `power_texts` says what each is.
-powers contains power if {
+import data.airlock.lib
+
+# The powers that the message uses, by name. `texts` says what each is.
+used contains power if {
 	some s in input.statement.statements
 	some fn in s.functions
 	some effect in fn.effects
-	power := power_of_effect[effect]
-	not trusted(fn)
+	power := of_effect[effect]
+	not lib.trusted(fn)
 }
 
-powers contains power if {
+used contains power if {
 	some s in input.statement.statements
 	some flag in s.flags
-	power := power_of_flag[flag]
+	power := of_flag[flag]
 }
 
-powers contains power if {
+used contains power if {
 	some s in input.statement.statements
 	some kind in s.kinds
-	power := power_of_kind[kind]
+	power := of_kind[kind]
 }
 
-powers contains power if {
+used contains power if {
 	some s in input.statement.statements
 	some op in s.operations
-	power := power_of_object[op.object_type]
-	not op.verb in {"show", "comment"}
+	power := of_object[op.object_type]
+	not op.verb in {"checkpoint", "comment", "grant", "revoke"}
 }
 
-powers contains "extensions" if {
+used contains "role_change" if {
 	some s in input.statement.statements
-	some op in s.operations
-	op.verb == "load"
+	"role_change" in s.flags
+	not resets(s)
 }
 
-powers contains "server_files" if {
+used contains "server_files" if {
 	some s in input.statement.statements
 	count(s.files) > 0
 }
 
-powers contains "server_programs" if {
+used contains "server_programs" if {
 	some s in input.statement.statements
 	count(s.programs) > 0
 }
 
-powers contains "security_setting" if {
+used contains "security_setting" if {
 	some s in input.statement.statements
 	some name in s.settings
 	lower(name) in data.settings.security_settings
 }
 
+# RESET ALL and DISCARD ALL lead back to the session's own role.
+resets(s) if "reset_all" in s.flags
+
+resets(s) if "discard" in s.flags
+
 # A privileged person may do it with an approval.
 approvable(text) if {
 	text.approval
-	privileged
-	not agent
+	lib.privileged
+	not lib.agent
 }
 
-power_of_effect := {
+of_effect := {
 	"reads_files": "server_files",
 	"writes_files": "server_files",
 	"os_command": "server_programs",
@@ -69,20 +80,19 @@ power_of_effect := {
 	"sleeps": "sleep",
 }
 
-power_of_flag := {
-	"dynamic_sql": "dynamic_sql",
-	"role_change": "role_change",
+of_flag := {
+	"dynamic_unknown": "dynamic_sql",
 	"lexer_setting": "lexer_setting",
-	"large_object": "large_objects",
+	"opaque_code": "dynamic_sql",
 	"replication": "replication",
 }
 
-power_of_kind := {
+of_kind := {
 	"do": "dynamic_sql",
 	"dcl": "privileges",
 }
 
-power_of_object := {
+of_object := {
 	"publication": "replication",
 	"subscription": "replication",
 	"replication_slot": "replication",
@@ -94,7 +104,9 @@ power_of_object := {
 	"foreign_server": "network",
 	"foreign_data_wrapper": "network",
 	"user_mapping": "network",
+	"foreign_schema": "network",
 	"foreign_table": "network",
+	"library": "extensions",
 	"system": "server_settings",
 	"role": "privileges",
 	"user": "privileges",
@@ -103,7 +115,7 @@ power_of_object := {
 }
 
 # `approval`: the privileged groups may, with an approval. `always`: for nobody, anywhere. `people`: agents only.
-power_texts := {
+texts := {
 	"server_files": {
 		"what": "this reads or writes files of the database server",
 		"way_out": "move data over the connection instead, as \\copy or COPY … FROM STDIN do",
