@@ -1,0 +1,35 @@
+# One image for every part: `airlock serve`, `airlock proxy`, `airlock ingest`.
+
+FROM python:3.11.13-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
+RUN pip install "uv==0.13.8"
+WORKDIR /app
+COPY pyproject.toml uv.lock README.md ./
+RUN uv sync --frozen --no-install-project
+COPY decision decision
+COPY enforcement enforcement
+COPY ingest ingest
+COPY analytics analytics
+COPY airlock airlock
+COPY rego rego
+COPY tools tools
+# The masking engine is compiled here; what compiles it stays behind.
+RUN uv sync --frozen \
+ && .venv/bin/python tools/compile_masking.py --require \
+ && uv sync --frozen --no-dev \
+ && .venv/bin/python -m compileall -q decision enforcement ingest analytics airlock
+
+FROM python:3.11.13-slim-bookworm
+RUN groupadd --gid 10001 airlock \
+ && useradd --uid 10001 --gid airlock --no-create-home --home-dir /data --shell /usr/sbin/nologin airlock \
+ && install --directory --owner airlock --group airlock --mode 0700 /data
+COPY --from=build /app /app
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AIRLOCK_DATA_DIR=/data
+WORKDIR /app
+USER airlock
+VOLUME /data
+ENTRYPOINT ["airlock"]
+CMD ["--help"]
