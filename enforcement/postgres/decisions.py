@@ -13,6 +13,7 @@ from decision.model.ports import Clock, DecisionPort
 from decision.model.session import ApprovalState
 from enforcement.config import EnforcementSettings
 from enforcement.postgres.catalogs import Catalogs
+from enforcement.postgres.faults import place_of
 from enforcement.postgres.gaps import Gaps
 from enforcement.postgres.protocol import denial, messages
 from enforcement.postgres.protocol.core import SessionCore
@@ -119,7 +120,7 @@ class Decisions:
         if isinstance(error, SessionUnknown):
             self._ways.restarted()
         if not isinstance(error, Denied):
-            log.error("no decision: %s", type(error).__name__)
+            log.error("no decision: %s", place_of(error))
         return denial.refusal_of_error(error)
 
     async def hold(self, exchange: Exchange) -> None:

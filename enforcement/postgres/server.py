@@ -17,6 +17,7 @@ from enforcement.postgres import upstream as upstreams
 from enforcement.postgres.cancel import CancelKeys
 from enforcement.postgres.catalogs import Catalogs, ReadCatalog
 from enforcement.postgres.decisions import Surroundings
+from enforcement.postgres.faults import place_of
 from enforcement.postgres.gaps import Gaps
 from enforcement.postgres.greeting import Greeter
 from enforcement.postgres.link import Link
@@ -152,8 +153,8 @@ class PostgresEnforcementPoint:
             self._refuse(link, sqlstate_of(error), error)
         except (TimeoutError, OSError, ssl.SSLError, ValueError) as error:
             log.info("connection from %s ended during sign-in: %s", host, type(error).__name__)
-        except Exception as error:
-            log.exception("connection from %s failed: %s", host, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - one fault must not end the other connections
+            log.error("connection from %s failed: %s", host, place_of(error))
         finally:
             if link is not None:
                 link.close()
@@ -258,7 +259,7 @@ class PostgresEnforcementPoint:
             raise
         except Exception as error:
             self._gaps.count(error)
-            log.error("no session: %s", type(error).__name__)
+            log.error("no session: %s", place_of(error))
             raise ServiceUnavailable("the decision service is unavailable", hint="try again later") from error
 
 

@@ -17,6 +17,7 @@ from decision.model.session import SessionEnd, SessionGrant
 from enforcement.config import UpstreamDatabase
 from enforcement.postgres import upstream as upstreams
 from enforcement.postgres.decisions import Decisions, Surroundings, Ways
+from enforcement.postgres.faults import place_of
 from enforcement.postgres.link import Link
 from enforcement.postgres.protocol import messages
 from enforcement.postgres.protocol.core import SessionCore
@@ -184,8 +185,8 @@ class Session:
             work()
         except ProtocolViolation as error:
             self._violated(error)
-        except Exception as error:  # a fault of ours: nothing may pass on its account
-            log.exception("session ended by a fault: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: nothing may pass on its account
+            log.error("session ended by a fault: %s", place_of(error))
             self._violated(ProtocolViolation("internal error of the enforcement point", hint="connect again"))
         self._flush()
 

@@ -7,6 +7,7 @@ table of steps.
 
 from __future__ import annotations
 
+import struct
 from struct import Struct
 
 from decision.model.decision import Limits
@@ -45,8 +46,15 @@ class Answers:
                 return
             data = bytes(self._carry)
             self._carry = bytearray()
-        if data:
+        if not data:
+            return
+        try:
             self._scan(data)
+        except ProtocolViolation as violation:
+            violation.by = "server"
+            raise
+        except (IndexError, struct.error) as error:
+            raise ProtocolViolation("the server sent a message that is cut short", by="server") from error
 
     def _pass_through(self, data: bytes) -> bytes:
         part = data[: self._through]
