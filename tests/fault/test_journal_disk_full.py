@@ -90,7 +90,7 @@ async def test_a_disk_that_fills_up_refuses_and_recovers_by_itself(small_disk: P
 
 
 async def test_a_disk_that_is_suddenly_full_poisons_and_reopens_on_its_ballast(small_disk: Path) -> None:
-    """ENOSPC inside a commit: waiters are refused; on the still full disk the journal opens and denies; then goes on."""
+    """ENOSPC inside a commit: waiters are refused; on the full disk the journal opens and denies; then it goes on."""
     folder = small_disk / "j"
     settings = SMALL.model_copy(update={"min_free_bytes": 0})
     journal = SqliteJournal.open(folder, producer_id="p", codec=CODEC, settings=settings)
