@@ -145,18 +145,18 @@ strength := {"email": 0, "last_four": 1, "partial": 2, "hash": 3, "full": 4, "nu
 
 wishes := {m | some v in voices; some m in v.mask}
 
-targets := {target(m) | some m in wishes}
-
-target(m) := [object.get(m, name, "") | some name in ["tag", "schema", "table", "column"]]
+target(m) := [object.get(m, name, "") | some name in ["tag", "except_tags", "schema", "table", "column"]]
 
 masks := wishes if {
-	count(wishes) == count(targets)
+	tags := {m.tag | some m in wishes}
+	columns := {[m.schema, m.table, m.column] | some m in wishes}
+	count(tags) + count(columns) == count(wishes)
 } else := {m | some m in wishes; not outdone(m)}
 
 outdone(m) if {
 	some other in wishes
-	target(other) == target(m)
 	strength[other.method] > strength[m.method]
+	target(other) == target(m)
 }
 
 # Limits: the smallest of each; read-only if any says so.

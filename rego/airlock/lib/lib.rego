@@ -27,12 +27,22 @@ changing_access := {"write", "ddl"}
 
 changing_effects := {
 	"writes", "reads_files", "writes_files", "os_command", "network", "dynamic_sql",
-	"kills_sessions", "large_object", "opaque",
+	"kills_sessions", "large_object", "opaque", "sleeps",
 }
 
-# Whether the statement only reads: kinds, relations, functions and row locks all say so.
+changing_flags := {
+	"row_lock", "role_change", "lexer_setting", "dynamic_unknown", "opaque_code", "replication",
+}
+
+# The indexes of the statements that only read, and the other statements. Most messages change nothing: rules about
+# changes and powers look at `changing` alone.
+reading := {i | some i, s in input.statement.statements; reads(s)}
+
+changing := [s | some i, s in input.statement.statements; not i in reading]
+
+# Whether the statement is a plain read: kinds, relations, functions, flags, files and settings all say so.
 reads(s) if {
-	every kind in s.kinds { kind in reading_kinds }
+	count({kind | some kind in s.kinds} - reading_kinds) == 0
 	not changes(s)
 }
 
@@ -61,7 +71,25 @@ changes(s) if {
 	not trusted(fn)
 }
 
-changes(s) if "row_lock" in s.flags
+changes(s) if {
+	some flag in s.flags
+	flag in changing_flags
+	not resets(s)
+}
+
+changes(s) if count(s.files) > 0
+
+changes(s) if count(s.programs) > 0
+
+changes(s) if {
+	some name in s.settings
+	lower(name) in data.settings.security_settings
+}
+
+# RESET ALL and DISCARD ALL lead back to the session's own role.
+resets(s) if "reset_all" in s.flags
+
+resets(s) if "discard" in s.flags
 
 # Functions that the owner of the settings vouches for.
 trusted(fn) if {

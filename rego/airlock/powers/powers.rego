@@ -8,7 +8,7 @@ import data.airlock.lib
 
 # The powers that the message uses, by name. `texts` says what each is.
 used contains power if {
-	some s in input.statement.statements
+	some s in lib.changing
 	some fn in s.functions
 	some effect in fn.effects
 	power := of_effect[effect]
@@ -16,50 +16,45 @@ used contains power if {
 }
 
 used contains power if {
-	some s in input.statement.statements
+	some s in lib.changing
 	some flag in s.flags
 	power := of_flag[flag]
 }
 
 used contains power if {
-	some s in input.statement.statements
+	some s in lib.changing
 	some kind in s.kinds
 	power := of_kind[kind]
 }
 
 used contains power if {
-	some s in input.statement.statements
+	some s in lib.changing
 	some op in s.operations
 	power := of_object[op.object_type]
 	not op.verb in {"checkpoint", "comment", "grant", "revoke"}
 }
 
 used contains "role_change" if {
-	some s in input.statement.statements
+	some s in lib.changing
 	"role_change" in s.flags
-	not resets(s)
+	not lib.resets(s)
 }
 
 used contains "server_files" if {
-	some s in input.statement.statements
+	some s in lib.changing
 	count(s.files) > 0
 }
 
 used contains "server_programs" if {
-	some s in input.statement.statements
+	some s in lib.changing
 	count(s.programs) > 0
 }
 
 used contains "security_setting" if {
-	some s in input.statement.statements
+	some s in lib.changing
 	some name in s.settings
 	lower(name) in data.settings.security_settings
 }
-
-# RESET ALL and DISCARD ALL lead back to the session's own role.
-resets(s) if "reset_all" in s.flags
-
-resets(s) if "discard" in s.flags
 
 # A privileged person may do it with an approval.
 approvable(text) if {

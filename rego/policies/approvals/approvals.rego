@@ -16,7 +16,7 @@ hold contains object.union(terms(data.settings.changes), {
 	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
 }) if {
 	lib.prod
-	some s in input.statement.statements
+	some s in lib.changing
 	"ddl" in s.kinds
 	not lib.planned(s)
 	not lib.temporary(s)
@@ -35,7 +35,7 @@ hold contains object.union(terms(data.settings.mass_change), {
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:AC-5"],
 }) if {
 	lib.prod
-	some s in input.statement.statements
+	some s in lib.changing
 	mass_change(s)
 	not lib.planned(s)
 	not lib.temporary(s)

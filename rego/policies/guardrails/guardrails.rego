@@ -19,7 +19,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
 	lib.prod
-	some s in input.statement.statements
+	some s in lib.changing
 	destroys(s)
 	some relation in s.relations
 	lib.changed(relation)
@@ -49,7 +49,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
 	lib.prod
-	some s in input.statement.statements
+	some s in lib.changing
 	some op in s.operations
 	op.verb in {"drop", "drop_owned"}
 	contains_tables(op)
@@ -76,7 +76,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:SI-10"],
 } if {
 	lib.prod
-	some s in input.statement.statements
+	some s in lib.changing
 	some kind in s.kinds
 	kind in {"update", "delete"}
 	not lib.upsert(s)
@@ -96,8 +96,7 @@ deny contains {
 } if {
 	lib.prod
 	lib.agent
-	some s in input.statement.statements
-	not lib.reads(s)
+	some s in lib.changing
 	not lib.granted(s)
 }
 
@@ -109,7 +108,7 @@ deny contains {
 } if {
 	lib.prod
 	lib.agent
-	some s in input.statement.statements
+	some s in lib.changing
 	"ddl" in s.kinds
 }
 
@@ -122,8 +121,7 @@ deny contains {
 } if {
 	lib.agent
 	input.statement.multi_statement
-	some s in input.statement.statements
-	not lib.reads(s)
+	count(lib.changing) > 0
 }
 
 # Powers that reach past the tables: agents are refused them everywhere, everyone in production. Where `approvals` says

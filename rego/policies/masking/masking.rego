@@ -30,25 +30,10 @@ reader(settings) if {
 
 family_of(tag) := split(tag, ".")[0]
 
-# Each tag with a method of its own …
-mask contains {
-	"rule": concat(".", ["masking", settings.family]),
-	"tag": tag,
-	"method": settings.method,
-} if {
-	count(closed) > 0
-	some tag, settings in data.settings.masking.tags
-	closed[settings.family]
-}
-
-# … and all others of the family.
-mask contains {
-	"rule": concat(".", ["masking", family]),
-	"tag": family,
-	"method": data.settings.masking.default_method,
-	"except_tags": sort([tag | some tag, settings in data.settings.masking.tags; settings.family == family]),
-} if {
+# The masks of each closed family: tags with a method of their own, and one for all others (`except_tags`).
+mask contains m if {
 	some family, _ in closed
+	some m in data.settings.masking.families[family].masks
 }
 
 # A computed value is masked in full: reversing, splitting or concatenating would turn the shape that a mask leaves
@@ -61,8 +46,8 @@ mask contains {
 	count(closed) > 0
 	some s in input.statement.statements
 	some output in s.output
-	computed(output)
 	some tag in output.tags
+	computed(output)
 	closed[family_of(tag)]
 }
 
@@ -116,7 +101,7 @@ deny contains {
 	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
 } if {
 	count(closed) > 0
-	some s in input.statement.statements
+	some s in lib.changing
 	lib.keeps(s)
 	not lib.planned(s)
 	some column in s.columns
