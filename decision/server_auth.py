@@ -74,7 +74,7 @@ class Authenticator:
         return self.name(context.auth_context() if self._mtls else {}, context.invocation_metadata())
 
 
-class AuthenticationInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
     """Refuses every call of an unauthenticated caller with UNAUTHENTICATED, reflection included; health is open."""
 
     def __init__(self, authenticator: Authenticator) -> None:

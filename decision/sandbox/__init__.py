@@ -1,1 +1,0 @@
-"""Killable processes and deadlines for what a parser can't survive."""
