@@ -12,13 +12,13 @@ import psycopg
 import pytest
 
 from airlock.demo.postgres import BundledPostgres
-from decision.model.decision import Limits, PolicyEffect
+from decision.model.decision import Limits, MaskMethod, PolicyEffect
 from decision.model.errors import JournalFull, ServiceUnavailable, SessionUnknown
 from decision.model.session import ApprovalState, MessageKind, Outcome
 from enforcement.postgres.protocol import messages
 from tests.clients.harness import RunningPoint, running
-from tests.clients.port import Rule
-from tests.clients.raw import RawClient
+from tests.clients.port import Rule, masks
+from tests.clients.raw import RawClient, bind, execute
 from tests.clients.scenarios import uri
 from tests.support.eventually import eventually
 
@@ -384,3 +384,18 @@ def test_an_update_over_the_row_limit_says_that_it_was_completed(point: RunningP
         with pytest.raises(psycopg.errors.ProgramLimitExceeded) as caught:
             connection.execute("insert into u select generate_series(1, 3) returning a as limited")
         assert "had completed the statement (INSERT 0 3)" in (caught.value.diag.message_detail or "")
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_row_limit_holds_for_all_portions_of_a_portal(point: RunningPoint, masked: bool) -> None:
+    """Fetching a portal in small portions does not get more than the limit out."""
+    statements = (masks((1, MaskMethod.FULL), count=1),) if masked else ()
+    point.port.rules = [Rule("as limited", PolicyEffect.ALLOW, limits=Limits(rows=5), statements=statements)]
+    with RawClient(point.host, point.tcp_port, "shop") as client:
+        text = b"select g::text as limited from generate_series(1, 100) g"
+        client.send(messages.parse(b"", text) + bind(b"p", b"", []))
+        client.send(execute(b"p", 3) * 4 + messages.SYNC)
+        codes = client.codes_until_ready()
+        assert codes.replace("N", "") in ("12DDDsDDEZ", "12DDDsDDsEZ")
+        client.send(messages.query(b"select 1"))
+        assert client.codes_until_ready() == "TDCZ"

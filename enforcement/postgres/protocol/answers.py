@@ -156,7 +156,7 @@ class Answers:
 
     def _limited(self, head: Exchange, limits: Limits, code: int, data: bytes, position: int) -> tuple[int, int]:
         """As many rows as the limits let out, and where they end; aborts the result if there is one more."""
-        room = -1 if limits.rows is None else max(limits.rows - head.rows, 0)
+        room = -1 if limits.rows is None else max(limits.rows - head.all_rows, 0)
         begin, size, rows = position, len(data), 0
         unpack = LENGTH.unpack_from
         while size - position >= 5 and data[position] == code:
@@ -164,7 +164,7 @@ class Answers:
             if rows == room and limits.rows is not None:
                 self.abort(head, denial.row_limit(limits.rows))
                 break
-            if limits.bytes is not None and head.bytes + end - begin > limits.bytes:
+            if limits.bytes is not None and head.all_bytes + end - begin > limits.bytes:
                 self.abort(head, denial.byte_limit(limits.bytes))
                 break
             if end > size:
@@ -188,7 +188,7 @@ class Answers:
         begin, size = position, len(data)
         unpack = LENGTH.unpack_from
         limits = self._results.limits_of(head)
-        room = -1 if limits is None or limits.rows is None or head.aborted else max(limits.rows - head.rows, 0)
+        room = -1 if limits is None or limits.rows is None or head.aborted else max(limits.rows - head.all_rows, 0)
         rows = 0
         over = False
         while size - position >= 5 and data[position] == code:
@@ -217,7 +217,7 @@ class Answers:
             return
         head.rows += rows
         head.bytes += len(masked)
-        if limits is not None and limits.bytes is not None and head.bytes > limits.bytes:
+        if limits is not None and limits.bytes is not None and head.all_bytes > limits.bytes:
             self.abort(head, denial.byte_limit(limits.bytes))
         else:
             self.state.to_client.append(masked)

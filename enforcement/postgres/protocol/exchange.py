@@ -145,6 +145,15 @@ class Exchange:
             return self.portal.decision
         return self.decision
 
+    @property
+    def all_rows(self) -> int:
+        """Rows that left so far, earlier portions of the same portal included: a limit holds for all of them."""
+        return self.rows + (self.portal.rows if self.portal is not None else 0)
+
+    @property
+    def all_bytes(self) -> int:
+        return self.bytes + (self.portal.bytes if self.portal is not None else 0)
+
     def obligations(self) -> StatementObligations | None:
         decision = self.covering
         if decision is None:
