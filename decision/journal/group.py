@@ -9,8 +9,8 @@ the next batch, closed a tick after the answer, so that those who were just answ
       └───room again────────┘
 
 A refused batch has never been written, so the chain goes on from the last durable event.
-Encoding happens on the loop. In the writer thread it would be as fast (bench/journal.py measures both: equal within a few
-per cent), but here a draft that can't be encoded is refused alone, at the call, before it has a place in the chain.
+Encoding happens on the loop. In the writer thread it would be as fast (bench/journal.py measures both: equal within a
+few per cent), but here a draft that can't be encoded is refused alone, at the call, before it has a place in the chain.
 """
 
 from __future__ import annotations
@@ -173,7 +173,6 @@ class GroupCommit:
 
     def _maintained(self, state: StoreState | None, error: BaseException | None) -> None:
         """A checkpoint or a look for room is done. Its failure loses nothing, but the disk is not to be trusted."""
-        self._rechecking = False
         if error is not None or state is None:
             self._poisoned([], error or RuntimeError("the journal's maintenance has no result"))
             return
@@ -204,6 +203,7 @@ class GroupCommit:
         self._runner.submit(self._store.recheck, self._rechecked)
 
     def _rechecked(self, state: StoreState | None, error: BaseException | None) -> None:
+        self._rechecking = False
         self._maintained(state, error)
         if self.state.full:
             self._look_for_room()

@@ -8,12 +8,13 @@ import apsw
 import pytest
 
 from decision.journal.chain import Head, chain_hash
+from decision.journal.frames import unpack
 from decision.journal.rows import ROWS, verify_rows
 from decision.journal.settings import JournalSettings
 from decision.journal.store import Batch, JournalStore
 from decision.model.errors import ChainBroken
 from decision.wire.events import ProtobufEventCodec
-from tests.simulation.disk import Disk, SimulatedFiles
+from tests.simulation.disk import Disk, File, SimulatedFiles
 from tests.simulation.events import draft
 from tests.simulation.seeds import seeds
 
@@ -81,11 +82,9 @@ def compare(files: SimulatedFiles, acknowledged: dict[int, bytes]) -> None:
         raise Lost(error.message) from error
     db = store._db
     stored: dict[int, bytes] = {}
-    from decision.journal.frames import unpack
-
     for row in db.execute(ROWS, (0,)):
         stored.update(enumerate(unpack(row[4]), row[1]))
-    head = verify_rows(db.execute(ROWS, (0,)), CODEC, "p", Head())  # type: ignore[arg-type]
+    head = verify_rows(db.execute(ROWS, (0,)), CODEC, "p", Head())
     store.close()
     for seq, raw in acknowledged.items():
         if stored.get(seq) != raw:
@@ -126,8 +125,6 @@ def test_a_seed_is_replayable() -> None:
 def test_the_simulated_disk_forgets_what_was_not_synced(sector: int) -> None:
     """A synced write stays; of an unsynced one a sector may be missing."""
     disk = Disk()
-    from tests.simulation.disk import File
-
     disk.files["f"] = File()
     disk.write("f", sector * 512, b"a" * 512)
     disk.sync("f")
