@@ -13,12 +13,13 @@ import psycopg
 import pytest
 
 from airlock.demo.postgres import BundledPostgres
+from decision.model.decision import PolicyEffect
 from decision.model.session import MessageKind
 from enforcement.config import UpstreamDatabase
 from enforcement.postgres import upstream as upstreams
 from enforcement.postgres.protocol import messages
 from tests.clients.harness import RunningPoint, psql, running
-from tests.clients.port import TOKEN
+from tests.clients.port import TOKEN, Rule
 from tests.clients.raw import RawClient
 from tests.support.eventually import eventually
 
@@ -297,3 +298,15 @@ def test_development_certificate_is_kept(two: dict[str, str]) -> None:
     read: Callable[[], bytes] = lambda: development_certificate(folder, RealClock())[0].read_bytes()  # noqa: E731
     assert read() == read()
     assert mask_key(folder, lambda count: b"a" * count) == mask_key(folder, lambda count: b"b" * count)
+
+
+def test_a_hold_waits_for_what_is_under_way(point: RunningPoint) -> None:
+    """Pipelined behind BEGIN, a held statement is answered at once: it is inside the transaction."""
+    point.port.rules = [Rule("held", PolicyEffect.HOLD, wait_s=30)]
+    try:
+        with RawClient(point.host, point.tcp_port, "shop") as client:
+            client.send(messages.query(b"begin") + messages.query(b"select 1 as held"))
+            assert client.codes_until_ready() == "CZ"
+            assert client.codes_until_ready() == "EZ"
+    finally:
+        point.port.rules = []
