@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,10 +25,13 @@ from airlock.parts import begin_grpc, begin_proxy, begin_service, local_token_fi
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from airlock.settings import DatabaseSettings, Settings, load_settings, split_address
 from decision.endpoint import is_loopback
-from decision.model.errors import JournalPoisoned, SettingsError
+from decision.model.errors import JournalPoisoned, JournalUnavailable, SettingsError
 from decision.model.policy import Environment
 
 log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
 
 
 def upstream_database(dsn: str, environment: str) -> DatabaseSettings:
@@ -163,10 +167,21 @@ def up(
 
 
 def run_through_poison(body: Body) -> None:
-    """Run; after a failed commit start again, which verifies the journal before it is written to."""
+    """Run; after a failed commit start again, which verifies the journal before it is written to.
+
+    While the disk gives no room to open it, this waits and tries again: nobody can connect, so nothing passes.
+    """
+    pause_s, poisoned = FIRST_PAUSE_S, False
     while True:
         try:
             run(body)
             return
         except JournalPoisoned as error:
             log.error("the journal failed (%s); starting again through verification", error.message)
+            pause_s, poisoned = FIRST_PAUSE_S, True
+        except JournalUnavailable as error:
+            if not poisoned:
+                raise
+            log.error("the journal can't be opened (%s); trying again in %s s", error.message, pause_s)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
