@@ -5,7 +5,7 @@ WORKERS ?= 2
 READY := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: up demo test check bench fmt proto fetch compile help format lint types contracts wire unit clean
+.PHONY: up demo test check bench fmt proto docs fetch compile help format lint types contracts wire unit clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -47,6 +47,9 @@ fmt: $(READY) ## Format and sort
 proto: $(READY) ## Generate the stubs of proto/
 	$(BIN)/buf lint proto
 	$(BIN)/python -m decision.wire.generate
+
+docs: $(READY) ## Write the reference pages that come from the code
+	$(BIN)/python tools/reference.py
 
 fetch: $(READY) ## What some tests need beyond Python, where the toolchains are there
 	@$(BIN)/python tools/fetch.py
