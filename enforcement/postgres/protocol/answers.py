@@ -188,7 +188,8 @@ class Answers:
         begin, size = position, len(data)
         unpack = LENGTH.unpack_from
         limits = self._results.limits_of(head)
-        room = -1 if limits is None or limits.rows is None or head.aborted else max(limits.rows - head.all_rows, 0)
+        unseen = head.aborted or head.internal or self.state.muted or head.refusal is not None
+        room = -1 if limits is None or limits.rows is None or unseen else max(limits.rows - head.all_rows, 0)
         rows = 0
         over = False
         while size - position >= 5 and data[position] == code:
@@ -201,7 +202,7 @@ class Answers:
                 break
             rows += 1
             position += 1 + length
-        if position > begin and not (head.aborted or head.internal or self.state.muted or head.refusal is not None):
+        if position > begin and not unseen:
             self._send_masked(head, code, data[begin:position], rows)
         if over and limits is not None and limits.rows is not None:
             self.abort(head, denial.row_limit(limits.rows))
@@ -265,5 +266,5 @@ class Answers:
             return
         head.aborted = True
         head.refusal = refusal
-        self.state.cancelling = True
+        self.state.cancelling += 1
         self.state.commands.append(CancelUpstream())

@@ -56,7 +56,7 @@ class SessionCore:
         return self._gate.cancel()
 
     def cancel_finished(self) -> None:
-        self.state.cancelling = False
+        self.state.cancelling -= 1
         self._gate.pump()
 
     def catalog_synced(self) -> None:

@@ -92,7 +92,7 @@ class Results:
     def _withhold(self, head: Exchange, refusal: Refusal) -> None:
         head.aborted = True
         head.refusal = refusal
-        self.state.cancelling = True
+        self.state.cancelling += 1
         self.state.commands.append(CancelUpstream())
 
     # ── COPY ────────────────────────────────────────────────────────────────────────────────────────────────────────

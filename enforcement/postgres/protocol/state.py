@@ -77,7 +77,7 @@ class State:
         self.generation = 0  # counts executions: tells whether anything ran since a portal was bound
         self.barriers = 0
         self.asking = 0
-        self.cancelling = False
+        self.cancelling = 0  # cancel requests of ours that the server may not have taken yet
         self.catalog_dirty = False
         self.catalog_syncing = False
         self.copy_in = False
