@@ -1,0 +1,185 @@
+package policies.guardrails_test
+
+import data.airlock.testing as t
+import data.policies.guardrails
+
+dropped(tags) := {
+	"kinds": ["ddl"],
+	"operations": [t.operation("drop", "table", [])],
+	"relations": [t.table("payments", ["ddl"], tags)],
+}
+
+test_a_critical_table_is_not_dropped_in_production if {
+	"guardrails.drop_critical" in t.rules(guardrails.deny) with input as t.prod(t.dba, dropped(["critical"]))
+}
+
+test_another_table_or_environment_is_not_its_business if {
+	count(guardrails.deny) == 0 with input as t.prod(t.dba, dropped([]))
+	count(guardrails.deny) == 0 with input as t.dev(t.dba, dropped(["critical"]))
+}
+
+test_a_critical_table_is_not_truncated_in_production if {
+	truncated := {"kinds": ["truncate"], "relations": [t.table("payments", ["write"], ["critical"])]}
+	t.rules(guardrails.deny) == {"guardrails.drop_critical"} with input as t.prod(t.human, truncated)
+}
+
+test_an_index_of_a_critical_table_may_go if {
+	index := object.union(dropped(["critical"]), {"operations": [t.operation("drop", "index", [])]})
+	count(guardrails.deny) == 0 with input as t.prod(t.human, index)
+}
+
+container(verb, kind, options) := {"kinds": ["ddl"], "operations": [t.operation(verb, kind, options)]}
+
+test_what_may_take_tables_with_it_is_not_dropped if {
+	t.rules(guardrails.deny) == {"guardrails.drop_container"} with input as t.prod(t.human, container("drop", "schema", ["cascade"]))
+	t.rules(guardrails.deny) == {"guardrails.drop_container"} with input as t.prod(t.human, container("drop", "database", []))
+	count(guardrails.deny) == 0 with input as t.prod(t.human, container("drop", "schema", ["restrict"]))
+}
+
+changed(kind, predicate) := {
+	"kinds": [kind],
+	"relations": [t.table("orders", ["write"], [])],
+	"predicate": predicate,
+}
+
+test_a_change_without_where_is_refused if {
+	every kind in ["update", "delete"] {
+		t.rules(guardrails.deny) == {"guardrails.mass_change"} with input as t.prod(t.human, changed(kind, null))
+	}
+}
+
+test_a_where_that_always_holds_is_none if {
+	always := object.union(t.where([], false), {"always_true": true})
+	t.rules(guardrails.deny) == {"guardrails.mass_change"} with input as t.prod(t.human, changed("delete", always))
+}
+
+test_a_where_elsewhere_an_upsert_and_a_plan_are_fine if {
+	count(guardrails.deny) == 0 with input as t.prod(t.human, changed("delete", t.where(["id"], true)))
+	count(guardrails.deny) == 0 with input as t.dev(t.human, changed("delete", null))
+	upsert := object.union(changed("update", null), {"kinds": ["insert", "update"], "flags": ["on_conflict"]})
+	count(guardrails.deny) == 0 with input as t.prod(t.human, upsert)
+	plan := object.union(changed("delete", null), {"kinds": ["explain", "delete"], "flags": ["explain"]})
+	count(guardrails.deny) == 0 with input as t.prod(t.human, plan)
+}
+
+test_explain_analyze_is_no_plan if {
+	run := object.union(changed("delete", null), {"kinds": ["explain", "delete"], "flags": ["explain", "explain_analyze"]})
+	t.rules(guardrails.deny) == {"guardrails.mass_change"} with input as t.prod(t.human, run)
+}
+
+test_a_temporary_table_may_be_emptied if {
+	emptied := {"kinds": ["delete"], "relations": [t.temporary("x", ["write"])]}
+	count(guardrails.deny) == 0 with input as t.prod(t.human, emptied)
+}
+
+test_agents_are_read_only_in_production if {
+	written := {"kinds": ["insert"], "relations": [t.table("orders", ["write"], [])]}
+	t.rules(guardrails.deny) == {"guardrails.agent_read_only"} with input as t.prod(t.agent, written)
+	count(guardrails.deny) == 0 with input as t.dev(t.agent, written)
+	count(guardrails.deny) == 0 with input as t.prod(t.human, written)
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, {})
+}
+
+test_a_select_that_writes_is_no_read if {
+	every write in [
+		{"functions": [t.function("nextval", ["writes"])]},
+		{"flags": ["row_lock"]},
+		{"relations": [t.table("orders", ["write"], [])]},
+	] {
+		t.rules(guardrails.deny) == {"guardrails.agent_read_only"} with input as t.prod(t.agent, write)
+	}
+}
+
+test_listen_and_discard_are_reads if {
+	every verb in ["listen", "unlisten", "discard"] {
+		quiet := {"kinds": ["utility"], "operations": [t.operation(verb, "channel", [])]}
+		count(guardrails.deny) == 0 with input as t.prod(t.agent, quiet)
+	}
+}
+
+test_agents_do_not_change_schemas_in_production if {
+	made := {"kinds": ["ddl"], "operations": [t.operation("create", "table", [])]}
+	"guardrails.agent_schema_change" in t.rules(guardrails.deny) with input as t.prod(t.agent, made)
+	count(guardrails.deny) == 0 with input as t.dev(t.agent, made)
+	count(guardrails.deny) == 0 with input as t.prod(t.human, made)
+}
+
+test_agents_send_several_statements_only_if_all_read if {
+	write := t.statement({"kinds": ["insert"]})
+	"guardrails.agent_multi_statement" in t.rules(guardrails.deny) with input as t.message(t.agent, "dev", [t.plain_statement, write])
+	count(guardrails.deny) == 0 with input as t.message(t.agent, "prod", [t.plain_statement, t.plain_statement])
+	count(guardrails.deny) == 0 with input as t.message(t.human, "prod", [t.plain_statement, write])
+}
+
+# A power by name, and a statement that uses it.
+uses := {
+	"server_files": {"files": ["/tmp"]},
+	"server_programs": {"programs": ["cat"]},
+	"network": {"functions": [t.function("dblink", ["network"])]},
+	"dynamic_sql": {"kinds": ["do"]},
+	"kills_sessions": {"functions": [t.function("pg_terminate_backend", ["kills_sessions"])]},
+	"replication": {"kinds": ["ddl"], "operations": [t.operation("create", "publication", [])]},
+	"extensions": {"kinds": ["ddl"], "operations": [t.operation("create", "extension", [])]},
+	"privileges": {"kinds": ["dcl"], "operations": [t.operation("grant", "table", [])]},
+	"server_settings": {"kinds": ["ddl"], "operations": [t.operation("alter", "system", [])]},
+	"role_change": {"kinds": ["session"], "flags": ["role_change"]},
+	"security_setting": {"kinds": ["session"], "settings": ["session_replication_role"]},
+	"large_objects": {"functions": [t.function("lo_get", ["large_object"])]},
+	"lexer_setting": {"kinds": ["session"], "flags": ["lexer_setting"]},
+}
+
+test_powers_are_refused_to_agents_everywhere if {
+	every power, change in uses {
+		rule := concat(".", ["guardrails", power])
+		rule in t.rules(guardrails.deny) with input as t.dev(t.agent, change)
+		rule in t.rules(guardrails.deny) with input as t.prod(t.agent, change)
+	}
+}
+
+test_powers_are_refused_to_everyone_in_production if {
+	every power, change in uses {
+		t.rules(guardrails.deny) == {concat(".", ["guardrails", power])} with input as t.prod(t.human, change)
+	}
+}
+
+test_people_use_powers_in_dev_except_the_lexers if {
+	every power, change in uses {
+		refused := t.rules(guardrails.deny) with input as t.dev(t.human, change)
+		refused == {rule | rule := "guardrails.lexer_setting"; power == "lexer_setting"}
+	}
+}
+
+test_every_power_is_tested if {
+object.keys(uses) | {"sleep"} == object.keys(data.airlock.powers.texts)}
+
+test_agents_do_not_sleep_in_production if {
+	sleeps := {"functions": [t.function("pg_sleep", ["sleeps"])]}
+	"guardrails.sleep" in t.rules(guardrails.deny) with input as t.prod(t.agent, sleeps)
+	count(guardrails.deny) == 0 with input as t.prod(t.human, sleeps)
+	count(guardrails.deny) == 0 with input as t.dev(t.agent, sleeps)
+}
+
+test_harmless_neighbours_are_no_powers if {
+	every harmless in [
+		{"kinds": ["session"], "settings": ["statement_timeout"]},
+		{"kinds": ["session"], "flags": ["discard", "role_change"]},
+		{"kinds": ["session"], "flags": ["reset_all", "role_change"], "settings": ["role", "search_path"]},
+		{"kinds": ["select"], "flags": ["search_path_change", "setting"], "settings": ["search_path"]},
+		{"kinds": ["utility"], "operations": [t.operation("checkpoint", "system", [])]},
+	] {
+		count(guardrails.deny) == 0 with input as t.prod(t.human, harmless)
+	}
+}
+
+test_a_trusted_function_is_none if {
+	called := {"functions": [t.function("mystery", ["opaque"])]}
+	count(guardrails.deny) == 1 with input as t.prod(t.human, called)
+	count(guardrails.deny) == 0 with input as t.prod(t.human, called)
+		with data.settings.trusted_functions as [{"schema": "pg_catalog", "name": "mystery"}]
+}
+
+test_agents_results_are_bounded if {
+	guardrails.limit == {{"rule": "guardrails.agent_limits", "rows": 1000}} with input as t.prod(t.agent, {})
+	count(guardrails.advice) == 1 with input as t.prod(t.agent, {})
+	count(guardrails.limit) == 0 with input as t.prod(t.human, {})
+}

@@ -1,0 +1,109 @@
+package policies.masking_test
+
+import data.airlock.testing as t
+import data.policies.masking
+
+methods(said) := {m.tag: m.method | some m in said; m.rule != "masking.computed"}
+
+test_tags_are_masked_for_whoever_may_not_see_them if {
+	found := methods(masking.mask) with input as t.prod(t.human, {})
+	found["pii.email"] == "email"
+	found.pii == "full"
+	found.secret == "full"
+}
+
+test_readers_see_their_family_and_no_other if {
+	found := methods(masking.mask) with input as t.prod(t.member("human", ["pii_readers"]), {})
+	object.keys(found) == {"secret"}
+	count(masking.mask) == 0 with input as t.prod(t.member("human", ["pii_readers", "secret_readers"]), {})
+}
+
+test_an_environment_that_is_not_listed_is_open if {
+	count(masking.mask) == 0 with input as t.dev(t.human, {}) with data.settings.masking.environments as ["prod"]
+}
+
+test_every_tag_with_a_method_is_left_out_of_its_familys_mask if {
+	every name, family in data.settings.masking.families {
+		own := {m.tag | some m in family.masks; m.tag != name}
+		others := [m | some m in family.masks; m.tag == name]
+		count(others) == 1
+		{tag | some tag in object.get(others[0], "except_tags", [])} == own
+	}
+}
+
+read(transform, opaque) := {
+	"columns": [t.column("email", ["output"], ["pii.email"])],
+	"output": [t.output("email", transform, ["pii.email"], opaque)],
+}
+
+test_a_computed_value_is_masked_in_full if {
+	every change in [read("expression", false), read("aggregate", false), read("whole_row", false), read("identity", true)] {
+		some m in masking.mask with input as t.prod(t.human, change)
+		m == {"rule": "masking.computed", "tag": "pii.email", "method": "full"}
+	}
+}
+
+test_the_column_itself_is_not if {
+	every m in masking.mask { m.rule != "masking.computed" } with input as t.prod(t.human, read("identity", false))
+}
+
+opaque(columns, functions) := {
+	"columns": columns,
+	"functions": functions,
+	"output": [t.output("x", "expression", [], true)],
+}
+
+test_an_output_of_unknown_origin_is_closed_where_something_masked_may_flow if {
+	beside := opaque([t.column("email", ["filter"], ["pii.email"])], [])
+	t.rules(masking.deny) == {"masking.unmaskable"} with input as t.prod(t.human, beside)
+	called := opaque([], [t.function("mystery", ["opaque"])])
+	t.rules(masking.deny) == {"masking.unmaskable"} with input as t.prod(t.human, called)
+}
+
+test_it_stays_open_where_nothing_masked_is_near_or_for_readers if {
+	count(masking.deny) == 0 with input as t.prod(t.human, opaque([t.column("id", ["output"], [])], []))
+	cleared := t.member("human", ["pii_readers", "secret_readers"])
+	count(masking.deny) == 0 with input as t.prod(cleared, opaque([t.column("email", ["filter"], ["pii.email"])], []))
+}
+
+copied(relation, usage) := {
+	"kinds": ["insert", "select"],
+	"relations": [relation],
+	"columns": [t.column("email", usage, ["pii.email"])],
+}
+
+test_masked_values_are_not_copied_to_where_they_would_lose_their_tag if {
+	kept := copied(t.table("notes", ["write"], []), ["inner"])
+	t.rules(masking.deny) == {"masking.copy"} with input as t.prod(t.human, kept)
+	count(masking.deny) == 0 with input as t.prod(t.member("human", ["pii_readers", "secret_readers"]), kept)
+}
+
+test_writing_filtering_and_temporary_copies_are_fine if {
+	count(masking.deny) == 0 with input as t.prod(t.human, copied(t.table("customers", ["write"], []), ["write", "filter"]))
+	count(masking.deny) == 0 with input as t.prod(t.human, copied(t.temporary("x", ["write"]), ["inner"]))
+}
+
+test_returning_masks_and_does_not_copy if {
+	returned := object.union(
+		copied(t.table("customers", ["write"], []), ["output"]),
+		{"kinds": ["update"], "output": [t.output("email", "identity", ["pii.email"], false)]},
+	)
+	count(masking.deny) == 0 with input as t.prod(t.human, returned)
+}
+
+system(name) := {"relations": [object.union(t.table(name, ["read"], []), {"schema": "pg_catalog", "kind": "system"})]}
+
+test_the_planners_statistics_are_closed_to_whoever_is_masked if {
+	t.rules(masking.deny) == {"masking.statistics"} with input as t.prod(t.human, system("pg_stats"))
+	count(masking.deny) == 0 with input as t.prod(t.human, system("pg_class"))
+	cleared := t.member("human", ["pii_readers", "secret_readers"])
+	count(masking.deny) == 0 with input as t.prod(cleared, system("pg_stats"))
+}
+
+compared(tags) := {"columns": [t.column("secret", ["filter"], tags)]}
+
+test_a_secret_is_not_guessed_by_comparing if {
+	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, compared(["secret.key"]))
+	count(masking.deny) == 0 with input as t.prod(t.human, compared(["pii.email"]))
+	count(masking.deny) == 0 with input as t.prod(t.member("human", ["secret_readers"]), compared(["secret.key"]))
+}
