@@ -129,6 +129,19 @@ async def test_of_a_hundred_uses_of_one_grant_one_wins(it: Stand) -> None:
     assert len(it.payloads(ApprovalUsed)) == 1
 
 
+async def test_a_grant_whose_user_gave_up_is_used_all_the_same(it: Stand) -> None:
+    """The asker is cancelled between append and fsync: the use is durable, so the grant is not free again."""
+    session = await it.session(it.human("alice"))
+    approval = await held(it, session)
+    await it.service.resolve_approval(it.human("bob", "dba"), approval, grant=True, reason="")
+    asking = asyncio.ensure_future(it.decide(session, HELD))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    answer = await it.decide(await it.session(it.human("alice")), HELD)
+    assert (answer.effect, len(it.payloads(ApprovalUsed))) == (PolicyEffect.HOLD, 1)
+
+
 async def test_a_parse_of_a_held_statement_is_allowed_and_its_bind_is_held(it: Stand) -> None:
     """A Parse runs nothing; the hold comes when it is to run, and only then asks for an approval."""
     session = await it.session(it.human("alice"))
