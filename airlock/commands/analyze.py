@@ -38,7 +38,7 @@ def analyze(dialect: str, catalog_file: Path | None, lines: bool, explain: bool)
     for text in _messages(lines):
         failed = not _one(analyzer, text, snapshot, lines=lines, explain=explain) or failed
     if failed:
-        sys.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _messages(lines: bool) -> Iterator[bytes]:

@@ -71,10 +71,9 @@ def toml(table: dict[str, object], prefix: str = "") -> list[str]:
         elif value is None:
             lines.append(f"# {key} =")
         else:
-            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+            lines.append(f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}")
     for key, value in tables:
-        name = key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
-        path = f"{prefix}{name}"
+        path = f"{prefix}{_key(key)}"
         if isinstance(value, dict):
             lines += ["", f"[{path}]", *toml(value, f"{path}.")]
         else:
@@ -82,3 +81,8 @@ def toml(table: dict[str, object], prefix: str = "") -> list[str]:
             for item in value:
                 lines += ["", f"[[{path}]]", *toml(item, f"{path}.")]
     return lines
+
+
+def _key(key: str) -> str:
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else json.dumps(key, ensure_ascii=False)

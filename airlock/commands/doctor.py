@@ -43,7 +43,7 @@ def doctor(config: Path | None, data_dir: Path | None, form: str) -> None:
     rows = [{"check": name, **vars_of(finding)} for name, finding in findings(settings)]
     show_rows(COLUMNS, rows, form)
     if any(row["state"] == BAD for row in rows):
-        sys.exit(1)
+        click.get_current_context().exit(1)
 
 
 def vars_of(finding: Finding) -> dict[str, str]:

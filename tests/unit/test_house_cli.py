@@ -1,0 +1,171 @@
+"""The command line itself: quick, tidy, with exit statuses and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airlock.commands.common import show_rows
+from airlock.commands.config import toml
+from airlock.main import COMMANDS, run
+
+PROGRAM = Path(sys.executable).with_name("airlock")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without settings, and none in the environment."""
+    for name in [name for name in os.environ if name.startswith("AIRLOCK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_help_is_quick() -> None:
+    """The list of commands imports none of them: under 0.3 s of processor time, the best of three runs."""
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    took = []
+    for _ in range(3):
+        before = spent()
+        done = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True)
+        took.append(spent() - before)
+    assert min(took) < 0.3
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_the_version_is_the_installed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` says it, with status 0."""
+    from importlib.metadata import version
+
+    assert run(["--version"]) == 0
+    assert version("airlock") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` works everywhere."""
+    assert run([name, "--help"]) == 0
+    assert "Usage: airlock" in capsys.readouterr().out
+
+
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, and what was probably meant."""
+    assert run(["tokn"]) == 2
+    assert "did you mean 'token'?" in capsys.readouterr().err
+
+
+def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, with the way to the help."""
+    assert run(["verify", "--nonsense"]) == 2
+    assert "hint: airlock verify --help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["demo"], ["approvals", "list"], ["psql", "--subject", "a"], ["verify"]])
+def test_failing_says_what_to_do(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1, an error and a hint, no traceback, where nothing runs."""
+    assert run(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "\nhint: " in said and "Traceback" not in said
+
+
+def test_analyze_prints_facts_without_literals() -> None:
+    """SQL in, JSON out; the literal is gone."""
+    done = subprocess.run(
+        [PROGRAM, "analyze"], input="select 'needle-4711' where 1 = 2", capture_output=True, text=True, check=True
+    )
+    facts = json.loads(done.stdout)
+    assert facts["statements"][0]["kinds"] == ["select"]
+    assert "needle" not in done.stdout
+
+
+def test_analyze_takes_a_message_a_line() -> None:
+    """One document a line; one that can't be parsed says so and makes the status 1."""
+    done = subprocess.run(
+        [PROGRAM, "analyze", "--lines"], input="select 1\n\nselec 2\ndrop table t\n", capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    documents = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert documents[1]["error"]["code"] == "syntax_refused"
+    assert documents[2]["statements"][0]["operations"][0]["verb"] == "drop"
+
+
+def test_analyze_explains_in_words() -> None:
+    """`--explain` says which rows."""
+    done = subprocess.run(
+        [PROGRAM, "analyze", "--explain"], input="delete from t where true", capture_output=True, text=True, check=True
+    )
+    assert "rows: all, the WHERE always holds" in done.stdout
+
+
+def test_config_check_names_file_and_key(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake is named; its value, which may be a secret, is not."""
+    (elsewhere / "airlock.toml").write_text('[journal]\nquota_bytes = "needle"\n')
+    assert run(["config", "check"]) == 1
+    said = capsys.readouterr().err
+    assert "airlock.toml" in said and "journal.quota_bytes" in said and "needle" not in said
+
+
+def test_config_show_hides_secrets_and_can_be_read_again(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it prints is TOML; upstream credentials are stars."""
+    import tomllib
+
+    (elsewhere / "airlock.toml").write_text(
+        '[[database]]\nname = "shop"\nupstream = "postgresql://u:needle@db/shop"\n'
+        '[database.tags]\n"public.t" = ["critical"]\n'
+    )
+    assert run(["config", "check"]) == 0
+    assert run(["config", "show"]) == 0
+    out = capsys.readouterr().out
+    shown = tomllib.loads(out.split("\n", 1)[1])
+    assert shown["database"][0]["tags"] == {"public.t": ["critical"]}
+    assert "needle" not in out
+
+
+def test_toml_of_nested_tables_is_read_back() -> None:
+    """Lists of tables in tables, odd keys, empty lists."""
+    import tomllib
+
+    table: dict[str, object] = {"a": 1, "b": [], "c": {"d e": ["x"], "f": [{"g": True}, {"g": False}]}}
+    assert tomllib.loads("\n".join(toml(table))) == table
+
+
+def test_doctor_finds_a_folder_that_others_may_enter(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1, with the command that closes it."""
+    (elsewhere / "d" / "keys").mkdir(parents=True, mode=0o755)
+    (elsewhere / "d" / "keys").chmod(0o755)
+    assert run(["doctor", "--data-dir", "d", "--format", "json"]) == 1
+    rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["data folder"]["state"] == "bad" and "chmod 700" in rows["data folder"]["remedy"]
+    assert rows["policy"]["state"] == "good"
+
+
+def test_rows_are_printed_as_table_json_and_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same rows; markup in a value is text, control characters are not sent to the terminal."""
+    rows = [{"a": "[red]x[/red]\x1b[31m", "b": None}]
+    show_rows(("a", "b"), rows, "table")
+    table = capsys.readouterr().out
+    show_rows(("a", "b"), rows, "json")
+    as_json = json.loads(capsys.readouterr().out)
+    show_rows(("a", "b"), rows, "csv")
+    as_csv = capsys.readouterr().out
+    assert "[red]x[/red]" in table and "\x1b" not in table + as_csv
+    assert as_json == [{"a": "[red]x[/red]\x1b[31m", "b": None}]
+    assert as_csv.splitlines()[0] == "a,b"
+
+
+def test_colours_are_for_terminals_only() -> None:
+    """Piped output and errors hold no escape sequence."""
+    done = subprocess.run([PROGRAM, "demo", "--data-dir", "none"], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"\x1b" not in done.stdout + done.stderr
