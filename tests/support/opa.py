@@ -1,13 +1,7 @@
-"""An OPA binary and a running OPA server for tests.
-
-The binary is `AIRLOCK_OPA`, else `.cache/bin/opa` of the checkout, else `opa` on the PATH. Without one the tests that
-need it are skipped; with AIRLOCK_REQUIRE_ALL=1 they fail.
-"""
+"""A running OPA server for tests. The binary comes from the fixture `opa_binary`."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,23 +10,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-REGO = ROOT / "rego"
-
-
-def find_opa() -> str:
-    """The path of the OPA binary; skips or fails the test without one."""
-    candidates = [os.environ.get("AIRLOCK_OPA", ""), str(ROOT / ".cache" / "bin" / "opa"), shutil.which("opa") or ""]
-    for candidate in candidates:
-        if candidate and os.access(candidate, os.X_OK):
-            return candidate
-    text = "no OPA binary: set AIRLOCK_OPA or install it to .cache/bin/opa"
-    if os.environ.get("AIRLOCK_REQUIRE_ALL") == "1":
-        pytest.fail(text)
-    pytest.skip(text)
 
 
 def free_port() -> int:
@@ -44,7 +21,7 @@ def free_port() -> int:
 class OpaServer:
     """One `opa run --server` on loopback; `stop` and `start` restart it empty on the same port."""
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: Path) -> None:
         self._binary = binary
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -74,7 +51,7 @@ class OpaServer:
 
 
 @contextmanager
-def opa_server(binary: str) -> Iterator[OpaServer]:
+def opa_server(binary: Path) -> Iterator[OpaServer]:
     server = OpaServer(binary)
     server.start()
     try:
