@@ -7,6 +7,7 @@ help and shell completion answer at once.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any, cast
@@ -135,6 +136,7 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its notes about threads and forks are for its developers
     sys.exit(run(sys.argv[1:]))
 
 
