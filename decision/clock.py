@@ -17,6 +17,10 @@ class SystemClock:
         return time.monotonic_ns()
 
 
+_RANDOM_BYTES = 10
+_BUFFERED = 256  # ids for which random bytes are fetched at once: a call of the kernel costs as much as the id
+
+
 class Uuid7Source:
     """UUIDv7 (RFC 9562 §5.7): milliseconds, then a counter seeded at random (§6.2 method 1), then random bits.
 
@@ -27,10 +31,15 @@ class Uuid7Source:
         self._lock = threading.Lock()
         self._millis = 0
         self._counter = 0
+        self._random = b""
+        self._used = 0
 
     def new_id(self) -> str:
-        random = os.urandom(10)
         with self._lock:
+            if self._used == len(self._random):
+                self._random, self._used = os.urandom(_RANDOM_BYTES * _BUFFERED), 0
+            random = self._random[self._used : self._used + _RANDOM_BYTES]
+            self._used += _RANDOM_BYTES
             millis = time.time_ns() // 1_000_000
             if millis > self._millis:
                 self._millis = millis

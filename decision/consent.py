@@ -55,6 +55,8 @@ class Consent:
 
     def folded(self, payload: Payload, time_unix_nano: int) -> None:
         """Fold an event that has just become durable and wake those who wait for it."""
+        if not isinstance(payload, APPROVAL_EVENTS):
+            return
         self._book.apply(payload, time_unix_nano)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -69,7 +71,7 @@ class Consent:
 
     def grant_for(self, question: Question) -> ApprovalContext | None:
         """The grant that fits this very message, reserved for it. A Parse runs nothing and takes none."""
-        if question.request.kind not in _RUNS:
+        if self._book.nothing_open or question.request.kind not in _RUNS:
             return None
         approval = self._book.find(self._binding(question), self._clock.time_unix_nano())
         if approval is None or approval.state is not ApprovalState.GRANTED:
@@ -96,13 +98,13 @@ class Consent:
             session_id=question.session.session_id,
             requester=question.session.principal,
             database=question.session.entry.name,
-            statement=judged.event.statement_text,
+            statement=judged.statement_text(question.request.text),
             statement_digest=question.statement_digest,
             parameters_digest=question.parameters_digest,
             holds=judged.evaluation.holds,
             expires_unix_nano=now + min(expires_s, bound) * 1_000_000_000,
-            intent=judged.event.intent,
-            ticket=judged.event.ticket,
+            intent=question.intent,
+            ticket=question.ticket,
         )
 
     def wait_s(self, judged: Judged) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from decision.model.session import ParameterValue
 
 KEY_BYTES = 32
+MAX_COLUMNS = 4_096  # columns whose digest is kept begun
 
 
 class Digester:
@@ -23,6 +24,7 @@ class Digester:
         self._statement = hmac.new(key, b"airlock/statement/v1\0", hashlib.sha256)
         self._parameters = hmac.new(key, b"airlock/parameters/v1\0", hashlib.sha256)
         self._value = hmac.new(key, b"airlock/value/v1\0", hashlib.sha256)
+        self._columns: dict[tuple[str, str, str], hmac.HMAC] = {}
 
     def statement(self, text: bytes) -> bytes:
         mac = self._statement.copy()
@@ -47,10 +49,19 @@ class Digester:
     def value(self, schema: str, table: str, column: str, value: bytes) -> bytes:
         """Of a column's value in its canonical text form; the column is bound in, so that equal values of different
         columns can't be linked."""
+        started = self._columns.get((schema, table, column)) or self._column(schema, table, column)
+        mac = started.copy()
+        mac.update(value)
+        return mac.digest()
+
+    def _column(self, schema: str, table: str, column: str) -> hmac.HMAC:
+        """The digest begun with the column's name: the same few columns come again and again."""
         mac = self._value.copy()
         for part in (schema, table, column):
             encoded = part.encode()
             mac.update(b"%d:" % len(encoded))
             mac.update(encoded)
-        mac.update(value)
-        return mac.digest()
+        if len(self._columns) >= MAX_COLUMNS:
+            self._columns.clear()
+        self._columns[schema, table, column] = mac
+        return mac

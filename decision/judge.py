@@ -18,26 +18,22 @@ from decision.denials import (
     BuiltinDenial,
     from_error,
     message_for,
-    missing_name,
-    speaking_results,
 )
 from decision.digest import Digester
 from decision.model.catalog import CatalogSnapshot
-from decision.model.decision import Decision, Evaluation, PolicyEffect, StatementObligations
+from decision.model.decision import Decision, Evaluation, PolicyEffect
 from decision.model.errors import AirlockError
 from decision.model.events import MaskedColumn, PinnedValue, StatementDecided
-from decision.model.facts import Kind
 from decision.model.policy import ApprovalContext, Context, Phase
 from decision.model.ports import PolicyEngine
 from decision.model.session import DecideRequest, MessageKind
-from decision.obligations import ObligationCache, TagIndex
+from decision.obligations import TagIndex
 from decision.policy.input import InputBuilder
 from decision.sessions import Session
+from decision.template import TemplateCache
 from decision.values import canonical
 
 log = logging.getLogger(__name__)
-
-_CATALOG_CHANGING = frozenset({Kind.DDL, Kind.DCL, Kind.DO, Kind.CALL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +44,10 @@ class Catalog:
     index: TagIndex
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """One message to decide, with everything that its decision depends on."""
+    """One message to decide, with everything that its decision depends on. `intent` and `ticket` are the message's
+    own or the session's. `grant` is set once, before it is judged."""
 
     session: Session
     request: DecideRequest
@@ -59,17 +56,27 @@ class Question:
     catalog: Catalog | None
     statement_digest: bytes
     parameters_digest: bytes
+    intent: str
+    ticket: str
     grant: ApprovalContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
-    """The decision, its event (latency still 0) and the analysis that it rests on (None where there was none)."""
+    """The decision and what it rests on: the policy input, the evaluation, the analysis and the session's state that it
+    was made in (None where there was no analysis)."""
 
     decision: Decision
-    event: StatementDecided
     evaluation: Evaluation
+    document: bytes = b""
     analysis: Analysis | None = None
+    state: SessionState | None = None
+    masked: tuple[MaskedColumn, ...] = ()
+    error_code: str = ""
+
+    def statement_text(self, text: bytes) -> str:
+        """What the audit keeps of `text`: normalized, without literals."""
+        return redact(text) if self.analysis is None else self.analysis.normalized_text
 
 
 class StatementJudge:
@@ -78,7 +85,7 @@ class StatementJudge:
         self._engine = engine
         self._builder = builder
         self._digester = digester
-        self._obligations = ObligationCache()
+        self._templates = TemplateCache()
 
     async def judge(self, question: Question) -> Judged:
         """Never raises for what a client sent: every failure is a denial."""
@@ -101,16 +108,7 @@ class StatementJudge:
             return self.deny(question, CATALOG_UNKNOWN)
         state: SessionState = session.state.with_settings(dict(request.settings))
         analysis = self._analyzer.analyze(request.text, question.catalog.snapshot, state)
-        context = Context(
-            session_id=session.session_id,
-            time_unix=question.time_unix,
-            intent=request.intent or session.request.intent,
-            ticket=request.ticket or session.request.ticket,
-            client=session.request.client,
-            enforcement_point=session.request.enforcement_point,
-            transaction_status=request.transaction_status,
-            approval=question.grant,
-        )
+        context = _context(question)
         document, key = self._builder.build(
             Phase.STATEMENT,
             session.principal_json,
@@ -120,13 +118,23 @@ class StatementJudge:
             context,
         )
         evaluation = await self._engine.evaluate(document, key)
-        obligations: tuple[StatementObligations, ...] = ()
-        if evaluation.effect is PolicyEffect.ALLOW:
-            index = question.catalog.index
-            obligations = self._obligations.resolve(analysis.document, analysis.facts, index, evaluation)
-        decision = _decision(question, evaluation, analysis, obligations)
-        event = self._event(question, decision, evaluation, document, analysis)
-        return Judged(decision, event, evaluation, analysis)
+        made = self._templates.of(analysis, question.catalog.index, evaluation)
+        decision = Decision(
+            decision_id=question.decision_id,
+            effect=evaluation.effect,
+            message=made.message,
+            hint=made.hint,
+            results=made.results,
+            statements=made.statements,
+            limits=evaluation.limits,
+            advice=evaluation.advice,
+            holds=evaluation.holds,
+            policy_revision=evaluation.policy_revision,
+            catalog_changing=made.catalog_changing,
+            tracks=made.tracks,
+            sqlstate=made.sqlstate,
+        )
+        return Judged(decision, evaluation, document, analysis, state, made.masked)
 
     def deny(self, question: Question, denial: BuiltinDenial) -> Judged:
         """The denial that no policy spoke, with its event."""
@@ -141,18 +149,13 @@ class StatementJudge:
             sqlstate=denial.sqlstate,
             cursor=denial.cursor,
         )
-        event = self._event(question, decision, evaluation, b"", None, denial.code)
-        return Judged(decision, event, evaluation)
+        return Judged(decision, evaluation, error_code=denial.code)
 
-    def _event(
-        self,
-        question: Question,
-        decision: Decision,
-        evaluation: Evaluation,
-        document: bytes,
-        analysis: Analysis | None,
-        error_code: str = "",
+    def event(
+        self, question: Question, judged: Judged, effect: PolicyEffect, approval_id: str, latency_ns: int
     ) -> StatementDecided:
+        """The decision as its event. `effect` is what the enforcement point is told."""
+        decision, analysis = judged.decision, judged.analysis
         session, request = question.session, question.request
         return StatementDecided(
             decision_id=question.decision_id,
@@ -161,28 +164,32 @@ class StatementJudge:
             database=session.entry.name,
             environment=session.entry.environment.value,
             message_kind=request.kind.value,
-            effect=decision.effect,
+            effect=effect,
             message=decision.message,
             results=decision.results,
             policy_revision=decision.policy_revision,
             engine=self._engine.name,
-            input_json=document,
+            input_json=judged.document,
             statement_digest=question.statement_digest,
             parameters_digest=question.parameters_digest,
-            statement_text=analysis.normalized_text if analysis is not None else redact(request.text),
-            masked=_masked_columns(decision, analysis),
+            statement_text=judged.statement_text(request.text),
+            masked=judged.masked,
             limits=decision.limits,
-            holds=evaluation.holds,
+            holds=judged.evaluation.holds,
+            approval_id=approval_id,
             pinned=self._pinned(analysis, request) if analysis is not None else (),
-            intent=request.intent or session.request.intent,
-            ticket=request.ticket or session.request.ticket,
-            error_code=error_code,
+            intent=question.intent,
+            ticket=question.ticket,
+            error_code=judged.error_code,
+            latency_ns=latency_ns,
             parse_decision_id=request.parse_decision_id,
             client=session.request.client,
             enforcement_point=session.request.enforcement_point,
         )
 
     def _pinned(self, analysis: Analysis, request: DecideRequest) -> tuple[PinnedValue, ...]:
+        if not analysis.values:
+            return ()
         pinned: list[PinnedValue] = []
         for bound in analysis.values:
             value: bytes | None = bound.literal
@@ -193,37 +200,30 @@ class StatementJudge:
         return tuple(pinned)
 
 
-def _decision(
-    question: Question, evaluation: Evaluation, analysis: Analysis, obligations: tuple[StatementObligations, ...]
-) -> Decision:
-    results = speaking_results(evaluation)
-    state, message = missing_name(results, analysis.facts) or ("42501", message_for(evaluation, results))
-    kinds = {kind for statement in analysis.facts.statements for kind in statement.kinds}
-    return Decision(
-        decision_id=question.decision_id,
-        effect=evaluation.effect,
-        message=message,
-        sqlstate=state,
-        hint=" ".join(evaluation.advice) if evaluation.effect is PolicyEffect.HOLD else "",
-        results=results,
-        statements=obligations,
-        limits=evaluation.limits,
-        advice=evaluation.advice,
-        holds=evaluation.holds,
-        policy_revision=evaluation.policy_revision,
-        catalog_changing=bool(kinds & _CATALOG_CHANGING),
-        tracks=tuple("+".join(kind.value for kind in statement.kinds) for statement in analysis.facts.statements),
+def _context(question: Question) -> Context:
+    """The context of the policy input: one object for as long as a session's context stays as it is, so that it need
+    not be written out again for every statement."""
+    session, request = question.session, question.request
+    if question.grant is None:
+        known = session.context
+        if (
+            known is not None
+            and known.time_unix == question.time_unix
+            and known.transaction_status == request.transaction_status
+            and known.intent == question.intent
+            and known.ticket == question.ticket
+        ):
+            return known
+    context = Context(
+        session_id=session.session_id,
+        time_unix=question.time_unix,
+        intent=question.intent,
+        ticket=question.ticket,
+        client=session.request.client,
+        enforcement_point=session.request.enforcement_point,
+        transaction_status=request.transaction_status,
+        approval=question.grant,
     )
-
-
-def _masked_columns(decision: Decision, analysis: Analysis | None) -> tuple[MaskedColumn, ...]:
-    if analysis is None:
-        return ()
-    masked: list[MaskedColumn] = []
-    for obligation in decision.statements:
-        names = {output.ordinal: output.name for output in analysis.facts.statements[obligation.index].output}
-        for mask in obligation.masks:
-            masked.append(
-                MaskedColumn(obligation.index, mask.ordinal, names.get(mask.ordinal, ""), mask.method.value, mask.rule)
-            )
-    return tuple(masked)
+    if question.grant is None:
+        session.context = context
+    return context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from decision.model.catalog import CatalogRelation, CatalogSnapshot
-from decision.model.decision import ColumnGuard, Evaluation, MaskMethod, MaskRule, OutputMask, StatementObligations
+from decision.model.decision import ColumnGuard, MaskMethod, MaskRule, OutputMask, StatementObligations
 from decision.model.facts import ColumnName, Facts, OutputColumn, RelationKind, Statement
 
 Names = tuple[str, str]
@@ -105,32 +105,3 @@ def _known_relations(statement: Statement, index: TagIndex) -> list[CatalogRelat
         if relation is not None and use.kind is not RelationKind.TEMPORARY:
             found.append(relation)
     return found
-
-
-class ObligationCache:
-    """Obligations by what they follow from: the facts' document (which names its catalog version) and the evaluation.
-
-    An evaluation that the engine shares is one object, so it is compared by identity and kept alive here.
-    """
-
-    def __init__(self, entries: int = 2_048, max_document_bytes: int = 16_384) -> None:
-        self._entries = entries
-        self._max_document_bytes = max_document_bytes
-        self._held: dict[tuple[bytes, int], tuple[Evaluation, tuple[StatementObligations, ...]]] = {}
-
-    def resolve(
-        self, document: bytes, facts: Facts, index: TagIndex, evaluation: Evaluation
-    ) -> tuple[StatementObligations, ...]:
-        """`resolve`, remembered."""
-        if not evaluation.masks:
-            return ()
-        key = (document, id(evaluation))
-        found = self._held.get(key)
-        if found is not None and found[0] is evaluation:
-            return found[1]
-        obligations = resolve(facts, index, evaluation.masks)
-        if len(document) <= self._max_document_bytes:
-            if len(self._held) >= self._entries:
-                del self._held[next(iter(self._held))]
-            self._held[key] = (evaluation, obligations)
-        return obligations

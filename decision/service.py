@@ -7,9 +7,9 @@ even the event can be written, JournalUnavailable is raised and the enforcement 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.consent import Consent
@@ -30,7 +30,7 @@ from decision.model.events import (
     StatementExecuted,
 )
 from decision.model.events import SessionRefused as SessionRefusedEvent
-from decision.model.policy import Context, Phase, Resource
+from decision.model.policy import ApprovalContext, Context, Phase, Resource
 from decision.model.ports import Clock, IdSource, Journal, JournalReader, PolicyEngine
 from decision.model.principal import Principal
 from decision.model.session import (
@@ -49,6 +49,8 @@ from decision.obligations import TagIndex
 from decision.policy.input import InputBuilder, principal_json, resource_json
 from decision.sessions import Session, Sessions
 from decision.tags import with_tags
+
+T = TypeVar("T")
 
 
 class CredentialVerifier(Protocol):
@@ -87,6 +89,7 @@ class DecisionService:
         self._sessions = Sessions(settings.max_sessions)
         self._catalogs: dict[str, Catalog] = {}
         self._consent = Consent(self.record, clock, ids, settings)
+        self._settling: set[asyncio.Future[Any]] = set()
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +107,9 @@ class DecisionService:
 
     async def record(self, payload: Payload, correlation_id: str) -> AuditEvent:
         """Make one event durable and fold it. Raises JournalUnavailable."""
+        return await self._to_the_end(self._recorded(payload, correlation_id))
+
+    async def _recorded(self, payload: Payload, correlation_id: str) -> AuditEvent:
         event = await self._queue(payload, correlation_id)
         self._consent.folded(payload, event.draft.time_unix_nano)
         return event
@@ -206,15 +212,30 @@ class DecisionService:
                 self._consent.release(question.grant)
                 raise
             runs = decision.effect is PolicyEffect.ALLOW and request.kind is not MessageKind.PARSE
-            if runs and judged.analysis is not None:
-                state = session.state.with_settings(dict(request.settings))
-                session.state = state.advance(judged.analysis, request.transaction_status)
+            if runs and judged.analysis is not None and judged.state is not None:
+                session.state = judged.state.advance(judged.analysis, request.transaction_status)
+        if len(waiting) == 1:
+            self._consent.release(question.grant)
+            await waiting[0]
+        else:
+            await self._to_the_end(self._settle(waiting, question.grant))
+        return decision
+
+    async def _to_the_end(self, settling: Coroutine[None, None, T]) -> T:
+        """Whoever asked may give up while the fsync runs; what becomes durable must be folded all the same, or a used
+        grant would look free."""
+        task = asyncio.ensure_future(settling)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        return await asyncio.shield(task)
+
+    async def _settle(self, waiting: Sequence[Awaitable[AuditEvent]], grant: ApprovalContext | None) -> None:
+        """Wait for a decision's events, then fold those about approvals."""
         try:
             for event in [await one for one in waiting]:
                 self._consent.folded(event.payload, event.draft.time_unix_nano)
         finally:
-            self._consent.release(question.grant)
-        return decision
+            self._consent.release(grant)
 
     def _question(self, session: Session, request: DecideRequest) -> Question:
         question = Question(
@@ -225,9 +246,11 @@ class DecisionService:
             catalog=self._catalogs.get(session.entry.name),
             statement_digest=self._digester.statement(request.text),
             parameters_digest=self._digester.parameters(request.parameters),
+            intent=request.intent or session.request.intent,
+            ticket=request.ticket or session.request.ticket,
         )
-        grant = self._consent.grant_for(question)
-        return question if grant is None else replace(question, grant=grant)
+        question.grant = self._consent.grant_for(question)
+        return question
 
     async def _judged(self, question: Question) -> Judged:
         expires = question.session.expires_unix
@@ -239,13 +262,14 @@ class DecisionService:
         self, question: Question, judged: Judged, started_ns: int
     ) -> tuple[list[Awaitable[AuditEvent]], Decision]:
         """Queue the decision's events, the cause before the effect. Raises JournalUnavailable."""
-        session, decision, event = question.session, judged.decision, judged.event
+        session, decision = question.session, judged.decision
+        effect, approval_id = decision.effect, ""
         extra: Payload | None = None
-        if decision.effect is PolicyEffect.HOLD and question.request.kind is MessageKind.PARSE:
+        if effect is PolicyEffect.HOLD and question.request.kind is MessageKind.PARSE:
             # A Parse runs nothing: it may be prepared, and is held when it is to run with its values.
-            decision = replace(decision, effect=PolicyEffect.ALLOW, message="", hint="", holds=())
-            event = replace(event, effect=PolicyEffect.ALLOW)
-        elif decision.effect is PolicyEffect.HOLD:
+            effect = PolicyEffect.ALLOW
+            decision = replace(decision, effect=effect, message="", hint="", holds=())
+        elif effect is PolicyEffect.HOLD:
             asked = self._consent.request_for(question, judged)
             approval_id = asked if isinstance(asked, str) else asked.approval_id
             extra = None if isinstance(asked, str) else asked
@@ -253,14 +277,14 @@ class DecisionService:
             decision = replace(
                 decision, approval_id=approval_id, hint=hint.strip(), wait_s=self._consent.wait_s(judged)
             )
-        elif decision.effect is PolicyEffect.ALLOW and question.grant is not None:
+        elif effect is PolicyEffect.ALLOW and question.grant is not None:
             extra = self._consent.used(question)
-            event = replace(event, approval_id=question.grant.approval_id)
-        latency = self._clock.monotonic_ns() - started_ns
-        event = replace(event, latency_ns=latency, approval_id=decision.approval_id or event.approval_id)
+            approval_id = question.grant.approval_id
         waiting: list[Awaitable[AuditEvent]] = []
         if extra is not None:
             waiting.append(self._queue(extra, session.session_id, question.decision_id))
+        latency = self._clock.monotonic_ns() - started_ns
+        event = self._judge.event(question, judged, effect, approval_id, latency)
         waiting.append(self._queue(event, session.session_id, session.opened_event_id))
         return waiting, decision
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decision.analysis import SessionState
 from decision.config import DatabaseEntry
 from decision.model.errors import SessionRefused, SessionUnknown
+from decision.model.policy import Context
 from decision.model.principal import Principal
 from decision.model.session import SessionRequest
 
@@ -17,7 +18,8 @@ class Session:
     """What the service knows of one open session.
 
     `lock` keeps the session's decisions in the order in which they were asked for: `state` (prepared statements,
-    cursors, search_path) of one is the ground of the next.
+    cursors, search_path) of one is the ground of the next. `expires_unix` is the earliest end of any credential in the
+    chain; 0 for never.
     """
 
     session_id: str
@@ -29,12 +31,12 @@ class Session:
     opened_event_id: str
     state: SessionState = field(default_factory=SessionState)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    context: Context | None = None  # of the newest statement without a grant
+    expires_unix: int = field(init=False)
 
-    @property
-    def expires_unix(self) -> int:
-        """The earliest end of any credential in the chain; 0 for never."""
+    def __post_init__(self) -> None:
         ends = [p.authentication.expires_unix for p in self.principal.chain() if p.authentication.expires_unix]
-        return min(ends, default=0)
+        self.expires_unix = min(ends, default=0)
 
 
 class Sessions:

@@ -128,6 +128,11 @@ class ApprovalBook:
             if oldest is not None:
                 del self._by_id[oldest]
 
+    @property
+    def nothing_open(self) -> bool:
+        """Whether `find` can find nothing."""
+        return not self._by_binding
+
     def get(self, approval_id: str) -> Approval | None:
         return self._by_id.get(approval_id)
 

@@ -10,6 +10,7 @@ reads are left out, so that two requests which differ in time or session only sh
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ CONTEXT_FIELDS = (
 )
 
 _SORTED = orjson.OPT_SORT_KEYS
+MAX_CONTEXTS = 4_096  # written out and kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,13 @@ class Reads:
 
     @property
     def tag(self) -> bytes:
-        bits = sum(1 << index for index, name in enumerate(CONTEXT_FIELDS) if name in self.context)
-        return bits.to_bytes(2, "big")
+        return _tag(self.context)
+
+
+@functools.cache
+def _tag(context: frozenset[str]) -> bytes:
+    bits = sum(1 << index for index, name in enumerate(CONTEXT_FIELDS) if name in context)
+    return bits.to_bytes(2, "big")
 
 
 READS_EVERYTHING = Reads()
@@ -114,6 +121,7 @@ class InputBuilder:
 
     def __init__(self, reads: Reads | Callable[[], Reads] = READS_EVERYTHING) -> None:
         self._reads = reads
+        self._contexts: dict[int, tuple[Context, Reads, bytes, bytes]] = {}
 
     def build(
         self,
@@ -127,24 +135,31 @@ class InputBuilder:
         """The document and its key. The `*_json` are canonical fragments; an empty `statement_json` (session and
         approval phase) leaves `statement` out."""
         reads = self._reads if isinstance(self._reads, Reads) else self._reads()
-        fields = context_document(context)
-        parts = [
-            b'{"action":' + orjson.dumps(action),
-            b',"context":' + orjson.dumps(fields, option=_SORTED),
-            b',"phase":' + orjson.dumps(phase.value),
-            b',"principal":' + principal_json,
-            b',"resource":' + resource_json,
-            b',"statement":' + statement_json + b"}" if statement_json else b"}",
-        ]
-        return b"".join(parts), self._key(reads, fields, parts)
+        whole, read = self._context(context, reads)
+        before = b'{"action":%b,"context":' % orjson.dumps(action)
+        after = b',"phase":%b,"principal":%b,"resource":%b%b}' % (
+            orjson.dumps(phase.value),
+            principal_json,
+            resource_json,
+            b',"statement":' + statement_json if statement_json else b"",
+        )
+        # The context stands in the key by the fields that are read. The lengths say where each part ends.
+        lengths = b"%d %d %d:" % (len(read), len(before), len(after))
+        digest = hashlib.blake2b(lengths, digest_size=24, person=b"airlock.input")
+        for part in (read, before, after):
+            digest.update(part)
+        return b"".join((before, whole, after)), reads.tag + digest.digest()
 
-    @staticmethod
-    def _key(reads: Reads, fields: dict[str, object], parts: list[bytes]) -> bytes:
-        read = {name: value for name, value in fields.items() if name in reads.context}
-        digest = hashlib.blake2b(digest_size=24, person=b"airlock.input")
-        digest.update(orjson.dumps(read, option=_SORTED))
-        for index, part in enumerate(parts):
-            if index != 1:  # the context stands in the key by the fields that are read
-                digest.update(len(part).to_bytes(8, "big"))
-                digest.update(part)
-        return reads.tag + digest.digest()
+    def _context(self, context: Context, reads: Reads) -> tuple[bytes, bytes]:
+        """The context as JSON, whole and by the fields that are read. A session hands in the same object for as long
+        as its context stays the same; it is kept alive here, so its id is its own."""
+        known = self._contexts.get(id(context))
+        if known is not None and known[0] is context and known[1] == reads:
+            return known[2], known[3]
+        fields = context_document(context)
+        whole = orjson.dumps(fields, option=_SORTED)
+        read = orjson.dumps({name: fields[name] for name in fields if name in reads.context}, option=_SORTED)
+        if len(self._contexts) >= MAX_CONTEXTS:
+            self._contexts.clear()
+        self._contexts[id(context)] = (context, reads, whole, read)
+        return whole, read

@@ -28,15 +28,16 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from decision.model.decision import HoldTerms, RuleResult
+from decision.model.decision import HoldTerms, Limits, RuleResult, StatementObligations
+from decision.model.events import MaskedColumn
 from decision.model.principal import Principal
 from decision.model.session import ClientInfo
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
 
-SHARED = frozenset({Principal, ClientInfo, RuleResult, HoldTerms})
-"""Parts of other values that repeat often enough for `decode_shared`."""
+SHARED = frozenset({Principal, ClientInfo, RuleResult, HoldTerms, Limits, StatementObligations, MaskedColumn})
+"""Parts of other values that repeat often enough for `decode_shared` and `fields_shared`."""
 _SHARED_ENTRIES = 2048
 _SHARED_BYTES = 2048
 
@@ -61,6 +62,7 @@ class Mapping(Generic[T]):
         self._decoders: list[tuple[int, Convert]] = []
         self._optional: list[tuple[int, str]] = []
         self._shared: dict[bytes, T] = {}
+        self._written: dict[int, tuple[T, dict[str, Any]]] = {}
 
     def encode(self, value: T) -> Any:
         """The message of `value`. Raises ValueError or TypeError for what protobuf can't hold (lone surrogates)."""
@@ -82,6 +84,16 @@ class Mapping(Generic[T]):
             if (item := getattr(value, name)) is not None and not item:
                 fields[name] = item  # present, if falsy
         return fields
+
+    def fields_shared(self, value: T) -> dict[str, Any]:
+        """As `fields`, but made once for one object, which is kept alive so that its id stays its own. The same
+        principal, rules and obligations are written into event after event."""
+        found = self._written.get(id(value))
+        if found is None or found[0] is not value:
+            if len(self._written) >= _SHARED_ENTRIES:
+                self._written.clear()
+            found = self._written[id(value)] = (value, self.fields(value))
+        return found[1]
 
     def decode(self, message: Any) -> T:
         """The value in `message`. Raises WireMismatch where an enum holds a number unknown here."""
@@ -174,7 +186,7 @@ def _element(inner: Any, field: Any) -> tuple[Convert | None, Convert | None]:
         return enum_table(inner, field.enum_type)
     if dataclasses.is_dataclass(inner):
         table: Mapping[Any] = mapping(typing.cast(type, inner), GetMessageClass(field.message_type))
-        return table.fields, table.decode_shared if inner in SHARED else table.decode
+        return (table.fields_shared, table.decode_shared) if inner in SHARED else (table.fields, table.decode)
     if typing.get_origin(inner) is tuple:
         return _tuple(inner, GetMessageClass(field.message_type))
     return None, None

@@ -1,0 +1,86 @@
+"""What an answer is made of before it is given to anybody: everything that follows from the facts and the evaluation
+alone. Pure.
+
+Two messages with the same facts under the same evaluation differ in their ids, digests and values only, so the rest is
+worked out once. An evaluation that the engine shares is one object: it is compared by identity and kept alive here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from decision.analysis import Analysis
+from decision.denials import message_for, missing_name, speaking_results
+from decision.model.decision import Evaluation, PolicyEffect, RuleResult, StatementObligations
+from decision.model.events import MaskedColumn
+from decision.model.facts import Facts, Kind
+from decision.obligations import TagIndex, resolve
+
+_CATALOG_CHANGING = frozenset({Kind.DDL, Kind.DCL, Kind.DO, Kind.CALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The fields of Decision that bear these names; `masked` is the event's."""
+
+    results: tuple[RuleResult, ...]
+    message: str
+    sqlstate: str
+    hint: str
+    statements: tuple[StatementObligations, ...]
+    catalog_changing: bool
+    tracks: tuple[str, ...]
+    masked: tuple[MaskedColumn, ...]
+
+
+def template(facts: Facts, index: TagIndex, evaluation: Evaluation) -> Template:
+    results = speaking_results(evaluation)
+    state, message = missing_name(results, facts) or ("42501", message_for(evaluation, results))
+    obligations: tuple[StatementObligations, ...] = ()
+    if evaluation.effect is PolicyEffect.ALLOW:
+        obligations = resolve(facts, index, evaluation.masks)
+    kinds = {kind for statement in facts.statements for kind in statement.kinds}
+    return Template(
+        results=results,
+        message=message,
+        sqlstate=state,
+        hint=" ".join(evaluation.advice) if evaluation.effect is PolicyEffect.HOLD else "",
+        statements=obligations,
+        catalog_changing=bool(kinds & _CATALOG_CHANGING),
+        tracks=tuple("+".join(kind.value for kind in statement.kinds) for statement in facts.statements),
+        masked=masked_columns(facts, obligations),
+    )
+
+
+def masked_columns(facts: Facts, obligations: tuple[StatementObligations, ...]) -> tuple[MaskedColumn, ...]:
+    """The masks by the columns' names, for the audit."""
+    masked: list[MaskedColumn] = []
+    for obligation in obligations:
+        names = {output.ordinal: output.name for output in facts.statements[obligation.index].output}
+        for mask in obligation.masks:
+            masked.append(
+                MaskedColumn(obligation.index, mask.ordinal, names.get(mask.ordinal, ""), mask.method.value, mask.rule)
+            )
+    return tuple(masked)
+
+
+class TemplateCache:
+    """Templates by what they follow from: the facts' document (which names its catalog version) and the evaluation."""
+
+    def __init__(self, entries: int = 2_048, max_document_bytes: int = 16_384) -> None:
+        self._entries = entries
+        self._max_document_bytes = max_document_bytes
+        self._held: dict[tuple[bytes, int], tuple[Evaluation, Template]] = {}
+
+    def of(self, analysis: Analysis, index: TagIndex, evaluation: Evaluation) -> Template:
+        """`template`, remembered."""
+        key = (analysis.document, id(evaluation))
+        found = self._held.get(key)
+        if found is not None and found[0] is evaluation:
+            return found[1]
+        made = template(analysis.facts, index, evaluation)
+        if len(analysis.document) <= self._max_document_bytes:
+            if len(self._held) >= self._entries:
+                del self._held[next(iter(self._held))]
+            self._held[key] = (evaluation, made)
+        return made
