@@ -82,7 +82,7 @@ def _statement(
     number: int, statement: Statement, index: TagIndex | None, rules: Sequence[MaskRule]
 ) -> StatementObligations:
     relations = [] if index is None else _known_relations(statement, index)
-    guards = column_guards(relations, rules)
+    guards = column_guards([*relations, *([] if index is None else _origins(statement, index))], rules)
     masks = output_masks(statement.output, rules)
     masked = {mask.ordinal for mask in masks}
     opaque = tuple(output.ordinal for output in statement.output if output.opaque and output.ordinal not in masked)
@@ -105,3 +105,10 @@ def _known_relations(statement: Statement, index: TagIndex) -> list[CatalogRelat
         if relation is not None and use.kind is not RelationKind.TEMPORARY:
             found.append(relation)
     return found
+
+
+def _origins(statement: Statement, index: TagIndex) -> list[CatalogRelation]:
+    """Where tagged values come from by way of a temporary table: an error's text may quote them."""
+    read = {(use.schema, use.name) for use in statement.relations if use.kind is not RelationKind.TEMPORARY}
+    names = dict.fromkeys((use.schema, use.table) for use in statement.columns if use.tags)
+    return [index.relations[name] for name in names if name not in read and name in index.relations]

@@ -80,6 +80,7 @@ class Usage(StrEnum):
     AGGREGATE = "aggregate"
     CHECK = "check"
     INNER = "inner"
+    PASSED = "passed"  # to a function that does more than compute: it may keep the value or send it on
 
 
 class Transform(StrEnum):

@@ -19,6 +19,15 @@ _FLAGS: dict[Effect, str] = {
 }  # fmt: skip
 
 
+# What such a function is given may come back by another way: a setting, a sequence, a notification, a lock's key.
+_KEEPING = frozenset(
+    {
+        Effect.CHANGES_SETTINGS, Effect.WRITES, Effect.WRITES_FILES, Effect.LARGE_OBJECT, Effect.NETWORK,
+        Effect.OS_COMMAND, Effect.KILLS_SESSIONS, Effect.SLEEPS,
+    }
+)  # fmt: skip
+
+
 def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
     schema, name = qualified(body.get("funcname"))
     arguments = body.get("args", [])
@@ -34,6 +43,9 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
         flag = _FLAGS.get(effect)
         if flag is not None:
             walk.flags.add(flag)
+    if not _KEEPING.isdisjoint(found_effects):
+        for flow in flows:
+            walk.use(flow, Usage.PASSED)
     if found_effects or name in table.DENIAL_OF_SERVICE:
         _consequences(walk, scope, name, arguments)
     aggregate = name in AGGREGATES or "agg_within_group" in body or "agg_star" in body

@@ -53,6 +53,9 @@ def _name(relation: Relation) -> ObjectName:
     return ObjectName(relation.schema, relation.name)
 
 
+_SHARED_ROWS = "a temporary table that shares its rows with another one is not followed"
+
+
 def create_table(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     target = body["relation"]
@@ -69,6 +72,8 @@ def create_table(walk: Walk, body: Node) -> None:
     if temporary:
         walk.flags.add("temporary")
     columns, complete = table_columns(walk, body, (schema, name))
+    if temporary and "inhRelations" in body:
+        walk.unresolved("INHERITS", _SHARED_ROWS)
     walk.effects.append(RelationMade(schema, name, kind, tuple(columns), complete))
 
 
@@ -102,6 +107,8 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
 
 
 def constraint(walk: Walk, relation: Relation, body: Node) -> None:
+    if body.get("contype") == "CONSTR_GENERATED" and relation.schema == TEMP_SCHEMA:
+        walk.unresolved("GENERATED", "what a temporary table's column is computed from is not followed")
     if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
         define(walk, body["pktable"])
     if "raw_expr" in body:
@@ -158,8 +165,12 @@ def alter_table(walk: Walk, body: Node) -> None:
         tag, inner = only(definition) if definition else ("", {})
         if tag == "RangeVar":
             define(walk, inner)
+            if subtype == "addinherit" and relation.schema == TEMP_SCHEMA:
+                walk.unresolved(subtype, _SHARED_ROWS)
         elif tag == "PartitionCmd":
-            define(walk, inner.get("name", {}))
+            part = define(walk, inner.get("name", {}))
+            if TEMP_SCHEMA in (part.schema, relation.schema):
+                walk.unresolved(subtype, _SHARED_ROWS)
         elif tag == "Constraint":
             constraint(walk, relation, inner)
         elif tag == "ColumnDef":

@@ -124,6 +124,29 @@ deny contains {
 	count(lib.changing) > 0
 }
 
+# The database's own credentials stay with Airlock: with one, its owner could connect past the policies.
+deny contains {
+	"rule": "guardrails.credentials",
+	"message": sprintf(
+		"%s holds credentials of the database itself; leave the column %s out",
+		[column.table, column.column],
+	),
+	"severity": "critical",
+	"controls": ["SOC2:CC6.1", "ISO27001:A.5.17", "ISO27001:A.8.12", "NIST:AC-3", "NIST:IA-5(7)"],
+} if {
+	input.phase == "statement"
+	some s in input.statement.statements
+	some column in s.columns
+	column.schema == "pg_catalog"
+	column.column in credential_columns[column.table]
+}
+
+credential_columns := {
+	"pg_authid": {"rolpassword"},
+	"pg_subscription": {"subconninfo"},
+	"pg_user_mapping": {"umoptions"},
+}
+
 # Powers that reach past the tables: agents are refused them everywhere, everyone in production. Where `approvals` says
 # so, the privileged groups get an approval instead (policies/approvals).
 deny contains {

@@ -130,6 +130,26 @@ returned(s, column) if {
 	source.schema == column.schema
 }
 
+# What a function keeps or passes on comes back by another way: a setting by SHOW, a number by a sequence or a lock, a
+# notification in another session, a delay on the clock.
+deny contains {
+	"rule": "masking.passed",
+	"message": sprintf(
+		"this would hand %s data, which you may not see, to a function that keeps it or passes it on; leave the column %s out",
+		[family_of(tag), column.column],
+	),
+	"severity": "high",
+	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
+} if {
+	count(closed) > 0
+	some s in input.statement.statements
+	not lib.planned(s)
+	some column in s.columns
+	"passed" in column.usage
+	some tag in column.tags
+	closed[family_of(tag)]
+}
+
 # The planner's statistics hold values of every column.
 deny contains {
 	"rule": "masking.statistics",
