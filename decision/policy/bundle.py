@@ -104,7 +104,9 @@ def build_bundle(source: BundleFiles) -> Bundle:
     files = dict(source.files)
     wants_opa = _manifest(files)
     sources = [(path, _decode(path, content)) for path, content in source.files if path.endswith(".rego")]
-    sources, modules = _plain(sources)
+    plain = plain_modules(sources)
+    sources, modules = [(path, text) for path, (text, _) in plain.items()], {p: m for p, (_, m) in plain.items()}
+    _check_packages(modules)
     called = builtins_called([*modules.values()])
     if banned := forbidden(called):
         raise BundleRejected(
@@ -207,13 +209,13 @@ def _parse(sources: Sequence[tuple[str, str]]) -> dict[str, tuple[Module, Json]]
         raise BundleRejected(f"the syntax of a policy can't be followed: {error}") from error
 
 
-def _plain(sources: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], dict[str, Module]]:
-    """The sources as both engines run them, imports written out, and what they say about themselves."""
+def plain_modules(sources: Sequence[tuple[str, str]]) -> dict[str, tuple[str, Module]]:
+    """By path, the sources as both engines run them (imports written out), and what they say about themselves.
+    Raises BundleRejected."""
     parsed = _parse(sources)
     plain = [(path, without_imports(parsed[path][1], text, parsed[path][0])) for path, text in sources]
-    modules = {path: module for path, (module, _) in _parse(plain).items()}
-    _check_packages(modules)
-    return plain, modules
+    described = _parse(plain)
+    return {path: (text, described[path][0]) for path, text in plain}
 
 
 def _check_packages(modules: Mapping[str, Module]) -> None:

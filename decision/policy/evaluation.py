@@ -51,7 +51,7 @@ def evaluation_of(document: object, revision: str) -> Evaluation:
     effect = _effect(fields["effect"])
     results = sorted(
         {_result(entry) for entry in _array(fields["results"], "results")},
-        key=lambda r: (_EFFECTS[r.effect], _SEVERITIES[r.severity], r.rule, r.message),
+        key=lambda r: (_EFFECTS[r.effect], _SEVERITIES[r.severity], r.rule, r.message, r.controls),
     )
     masks = sorted({_mask(entry) for entry in _array(fields["masks"], "masks")}, key=_mask_order)
     holds = sorted({_hold(entry) for entry in _array(fields["holds"], "holds")}, key=lambda h: (h.rule, repr(h)))
@@ -171,7 +171,7 @@ def _mask(value: object) -> MaskRule:
 
 
 def _mask_order(mask: MaskRule) -> tuple[str, ...]:
-    return (mask.tag, mask.schema, mask.table, mask.column, mask.method.value, mask.rule)
+    return (mask.tag, mask.schema, mask.table, mask.column, mask.method.value, mask.rule, *mask.except_tags)
 
 
 def _limits(value: object) -> Limits:

@@ -119,7 +119,7 @@ def _completed(reference: dict[str, Any], rego: Evaluation) -> Evaluation:
     return evaluation_of(reference, "r")
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(documents())
 def test_main_rego_combines_as_the_reference_does(
     engine: regorus.Engine, drawn: tuple[dict[str, Any], list[dict[str, Any]]]

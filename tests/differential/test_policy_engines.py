@@ -19,7 +19,7 @@ from tests.support.opa import opa_server
 from tests.support.policy import PRINCIPALS, REGO, document
 
 SEED = 20_261
-INPUTS = 2_000
+INPUTS = 1_200
 
 _TAGS = ["pii", "pii.email", "pii.passport", "secret.key", "critical", "harmless"]
 _FLAGS = [
@@ -27,7 +27,18 @@ _FLAGS = [
     "lexer_setting", "dynamic_unknown", "opaque_code", "replication", "empty", "search_path_change",
 ]  # fmt: skip
 _VERBS = ["drop", "create", "alter", "truncate", "grant", "listen", "discard", "checkpoint", "drop_owned", "load"]
-_OBJECTS = ["table", "view", "index", "schema", "database", "system", "extension", "publication", "role", "user_mapping"]
+_OBJECTS = [
+    "table",
+    "view",
+    "index",
+    "schema",
+    "database",
+    "system",
+    "extension",
+    "publication",
+    "role",
+    "user_mapping",
+]
 _SETTINGS = ["work_mem", "search_path", "session_replication_role", "Log_Statement"]
 
 
