@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo", "demo", "A story against the running system: masked, refused, held, recorded.", USE),
     "analyze": Entry("analyze", "analyze", "What a statement does: SQL on standard input, facts on standard output.",
                      DECIDE),
+    "policy": Entry("policy", "policy", "Check, test and explain policies.", DECIDE),
     "approvals": Entry("approvals", "approvals", "List, show, approve and deny what is held.", DECIDE),
     "query": Entry("query", "query", "Ask the audit store in SQL.", AUDIT),
     "tail": Entry("tail", "tail", "Events as they happen.", AUDIT),
