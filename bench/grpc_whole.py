@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from airlock.compose import start_service
+from airlock.compose import RunningService, start_service
 from airlock.issuer import DevelopmentIssuer
 from airlock.settings import DatabaseSettings, Settings
 from decision.clock import SystemClock
@@ -22,6 +22,7 @@ from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapsh
 from decision.model.facts import RelationKind
 from decision.model.policy import Environment
 from decision.model.ports import DecisionPort
+from decision.model.principal import PrincipalKind
 from decision.model.session import SessionRequest
 
 DISTINCT_TEXTS = 100
@@ -34,6 +35,7 @@ class Whole:
         self._folder = Path(os.environ["BENCH_FOLDER"])
         self._issuer = DevelopmentIssuer(self._folder, SystemClock())
         self._issuer.settings()
+        self.running: RunningService | None = None
 
     @contextlib.asynccontextmanager
     async def port(self) -> AsyncIterator[DecisionPort]:
@@ -41,7 +43,7 @@ class Whole:
         shutil.copytree(self._folder / "issuer", data_dir / "issuer")
         database = DatabaseSettings(name="shop", environment=Environment.PROD)
         settings = Settings(data_dir=data_dir, database=(database,))
-        running = await start_service(settings, {"shop": database.entry()}, _poisoned)
+        self.running = running = await start_service(settings, {"shop": database.entry()}, _poisoned)
         try:
             await running.service.sync_catalog(_catalog())
             yield running.service
@@ -50,6 +52,15 @@ class Whole:
 
     def session(self) -> SessionRequest:
         return SessionRequest(self._issuer.issue("alice", groups=["analysts"]), "shop")
+
+    def agent_session(self) -> SessionRequest:
+        """An agent that acts for her: its statements are evaluated for both."""
+        token = self._issuer.issue("report-bot", PrincipalKind.AGENT, on_behalf_of="alice")
+        return SessionRequest(token, "shop")
+
+    def fresh_text(self, number: int) -> bytes:
+        """A text that no cache holds anything of: its normalized form is new, and so is its policy input."""
+        return b"SELECT id AS a%d, email, city FROM customers WHERE id = 7" % number
 
     def text(self, number: int) -> bytes:
         return b"SELECT id, email, city FROM customers WHERE id = %d" % (number % DISTINCT_TEXTS)
