@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry("serve", "serve", "The decision service alone, for enforcement points elsewhere.", RUN),
     "proxy": Entry("proxy", "proxy", "An enforcement point for PostgreSQL alone.", RUN),
     "ingest": Entry("ingest", "ingest", "The projection of the journal into the audit store alone.", RUN),
+    "console": Entry("console", "console", "The pages for people alone: live feed, approvals, overview.", RUN),
     "token": Entry("token", "token", "A token of the development issuer, for use as a password.", USE),
     "psql": Entry("psql", "psql", "psql through Airlock, signed in.", USE),
     "demo": Entry("demo", "demo", "A story against the running system: masked, refused, held, recorded.", USE),

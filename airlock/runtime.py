@@ -36,8 +36,8 @@ class RunningDatabase:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`proxy` and `grpc` are None where this process has none. `grpc_token_file` holds the bearer token of local
-    commands; `databases` are in the order of the settings."""
+    """`proxy`, `grpc` and `console` are None where this process has none. `grpc_token_file` holds the bearer token of
+    local commands; `databases` are in the order of the settings."""
 
     pid: int
     command: str
@@ -46,6 +46,7 @@ class Runtime:
     grpc_token_file: str
     databases: tuple[RunningDatabase, ...]
     version: str
+    console: Address | None = None
 
 
 def write_runtime(data_dir: Path, runtime: Runtime, name: str = RUNTIME_FILE) -> None:
@@ -81,6 +82,7 @@ def read_runtime(data_dir: Path, name: str = RUNTIME_FILE) -> Runtime:
         grpc_token_file=raw["grpc_token_file"],
         databases=tuple(RunningDatabase(**one) for one in raw["databases"]),
         version=raw["version"],
+        console=Address(**raw["console"]) if raw.get("console") else None,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from console.settings import ConsoleSettings
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.identity.settings import IssuerSettings
 from decision.journal.settings import JournalSettings
@@ -136,6 +137,7 @@ class Settings(BaseSettings):
     identity: IdentityTable = IdentityTable()
     grpc: ServerSettings = ServerSettings()
     proxy: ProxySettings = ProxySettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

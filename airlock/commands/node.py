@@ -21,6 +21,11 @@ listen_option = click.option(
 grpc_option = click.option(
     "--grpc", metavar="HOST:PORT", help="Where the decision service listens (default: a free loopback port)."
 )
+console_option = click.option(
+    "--console",
+    metavar="HOST:PORT",
+    help="Where the pages for people are, or off (default: 127.0.0.1:6480, a free port where that is taken).",
+)
 
 
 def _log(_: click.Context, __: click.Parameter, level: str) -> str:

@@ -16,11 +16,12 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from airlock.commands.node import folder_option, grpc_option, listen_option, log_option
+from airlock.commands.node import console_option, folder_option, grpc_option, listen_option, log_option
 from airlock.compose import database_entries
 from airlock.demo.postgres import BundledPostgres
 from airlock.demo.shop import FULL, SHOP_TAGS, load_shop
 from airlock.host import Body, Host, run
+from airlock.pages import address_of, console_address, keep_console
 from airlock.parts import begin_grpc, begin_proxy, begin_service, local_token_file
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from airlock.settings import DatabaseSettings, Settings, load_settings, split_address
@@ -71,11 +72,16 @@ def chosen_settings(config: Path | None, given: dict[str, str | None]) -> Settin
     if given["grpc"] is not None:
         host, port = split_address(given["grpc"], "--grpc")
         changes["grpc"] = settings.grpc.model_copy(update={"host": host, "port": port})
+    if given.get("console") not in (None, "off"):
+        changes["console"] = settings.console.model_copy(update={"listen": given["console"]})
     return settings.model_copy(update=changes)
 
 
-async def begin(host: Host, settings: Settings, upstream: str | None, environment: str) -> Runtime:
+async def begin(
+    host: Host, settings: Settings, config: Path | None, upstream: str | None, environment: str, console: str | None
+) -> Runtime:
     """Start every part, the ones that others need first."""
+    pages = console_address(settings, console)
     databases = settings.database
     demo = False
     if upstream is not None:
@@ -85,16 +91,18 @@ async def begin(host: Host, settings: Settings, upstream: str | None, environmen
         databases = await demo_databases(host, settings.data_dir)
     running = await begin_service(host, settings, database_entries(databases))
     host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
+    keep_console(host, settings, config, pages)
     grpc = await begin_grpc(host, settings, running.service)
     proxy = await begin_proxy(host, settings, databases, running.service)
     known = tuple(RunningDatabase(one.name, one.environment.value, demo) for one in databases)
     token_file = str(local_token_file(settings.data_dir))
-    return Runtime(os.getpid(), "up", proxy, grpc, token_file, known, version("airlock"))
+    return Runtime(os.getpid(), "up", proxy, grpc, token_file, known, version("airlock"), pages)
 
 
-def banner(runtime: Runtime, data_dir: Path, data_dir_option: str) -> str:
+def banner(runtime: Runtime, settings: Settings, data_dir_option: str) -> str:
     """Where to connect, as lines to copy and paste."""
     assert runtime.proxy is not None
+    data_dir = settings.data_dir
     program = Path(sys.argv[0])
     airlock = os.path.relpath(program) if program.name == "airlock" else "airlock"
     database = runtime.databases[0].name
@@ -118,6 +126,12 @@ def banner(runtime: Runtime, data_dir: Path, data_dir_option: str) -> str:
         f'  {airlock} query{data_dir_option} "select * from denials order by time desc limit 5"',
         f"  {airlock} tail{data_dir_option}",
     ]
+    if runtime.console is not None:
+        lines += [
+            "",
+            f"in a browser: {address_of(settings, runtime.console)}  with the token of",
+            f"  {token} --subject carol --groups dba",
+        ]
     if runtime.databases[0].demo:
         lines.append(f"a story that shows it all:\n  {airlock} demo{data_dir_option}")
     lines.append("\nCtrl-C ends it.")
@@ -139,6 +153,7 @@ def banner(runtime: Runtime, data_dir: Path, data_dir_option: str) -> str:
 )
 @listen_option
 @grpc_option
+@console_option
 @log_option
 def up(
     config: Path | None,
@@ -147,19 +162,20 @@ def up(
     environment: str,
     listen: str | None,
     grpc: str | None,
+    console: str | None,
 ) -> None:
-    """Run everything on this machine: decision service, enforcement point, projection.
+    """Run everything on this machine: decision service, enforcement point, projection, console.
 
     With no database given, a bundled PostgreSQL with the demo database shop starts behind it.
     """
-    settings = chosen_settings(config, {"data_dir": data_dir, "listen": listen, "grpc": grpc})
+    settings = chosen_settings(config, {"data_dir": data_dir, "listen": listen, "grpc": grpc, "console": console})
     option = "" if data_dir is None else f" --data-dir {shlex.quote(data_dir)}"
 
     async def body(host: Host) -> None:
-        runtime = await begin(host, settings, upstream, environment)
+        runtime = await begin(host, settings, config, upstream, environment, console)
         write_runtime(settings.data_dir, runtime)
         host.stack.callback(remove_runtime, settings.data_dir)
-        click.echo(banner(runtime, settings.data_dir, option))
+        click.echo(banner(runtime, settings, option))
 
     with sole_instance(settings.data_dir, "up"):
         run_through_poison(body)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("decision", "enforcement", "ingest", "analytics", "airlock")
+PACKAGES = ("decision", "enforcement", "ingest", "analytics", "console", "airlock")
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 CONTRACTS: dict[str, dict[str, Any]] = {contract["name"]: contract for contract in SETTINGS["contracts"]}
 
@@ -30,6 +30,7 @@ VIOLATIONS = [
     ("Enforcement points know the published language and the client", "enforcement/violation_10.py",
      "from decision.service import DecisionService"),
     ("Ingest and analytics read events, they decide nothing", "ingest/violation_11.py", "import decision.judge"),
+    ("The console looks and asks, it decides nothing", "console/violation_14.py", "import decision.service"),
     ("Folds know neither the store nor the journal", "analytics/project/violation_12.py", "import analytics.store"),
     ("The protocol core knows no shell", "enforcement/postgres/protocol/violation_13.py",
      "import enforcement.postgres.server"),
