@@ -9,6 +9,7 @@ from struct import Struct
 from typing import cast
 
 LENGTH = Struct("!I")
+WRITE_BUFFER = 512 * 1024  # bytes that may wait for a slow peer before its source is paused
 LARGEST_SETUP_MESSAGE = 64 * 1024  # bytes; tokens with many groups are long
 
 
@@ -86,6 +87,8 @@ class Link(asyncio.Protocol):
     def attach(self, sink: Callable[[bytes], None]) -> None:
         """From now on bytes go to `sink`; what was read beyond the set-up goes there first."""
         self._sink = sink
+        if self.transport is not None and not self.lost:
+            self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         if self._buffer:
             rest = bytes(self._buffer)
             self._buffer.clear()

@@ -26,7 +26,7 @@ from enforcement.postgres.protocol.startup import Startup
 from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, CoreLimits, HoldStarted, SyncCatalog
 
 log = logging.getLogger(__name__)
-SLICE = 32 * 1024  # bytes of rows to mask in one turn of the loop
+SLICE = 128 * 1024  # bytes of rows to mask in one turn of the loop
 CATALOG_TRIES = 5
 
 

@@ -27,6 +27,14 @@ COPY = int(Back.COPY_DATA)
 LARGEST = 0x3FFFFFFF + 64  # PostgreSQL's own bound on a message
 
 
+def whole(data: bytes, position: int, code: int, most: int) -> tuple[int, int]:
+    """Where the whole messages of `code` at `position` end, at most `most` of them (-1: no bound), and how many."""
+    try:
+        return count_messages(data, position, len(data), code, most)
+    except ObligationUnfulfillable as error:
+        raise ProtocolViolation("the server sent a row of impossible length", by="server") from error
+
+
 class Answers:
     def __init__(self, state: State, results: Results) -> None:
         self.state = state
@@ -144,10 +152,7 @@ class Answers:
         """Count whole rows that leave as they are; the position behind them. Aborts the result at a limit."""
         limits = self._results.limits_of(head)
         if limits is None or (limits.rows is None and limits.bytes is None):
-            try:
-                end, rows = count_messages(data, position, len(data), code, -1)
-            except ObligationUnfulfillable as error:
-                raise ProtocolViolation("the server sent a row of impossible length", by="server") from error
+            end, rows = whole(data, position, code, -1)
         else:
             end, rows = self._limited(head, limits, code, data, position)
         head.rows += rows
@@ -186,33 +191,24 @@ class Answers:
     def _worked(self, head: Exchange, code: int, data: bytes, position: int) -> int:
         """Mask or swallow the whole rows from `position` on; the position behind them."""
         begin, size = position, len(data)
-        unpack = LENGTH.unpack_from
         limits = self._results.limits_of(head)
         unseen = head.aborted or head.internal or self.state.muted or head.refusal is not None
         room = -1 if limits is None or limits.rows is None or unseen else max(limits.rows - head.all_rows, 0)
-        rows = 0
-        over = False
-        while size - position >= 5 and data[position] == code:
-            length: int = unpack(data, position + 1)[0]
-            self._check_length(code, length)
-            if position + 1 + length > size:
-                break
-            if rows == room:
-                over = True
-                break
-            rows += 1
-            position += 1 + length
+        position, rows = whole(data, position, code, room)
+        over = rows == room and whole(data, position, code, 1)[1] == 1
+        if not over and size - position >= 5 and data[position] == code:
+            self._check_length(code, LENGTH.unpack_from(data, position + 1)[0])
         if position > begin and not unseen:
-            self._send_masked(head, code, data[begin:position], rows)
+            self._send_masked(head, code, data, begin, position, rows)
         if over and limits is not None and limits.rows is not None:
             self.abort(head, denial.row_limit(limits.rows))
             return self._worked(head, code, data, position)
         return position
 
-    def _send_masked(self, head: Exchange, code: int, data: bytes, rows: int) -> None:
+    def _send_masked(self, head: Exchange, code: int, data: bytes, begin: int, end: int, rows: int) -> None:
         limits = self._results.limits_of(head)
         try:
-            masked = self._masked(head, code, data, 0, len(data))
+            masked = self._masked(head, code, data, begin, end)
         except ObligationUnfulfillable as error:
             self.abort(head, denial.withheld(error))
             return
