@@ -193,17 +193,27 @@ def engine_message(error: BaseException) -> str:
     return " ".join(part for line in text.splitlines() if (part := line.strip(" \t|")))
 
 
-def _parse(sources: Sequence[tuple[str, str]]) -> dict[str, tuple[Module, Json]]:
+def _syntax(sources: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """(syntax trees as JSON, ""), or ("", what is wrong). It does not raise: an exception would keep the engine, which
+    must end in the thread that it began in."""
     engine = regorus.Engine()
-    for path, text in sources:
-        try:
-            engine.add_policy(path, text)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            raise BundleRejected(f"{path}: {engine_message(error)}") from None
+    path = ""
     try:
-        entries = [(entry["source"], entry["ast"]) for entry in orjson.loads(engine.get_ast_as_json())]
+        for path, text in sources:
+            engine.add_policy(path, text)
+        return engine.get_ast_as_json(), ""
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        return "", f"{path}: {engine_message(error)}"
+
+
+def _parse(sources: Sequence[tuple[str, str]]) -> dict[str, tuple[Module, Json]]:
+    trees, problem = _syntax(sources)
+    if problem:
+        raise BundleRejected(problem)
+    try:
+        entries = [(entry["source"], entry["ast"]) for entry in orjson.loads(trees)]
         return {source["file"]: (describe(ast, source["contents"]), ast) for source, ast in entries}
     except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
         raise BundleRejected(f"the syntax of a policy can't be followed: {error}") from error
@@ -213,7 +223,10 @@ def plain_modules(sources: Sequence[tuple[str, str]]) -> dict[str, tuple[str, Mo
     """By path, the sources as both engines run them (imports written out), and what they say about themselves.
     Raises BundleRejected."""
     parsed = _parse(sources)
-    plain = [(path, without_imports(parsed[path][1], text, parsed[path][0])) for path, text in sources]
+    try:
+        plain = [(path, without_imports(parsed[path][1], text, parsed[path][0])) for path, text in sources]
+    except ValueError as error:
+        raise BundleRejected(f"a policy's imports can't be followed: {error}") from error
     described = _parse(plain)
     return {path: (text, described[path][0]) for path, text in plain}
 

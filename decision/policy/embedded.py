@@ -66,6 +66,13 @@ class EvaluationCache:
 def make_engine(bundle: Bundle) -> regorus.Engine:
     """A regorus engine with the bundle, for the calling thread alone. Raises BundleRejected."""
     engine = regorus.Engine()
+    if problem := _fill(engine, bundle):
+        del engine  # an exception would keep it, and it must end in the thread that it began in
+        raise BundleRejected(f"the embedded engine refuses the bundle: {problem}")
+    return engine
+
+
+def _fill(engine: regorus.Engine, bundle: Bundle) -> str:
     try:
         for path, source in bundle.modules:
             engine.add_policy(path, source)
@@ -73,8 +80,8 @@ def make_engine(bundle: Bundle) -> regorus.Engine:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        raise BundleRejected(f"the embedded engine refuses the bundle: {engine_message(error)}") from None
-    return engine
+        return engine_message(error)
+    return ""
 
 
 def evaluate_with(engine: regorus.Engine, document: bytes) -> str:
@@ -134,15 +141,21 @@ class EmbeddedEngine:
                 "the bundle needs an OPA server, which the embedded engine is not",
                 hint='set policy.engine to "opa", or keep the bundle to portable builtins',
             )
+        if problem := self._tried(bundle, documents):
+            raise BundleRejected(problem, hint="airlock policy check, airlock policy test")
+
+    def _tried(self, bundle: Bundle, documents: tuple[bytes, ...]) -> str:
+        """What is wrong with the bundle's answers, if anything."""
         engine = make_engine(bundle)
         for document in documents:
             started = self._clock.monotonic_ns()
             try:
                 decode_evaluation(evaluate_with(engine, document), bundle.revision)
             except PolicyUndefined as error:
-                raise BundleRejected(f"the bundle fails its smoke test: {error.message}", hint=error.hint) from None
+                return f"the bundle fails its smoke test: {error.message}"
             if self._clock.monotonic_ns() - started > self._budget_ns:
-                raise BundleRejected("the bundle is too slow", hint=f"an evaluation took over {self._budget_ns} ns")
+                return f"the bundle is too slow: an evaluation took over {self._budget_ns} ns"
+        return ""
 
     async def activate(self, bundle: Bundle) -> None:
         """Make the bundle the one that decides from now on. It was prepared before."""
@@ -196,4 +209,5 @@ class EmbeddedEngine:
 
     async def close(self) -> None:
         self._bundle = None
+        self._local = threading.local()
         self._cache.clear()

@@ -57,6 +57,8 @@ def evaluation_of(document: object, revision: str) -> Evaluation:
     holds = sorted({_hold(entry) for entry in _array(fields["holds"], "holds")}, key=lambda h: (h.rule, repr(h)))
     if effect is PolicyEffect.HOLD and not holds:
         raise PolicyUndefined("the policy holds without saying for whose approval")
+    if effect is not PolicyEffect.ALLOW and not any(result.effect is effect for result in results):
+        raise PolicyUndefined("the policy denies or holds without saying why")
     if effect is not PolicyEffect.DENY and not any(result.effect is PolicyEffect.ALLOW for result in results):
         raise PolicyUndefined("the policy allows or holds, but no rule allows")
     return Evaluation(

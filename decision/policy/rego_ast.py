@@ -70,7 +70,7 @@ def without_imports(ast: Json, source: str, module: Module) -> str:
     """The module with every import's alias written out and the imports blanked; lines stay where they are.
 
     regorus loses aliases: once a rule of a module was evaluated for another one, a function of that module finds its
-    imports undefined, silently. A local variable named like an import becomes a syntax error here, not a guess.
+    imports undefined, silently. Raises ValueError for a name that is an import here and a variable there.
     """
     tree = cast(Mapping[str, Json], ast)
     aliases = dict(module.aliases)
@@ -80,17 +80,47 @@ def without_imports(ast: Json, source: str, module: Module) -> str:
         if alias := entry.get("as"):
             spans.append(cast(Mapping[str, int], alias))
         edits.append((min(span["start"] for span in spans), max(span["end"] for span in spans), ""))
+    rooted_at = {at for node in _nodes(tree["rules"]) if (at := _root_of_step(node)) is not None}
     for node in _nodes(tree["rules"]):
+        for declared in _declared(node, source):
+            if declared in aliases:
+                raise ValueError(f"{declared} is an import and a variable in {'.'.join(module.package)}")
         if "Var" in node:
             variable = cast(Mapping[str, Json], node["Var"])
             name = str(variable["value"])
             if name in aliases:
                 span = cast(Mapping[str, int], variable["span"])
+                if span["start"] not in rooted_at:
+                    raise ValueError(f"write {'.'.join(aliases[name])} in full where {name} stands alone")
                 edits.append((span["start"], span["end"], ".".join(aliases[name])))
     text = source.encode()
     for start, end, replacement in sorted(set(edits), reverse=True):
         text = text[:start] + replacement.encode() + text[end:]
     return text.decode()
+
+
+def _root_of_step(node: Mapping[str, Json]) -> int | None:
+    """Where the variable starts that this very step of a reference goes into."""
+    step = _step(node)
+    if step is None or _root(step[0]) is None:
+        return None
+    variable = cast(Mapping[str, Mapping[str, Mapping[str, int]]], step[0])["Var"]
+    return variable["span"]["start"]
+
+
+def _declared(node: Mapping[str, Json], source: str) -> Iterator[str]:
+    """The variables that `some x` and `every k, v in` declare; they are printed as positions only."""
+    spans: list[Json] = []
+    if "Every" in node:
+        every = cast(Mapping[str, Json], node["Every"])
+        spans = [every["key"], every["value"]]
+    elif "SomeVars" in node:
+        spans = list(cast(Sequence[Json], cast(Mapping[str, Json], node["SomeVars"])["vars"]))
+    for span in spans:
+        if isinstance(span, Mapping):
+            yield _spanned(span, source)
+        elif isinstance(span, Sequence):
+            yield _spanned(cast(Sequence[Json], span)[0], source)
 
 
 def rooted(module: Module, source: str, prefix: str) -> str:

@@ -100,12 +100,13 @@ results := (({result("deny", r) | some r in denials} | {result("hold", r) | some
 
 granted := {result("allow", r) | some v in voices; some r in v.allow}
 
+# What is missing stays visible, and is refused by whoever reads the decision.
 result(kind, r) := {
 	"effect": kind,
-	"rule": r.rule,
-	"message": r.message,
-	"severity": r.severity,
-	"controls": r.controls,
+	"rule": object.get(r, "rule", ""),
+	"message": object.get(r, "message", ""),
+	"severity": object.get(r, "severity", ""),
+	"controls": object.get(r, "controls", []),
 }
 
 missing := {{
