@@ -17,7 +17,7 @@ demo: $(READY) ## A story against the running system
 	@exec $(BIN)/airlock demo $(ARGS)
 
 test: $(READY) fetch compile ## All tests; lists what this machine could not test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 15 $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15 $(ARGS)
 
 check: $(READY) ## Format, lint, types, contracts, unit tests: under a minute
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target types format lint contracts wire unit

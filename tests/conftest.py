@@ -105,6 +105,11 @@ def compose_schema() -> Path:
     return require("the compose specification's schema", toolchains.compose_schema(), how)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first, so that no worker ends the run with one of them alone."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """At the end of a run: what was not tested, and how to get it tested."""
     reasons = [
