@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from pglast import parser
 
@@ -92,12 +93,7 @@ class Analyzer:
             facts = facts_of(walk, *_texts(text, raw, tokens, node, len(nodes)), start, length)
             statements.append(facts)
             effects.append(tuple(walk.effects))
-            for value in walk.values:
-                values.append(
-                    BoundValue(
-                        number, value.schema, value.table, value.column, value.role, value.literal, value.parameter
-                    )
-                )
+            values += walk.values if number == 0 else [replace(value, statement_index=number) for value in walk.values]
             if walk.effects:
                 state = state.apply(walk.effects, version)
         facts_document = Facts(self.dialect, PARSER_VERSION, version, tuple(statements))

@@ -54,6 +54,13 @@ class CatalogIndex:
             for number, constraint in enumerate(relation.foreign_keys):
                 target = (constraint.target_schema, constraint.target_table)
                 self.referenced.setdefault(target, []).append((relation, number))
+        self.tags: dict[Key, tuple[str, ...]] = {
+            (r.schema, r.name, column.name): column.tags
+            for r in snapshot.relations
+            for column in r.columns
+            if column.tags
+        }
+        self.plain: dict[tuple[str, str], object] = {}  # names as a fresh session means them (postgres.names)
         self.closures: dict[object, object] = {}  # what views, triggers, functions pull in (decision.analysis.postgres)
 
     def entry(self, schema: str, name: str) -> Entry | None:
@@ -66,8 +73,7 @@ class CatalogIndex:
         return found
 
     def tags_of(self, key: Key) -> tuple[str, ...]:
-        found = self.entry(key[0], key[1])
-        return found.tags.get(key[2], ()) if found is not None else ()
+        return self.tags.get(key, ())
 
     def search_path(self) -> tuple[str, ...]:
         return self.snapshot.search_path

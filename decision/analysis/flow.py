@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from decision.model.facts import Transform
+from decision.model.facts import ColumnName, Transform
 
 Key = tuple[str, str, str]  # schema, table, column; schema "pg_temp" for temporary tables
 NONE: frozenset[Key] = frozenset()
@@ -18,7 +18,7 @@ TEMP_SCHEMA = "pg_temp"
 class Flow:
     """Immutable by convention. `row` is the shape of a value known to be a row of it."""
 
-    __slots__ = ("opaque", "row", "sources", "transform")
+    __slots__ = ("named", "opaque", "row", "sources", "transform")
 
     def __init__(
         self,
@@ -31,6 +31,13 @@ class Flow:
         self.transform = transform
         self.opaque = opaque
         self.row = row
+        self.named: tuple[ColumnName, ...] | None = None  # the sources in order, once asked for
+
+    def columns(self) -> tuple[ColumnName, ...]:
+        """The sources in order."""
+        if self.named is None:
+            self.named = tuple([ColumnName(*key) for key in sorted(self.sources)])
+        return self.named
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -42,13 +42,16 @@ def pieces(text: str) -> list[Piece]:
     kept: list[Piece] = []
     setting = _Setting() if _MAY_SET.match(text) or ";" in text else None
     for start, end, name, _ in tokens:
-        if name in _COMMENTS:
-            continue
-        if name in _LITERALS or (setting is not None and setting.hides(name, text[start : end + 1])):
+        if name in _LITERALS:
             highest += 1
             kept.append((start, "PARAM", f"${highest}"))
-        else:
-            kept.append((start, name, text[start : end + 1]))
+        elif name not in _COMMENTS:
+            word = text[start : end + 1]
+            if setting is not None and setting.hides(name, word):
+                highest += 1
+                kept.append((start, "PARAM", f"${highest}"))
+            else:
+                kept.append((start, name, word))
     return kept
 
 

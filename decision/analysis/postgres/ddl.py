@@ -6,7 +6,7 @@ from decision.analysis.effects import FunctionMade, MadeColumn, RelationAltered,
 from decision.analysis.flow import TEMP_SCHEMA, Flow, Item, Scope, Shape
 from decision.analysis.postgres.closure import write_relation
 from decision.analysis.postgres.expressions import filtered, generic
-from decision.analysis.postgres.names import Relation, creation_schema, resolve
+from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve
 from decision.analysis.postgres.parse import Node, only, option_text, options, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk, query, statement
 from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
@@ -132,8 +132,7 @@ def create_view(walk: Walk, body: Node) -> None:
     name = target.get("relname", "")
     walk.touch(schema, name, RelationKind.VIEW, Access.DDL)
     walk.operation("create", "view", [ObjectName(schema, name)], ["or_replace"] if body.get("replace") else [])
-    names = [*strings(body.get("aliases")), *list(shape.names)[len(body.get("aliases", ())) :]]
-    columns = tuple(MadeColumn(n, f.sources, f.opaque) for n, f in zip(names, shape.flows, strict=True))
+    columns = made_columns(shape, strings(body.get("aliases")))
     if body.get("replace"):
         walk.effects.append(RelationAltered(schema, name))
     walk.effects.append(RelationMade(schema, name, RelationKind.VIEW, columns, not shape.open))

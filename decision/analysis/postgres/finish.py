@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from decision.analysis.flow import CONSTANT, TEMP_SCHEMA, Flow, Key, Shape, either
 from decision.analysis.postgres.predicates import weakest
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import (
     Access,
-    ColumnName,
     ColumnUse,
     FunctionUse,
     Kind,
@@ -18,6 +19,7 @@ from decision.model.facts import (
     Usage,
 )
 
+Member = TypeVar("Member", Access, Usage)
 _ACCESS = tuple(Access)
 _USAGE = tuple(Usage)
 
@@ -25,17 +27,25 @@ _USAGE = tuple(Usage)
 def _tags(walk: Walk, keys: frozenset[Key]) -> tuple[str, ...]:
     if walk.catalog is None or not keys:
         return ()
+    tagged = walk.catalog.tags
     if len(keys) == 1:
-        for key in keys:
-            return walk.catalog.tags_of(key)
+        (key,) = keys
+        return tagged.get(key, ())
     found: set[str] = set()
     for key in keys:
-        found.update(walk.catalog.tags_of(key))
-    return tuple(sorted(found))
+        if key in tagged:
+            found.update(tagged[key])
+    return tuple(sorted(found)) if found else ()
+
+
+def _use_tags(walk: Walk, key: Key) -> tuple[str, ...]:
+    if walk.catalog is None:
+        return ()
+    return _tags(walk, _made_sources(walk, key)) if walk.state.made else walk.catalog.tags.get(key, ())
 
 
 def _made_sources(walk: Walk, key: Key) -> frozenset[Key]:
-    if walk.state.made and walk.catalog is not None:
+    if walk.state.made:
         for made in walk.state.made:
             if (made.schema, made.name) == key[:2]:
                 for column in made.columns:
@@ -49,30 +59,31 @@ def outputs(walk: Walk) -> tuple[OutputColumn, ...]:
     if shape is None:
         return ()
     return tuple(
-        OutputColumn(
-            ordinal,
-            name,
-            tuple([ColumnName(*key) for key in sorted(flow.sources)]),
-            flow.transform,
-            _tags(walk, flow.sources),
-            flow.opaque,
-        )
-        for ordinal, (name, flow) in enumerate(zip(shape.names, shape.flows, strict=True), 1)
+        [
+            OutputColumn(ordinal, name, flow.columns(), flow.transform, _tags(walk, flow.sources), flow.opaque)
+            for ordinal, (name, flow) in enumerate(zip(shape.names, shape.flows, strict=True), 1)
+        ]
     )
+
+
+def _ordered(members: set[Member], order: tuple[Member, ...]) -> tuple[Member, ...]:
+    return tuple(members) if len(members) == 1 else tuple([member for member in order if member in members])
 
 
 def facts_of(
     walk: Walk, fingerprint: str = "", normalized_text: str = "", location: int = 0, length: int = 0
 ) -> Statement:
     relations = tuple(
-        RelationUse(
-            schema, name, record.kind, tuple([a for a in _ACCESS if a in record.access]), via, record.tags, record.oid
-        )
-        for (schema, name, via), record in walk.relations.items()
+        [
+            RelationUse(schema, name, record.kind, _ordered(record.access, _ACCESS), via, record.tags, record.oid)
+            for (schema, name, via), record in walk.relations.items()
+        ]
     )
     columns = tuple(
-        ColumnUse(*key, tuple([u for u in _USAGE if u in usages]), _tags(walk, _made_sources(walk, key)))
-        for key, usages in sorted(walk.columns.items())
+        [
+            ColumnUse(*key, _ordered(walk.columns[key], _USAGE), _use_tags(walk, key))
+            for key in (sorted(walk.columns) if len(walk.columns) > 1 else walk.columns)
+        ]
     )
     return Statement(
         fingerprint=fingerprint,
@@ -83,7 +94,7 @@ def facts_of(
         relations=relations,
         columns=columns,
         output=outputs(walk),
-        functions=tuple(FunctionUse(*name, effects) for name, effects in sorted(walk.functions.items())),
+        functions=tuple([FunctionUse(*name, walk.functions[name]) for name in sorted(walk.functions)]),
         predicate=weakest(walk.predicates) if walk.predicates else None,
         settings=tuple(walk.settings),
         files=tuple(walk.files),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from decision.analysis.catalog import Entry
-from decision.analysis.effects import RelationMade
-from decision.analysis.flow import TEMP_SCHEMA, Flow, Key, Shape, either, merge
+from decision.analysis.effects import MadeColumn, RelationMade
+from decision.analysis.flow import OPAQUE, TEMP_SCHEMA, Flow, Key, Shape, either, merge
 from decision.analysis.postgres.walk import Walk
 from decision.analysis.session import SNAPSHOT_PATH
 from decision.model.facts import Access, RelationKind, Transform
@@ -71,6 +73,12 @@ def _made_shape(made: RelationMade, entry: Entry | None) -> Shape:
 
 def search_paths(walk: Walk) -> list[tuple[str, ...] | None]:
     """Every search path that may be in force, with pg_catalog where it is searched; None: any."""
+    if walk.paths is None:
+        walk.paths = _search_paths(walk)
+    return walk.paths
+
+
+def _search_paths(walk: Walk) -> list[tuple[str, ...] | None]:
     assert walk.catalog is not None
     snapshot = walk.catalog.search_path()
     paths: list[tuple[str, ...] | None] = []
@@ -125,6 +133,20 @@ def resolve(walk: Walk, schema: str, name: str) -> Relation:
     if walk.catalog is None:
         walk.unresolved(name, "no catalog snapshot: names are not resolved")
         return Relation(schema, name, None, None, False)
+    state = walk.state
+    if not (state.made or state.altered or state.overflowed or state.search_paths):
+        known = walk.catalog.plain.get((schema, name))
+        if isinstance(known, Relation):
+            return known
+        found = _resolve(walk, schema, name)
+        if found.entry is not None:  # so there are never more than the snapshot's relations, by a path and by a schema
+            walk.catalog.plain[(schema, name)] = found
+        return found
+    return _resolve(walk, schema, name)
+
+
+def _resolve(walk: Walk, schema: str, name: str) -> Relation:
+    assert walk.catalog is not None
     if walk.state.overflowed:
         walk.unresolved(name, "this session has made too many objects to follow; connect again")
     if schema:
@@ -171,6 +193,14 @@ def _checked(walk: Walk, relation: Relation) -> Relation:
     return relation
 
 
+def made_columns(shape: Shape, given: Sequence[str]) -> tuple[MadeColumn, ...]:
+    """The columns of a relation made from a query, the leading ones renamed. More names than columns that are known
+    (EXECUTE, `*` of an unknown relation; or the server will refuse it) are columns that may hold anything."""
+    names = [*given, *shape.names[len(given) :]]
+    flows = [*shape.flows, *[OPAQUE] * (len(names) - len(shape.flows))]
+    return tuple([MadeColumn(n, f.sources, f.opaque) for n, f in zip(names, flows, strict=True)])
+
+
 def creation_schema(walk: Walk, schema: str, persistence: str) -> str:
     """Where a new relation comes to be; empty if that can't be known."""
     if persistence == "t" or schema.startswith("pg_temp"):
@@ -186,4 +216,4 @@ def creation_schema(walk: Walk, schema: str, persistence: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-__all__ = ["Relation", "creation_schema", "either", "resolve", "search_paths"]
+__all__ = ["Relation", "creation_schema", "either", "made_columns", "resolve", "search_paths"]

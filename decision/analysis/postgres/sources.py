@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Scope, Shape, either
 from decision.analysis.postgres.builtins import COLUMNS
 from decision.analysis.postgres.closure import read_relation
@@ -21,15 +23,7 @@ def from_item(walk: Walk, scope: Scope, node: Node) -> list[Item]:
     """The items that one entry of a FROM adds. Earlier ones in `scope` are visible to LATERAL and functions."""
     walk.budget.enter()
     tag, body = only(node)
-    handler = {
-        "RangeVar": _table,
-        "JoinExpr": _join,
-        "RangeSubselect": _subselect,
-        "RangeFunction": _function,
-        "RangeTableSample": _sample,
-        "RangeTableFunc": _table_function,
-        "JsonTable": _json_table,
-    }.get(tag)
+    handler = _SOURCES.get(tag)
     if handler is None:
         walk.unresolved(tag, "this form of FROM is not known")
         items = [Item("", Shape((), (), is_open=True))]
@@ -294,3 +288,14 @@ def _json_columns(nodes: list[Node], names: list[str]) -> None:
             _json_columns(column["columns"], names)
         else:
             names.append(column.get("name", ""))
+
+
+_SOURCES: dict[str, Callable[[Walk, Scope, Node], list[Item]]] = {
+    "RangeVar": _table,
+    "JoinExpr": _join,
+    "RangeSubselect": _subselect,
+    "RangeFunction": _function,
+    "RangeTableSample": _sample,
+    "RangeTableFunc": _table_function,
+    "JsonTable": _json_table,
+}

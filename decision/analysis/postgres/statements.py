@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import CursorDeclared, MadeColumn, Prepared, RelationMade
+from decision.analysis.effects import CursorDeclared, Prepared, RelationMade
 from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape, merge
 from decision.analysis.postgres.calls import first_path
 from decision.analysis.postgres.closure import read_relation, write_relation
 from decision.analysis.postgres.dml import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.finish import facts_of, restore
-from decision.analysis.postgres.names import creation_schema, resolve
+from decision.analysis.postgres.names import creation_schema, made_columns, resolve
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.predicates import predicate_of
 from decision.analysis.postgres.select import limit_of
@@ -171,12 +171,11 @@ def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
     schema = creation_schema(walk, target.get("schemaname", ""), persistence)
     kind = RelationKind.TEMPORARY if persistence == "t" or schema == "pg_temp" else kind
     name = target.get("relname", "")
-    names = [*strings(into.get("colNames")), *list(shape.names)[len(into.get("colNames", ())) :]]
     walk.touch(schema, name, kind, Access.DDL)
     walk.touch(schema, name, kind, Access.WRITE)
     object_type = "materialized_view" if kind is RelationKind.MATERIALIZED_VIEW else "table"
     walk.operation("create", object_type, [ObjectName(schema, name)], ["as"])
-    columns = tuple(MadeColumn(n, f.sources, f.opaque) for n, f in zip(names, shape.flows, strict=True))
+    columns = made_columns(shape, strings(into.get("colNames")))
     walk.effects.append(RelationMade(schema, name, kind, columns, not shape.open))
 
 

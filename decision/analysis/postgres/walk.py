@@ -29,8 +29,8 @@ class Walk:
 
     __slots__ = (
         "assigned", "budget", "catalog", "columns", "dml", "effects", "estimate", "expanding", "files", "flags",
-        "functions", "kinds", "limit", "operations", "output", "parameters", "predicates", "programs", "relations",
-        "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
+        "functions", "kinds", "limit", "operations", "output", "parameters", "paths", "predicates", "programs",
+        "relations", "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
     )  # fmt: skip
 
     def __init__(self, catalog: CatalogIndex | None, state: SessionState, budget: Budget) -> None:
@@ -59,6 +59,7 @@ class Walk:
         self.assigned: list[tuple[Key, Flow]] = []
         self.effects: list[SessionEffect] = []
         self.expanding: set[object] = set()
+        self.paths: list[tuple[str, ...] | None] | None = None  # the search paths, once asked for
         self.root: Scope | None = None  # what statements are inside of, if anything
 
     @property
