@@ -62,6 +62,7 @@ class Decisions:
 
     def ask(self, asked: Sequence[Exchange]) -> None:
         """Ask in a task; one watchdog a session ends those that take too long."""
+        self._around.reporter.hurry()
         task = self._loop.create_task(self._decide(asked))
         self._asked[task] = self._core.state.now_ns
         if self._watchdog is None:

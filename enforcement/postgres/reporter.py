@@ -1,6 +1,7 @@
 """Execution reports of all sessions: in order, several at a time, tried again until they are recorded.
 
-One task for the whole enforcement point, so that reports of many sessions share a group commit.
+One task for the whole enforcement point, so that reports of many sessions share a group commit. They wait a moment
+for a decision to share it with as well: a commit of their own would make the next decision wait for its end.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from decision.model.session import ExecutionReport
 log = logging.getLogger(__name__)
 RETRY_S = 0.2
 BATCH = 256
+LINGER_S = 0.01  # the longest that a report waits for company
 
 
 class Reporter:
@@ -26,6 +28,8 @@ class Reporter:
         self._waiting: Counter[str] = Counter()
         self._levels: dict[str, Callable[[int], None]] = {}
         self._wake: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = False  # what is queued is to be sent without waiting for company
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, session_id: str, on_level: Callable[[int], None]) -> None:
@@ -38,20 +42,33 @@ class Reporter:
             self._task = asyncio.get_running_loop().create_task(self._work())
         self._queue.extend(reports)
         waiting = self._waiting[session_id] = self._waiting[session_id] + len(reports)
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if self._timer is None and self._queue:
+            self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._lingered)
         return waiting
+
+    def hurry(self) -> None:
+        """A decision is about to be asked for: what is queued goes with it."""
+        if self._queue:
+            self._due = True
+            if self._wake is not None and not self._wake.done():
+                self._wake.set_result(None)
+
+    def _lingered(self) -> None:
+        self._timer = None
+        self.hurry()
 
     async def _work(self) -> None:
         while True:
-            while not self._queue:
+            while not (self._queue and self._due):
                 self._wake = asyncio.get_running_loop().create_future()
                 await self._wake
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
+            self._due = bool(self._queue)
             failed = await self._send(batch)
             if failed:
                 self._queue.extendleft(reversed(failed))
                 await asyncio.sleep(RETRY_S)
+                self._due = True
 
     async def _send(self, batch: list[ExecutionReport]) -> list[ExecutionReport]:
         """Those that could not be recorded."""
@@ -86,6 +103,7 @@ class Reporter:
     async def drain(self, session_id: str, grace_s: float) -> int:
         """Wait until all of the session is recorded, at most `grace_s` seconds; the number of reports given up."""
         if self._waiting[session_id]:
+            self.hurry()
             done = asyncio.get_running_loop().create_future()
             self._levels[session_id] = lambda left: None if left or done.done() else done.set_result(None)
             await asyncio.wait([done], timeout=grace_s)
@@ -96,6 +114,8 @@ class Reporter:
         return lost
 
     async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
