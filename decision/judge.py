@@ -106,7 +106,9 @@ class StatementJudge:
             return self.deny(question, FUNCTION_CALL)
         if question.catalog is None:
             return self.deny(question, CATALOG_UNKNOWN)
-        state: SessionState = session.state.with_settings(dict(request.settings))
+        state: SessionState = session.state
+        if request.settings != session.settings:
+            state = state.with_settings(dict(request.settings))
         analysis = self._analyzer.analyze(request.text, question.catalog.snapshot, state)
         context = _context(question)
         document, key = self._builder.build(

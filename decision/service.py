@@ -214,6 +214,7 @@ class DecisionService:
             runs = decision.effect is PolicyEffect.ALLOW and request.kind is not MessageKind.PARSE
             if runs and judged.analysis is not None and judged.state is not None:
                 session.state = judged.state.advance(judged.analysis, request.transaction_status)
+                session.settings = request.settings
         if len(waiting) == 1:
             self._consent.release(question.grant)
             await waiting[0]

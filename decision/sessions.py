@@ -31,6 +31,7 @@ class Session:
     opened_event_id: str
     state: SessionState = field(default_factory=SessionState)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    settings: tuple[tuple[str, str], ...] = ()  # as reported with the statement that made `state`
     context: Context | None = None  # of the newest statement without a grant
     expires_unix: int = field(init=False)
 
