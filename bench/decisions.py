@@ -175,12 +175,8 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     alone, many = found["OPA over REST, alone"], found["OPA over REST, 32 in flight"]
     return {
         "first decision to OPA over REST, time": round(found["first, a person"]["median_us"] / alone["median_us"], 2),
-        "warm alone to OPA over REST, time": round(
-            found["warm, 1 in flight"]["median_us"] / alone["median_us"], 2
-        ),
-        "32 in flight to OPA over REST, rate": round(
-            found["warm, 32 in flight"]["per_second"] / many["per_second"], 2
-        ),
+        "warm alone to OPA over REST, time": round(found["warm, 1 in flight"]["median_us"] / alone["median_us"], 2),
+        "32 in flight to OPA over REST, rate": round(found["warm, 32 in flight"]["per_second"] / many["per_second"], 2),
     }
 
 
