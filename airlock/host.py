@@ -43,9 +43,9 @@ class Host:
     async def wait(self) -> None:
         await self._ending.wait()
 
-    def keep_child(self, *arguments: str, log_file: Path) -> None:
-        """Run `airlock ARGUMENTS` as a child, and again when it ends before we do."""
-        task = asyncio.get_running_loop().create_task(self._child(arguments, log_file))
+    def keep_child(self, *arguments: str, log_file: Path, pass_fds: tuple[int, ...] = ()) -> None:
+        """Run `airlock ARGUMENTS` as a child, and again when it ends before we do. `pass_fds` stay open in it."""
+        task = asyncio.get_running_loop().create_task(self._child(arguments, log_file, pass_fds))
 
         async def end() -> None:
             task.cancel()
@@ -53,12 +53,12 @@ class Host:
 
         self.stack.push_async_callback(end)
 
-    async def _child(self, arguments: tuple[str, ...], log_file: Path) -> None:
+    async def _child(self, arguments: tuple[str, ...], log_file: Path, pass_fds: tuple[int, ...]) -> None:
         while True:
             with log_file.open("ab") as out:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", "airlock.main", *arguments,
-                    stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                    stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, pass_fds=pass_fds,
                 )  # fmt: skip
             try:
                 status = await process.wait()

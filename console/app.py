@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,22 +99,17 @@ def _asset(name: str) -> Handler:
 
 
 class ConsoleServer:
-    """`app` on `host` and `port` (0: any free one). Raises SettingsError for what must not be listened on."""
+    """`app` on a socket that listens. Raises SettingsError for a certificate that can't be used."""
 
-    def __init__(self, app: web.Application, settings: ConsoleSettings, host: str, port: int) -> None:
-        settings.check(host)
+    def __init__(self, app: web.Application, settings: ConsoleSettings, listener: socket.socket) -> None:
         self._settings = settings
-        self._host = host
-        self._port = port
+        self._listener = listener
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
 
-    async def start(self) -> int:
-        """The port that is listened on. Raises OSError where it is taken."""
+    async def start(self) -> None:
         tls = await asyncio.to_thread(self._settings.tls)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=tls)
-        await site.start()
-        return int(self._runner.addresses[0][1])
+        await web.SockSite(self._runner, self._listener, ssl_context=tls).start()
 
     async def stop(self) -> None:
         await self._runner.cleanup()

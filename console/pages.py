@@ -67,6 +67,14 @@ def number(value: object) -> str:
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else ""
 
 
+def reason(message: object, rules: object) -> str:
+    """What a person was told, without the words that only repeat the rule, which stands beside it."""
+    text = str(message or "")
+    head, colon, rest = text.partition(": ")
+    named = rules[0] if isinstance(rules, list) and rules else None
+    return rest if colon and named and head in (f"denied by {named}", f"held by {named}") else text
+
+
 def distinct(values: Iterable[object] | None) -> list[object]:
     return sorted(set(values or ()), key=str)
 
@@ -80,7 +88,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(clock=clock, day=day, full=full, nano=nano, duration=duration, number=number, distinct=distinct)
+    made.filters.update(
+        clock=clock, day=day, full=full, nano=nano, duration=duration, number=number, distinct=distinct, reason=reason
+    )
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from airlock.commands.node import config_option, folder_option, log_option
 from airlock.compose import identity_settings
 from airlock.host import Host, run
 from airlock.issuer import DevelopmentIssuer
-from airlock.pages import address_of
+from airlock.pages import address_of, bound, listening
 from airlock.runtime import Address, read_runtime
 from airlock.settings import Settings, load_settings, split_address
 from console.access import Approvals
@@ -66,32 +67,29 @@ def service_of(settings: Settings) -> LocalService | GrpcDecisionPort:
     return GrpcDecisionPort(ClientSettings(target=own.decision_service, token_file=own.token_file, ca_file=own.ca_file))
 
 
-async def begin_console(host: Host, settings: Settings, port: Approvals) -> Address:
-    """Listen; the address is the one that was got."""
-    at, number = split_address(settings.console.listen, "console.listen")
+async def begin_console(host: Host, settings: Settings, port: Approvals, listener: socket.socket) -> None:
+    """Serve the pages on `listener`."""
+    address = bound(listener)
+    settings.console.check(address.host)
     clock = SystemClock()
     verifier = TokenVerifier(identity_settings(settings, DevelopmentIssuer(settings.data_dir, clock)), clock)
     audit = Audit(settings.data_dir)
     host.stack.push_async_callback(audit.close)
-    app = make_app(settings.console, port, verifier.verify, audit, clock, lambda: secrets.token_urlsafe(32), host=at)
-    server = ConsoleServer(app, settings.console, at, number)
-    try:
-        bound = await server.start()
-    except OSError as error:
-        raise SettingsError(
-            f"console.listen: {settings.console.listen} can't be listened on ({error.strerror})",
-            hint="stop what listens there, or choose another address by --listen",
-        ) from None
+    app = make_app(
+        settings.console, port, verifier.verify, audit, clock, lambda: secrets.token_urlsafe(32), host=address.host
+    )
+    server = ConsoleServer(app, settings.console, listener)
+    await server.start()
     host.stack.push_async_callback(server.stop)
-    return Address(at, bound)
 
 
 @click.command("console")
 @config_option
 @folder_option
 @click.option("--listen", metavar="HOST:PORT", help="Where browsers connect (default: 127.0.0.1:6480).")
+@click.option("--socket", "inherited", type=int, hidden=True, help="A socket that already listens there.")
 @log_option
-def console(config: Path | None, data_dir: str | None, listen: str | None) -> None:
+def console(config: Path | None, data_dir: str | None, listen: str | None, inherited: int | None) -> None:
     """Pages for people: what is decided as it happens, what waits for an approval, the last day at a glance.
 
     Sign in with a token. `airlock up` runs this by itself.
@@ -101,10 +99,16 @@ def console(config: Path | None, data_dir: str | None, listen: str | None) -> No
         own = settings.console.model_copy(update={"listen": listen})
         settings = settings.model_copy(update={"console": own})
 
+    settings.console.check(split_address(settings.console.listen, "console.listen")[0])
+
     async def body(host: Host) -> None:
         port = service_of(settings)
         host.stack.push_async_callback(port.close)
-        address = await begin_console(host, settings, port)
-        click.echo(f"console on {address_of(settings, address)}; Ctrl-C ends it")
+        listener = (
+            listening(settings.console.listen, exactly=True) if inherited is None else socket.socket(fileno=inherited)
+        )
+        host.stack.callback(listener.close)
+        await begin_console(host, settings, port, listener)
+        click.echo(f"console on {address_of(settings, bound(listener))}; Ctrl-C ends it")
 
     run(body)

@@ -21,7 +21,7 @@ from airlock.compose import database_entries
 from airlock.demo.postgres import BundledPostgres
 from airlock.demo.shop import FULL, SHOP_TAGS, load_shop
 from airlock.host import Body, Host, run
-from airlock.pages import address_of, console_address, keep_console
+from airlock.pages import address_of, begin_pages
 from airlock.parts import begin_grpc, begin_proxy, begin_service, local_token_file
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from airlock.settings import DatabaseSettings, Settings, load_settings, split_address
@@ -81,7 +81,6 @@ async def begin(
     host: Host, settings: Settings, config: Path | None, upstream: str | None, environment: str, console: str | None
 ) -> Runtime:
     """Start every part, the ones that others need first."""
-    pages = console_address(settings, console)
     databases = settings.database
     demo = False
     if upstream is not None:
@@ -91,7 +90,7 @@ async def begin(
         databases = await demo_databases(host, settings.data_dir)
     running = await begin_service(host, settings, database_entries(databases))
     host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
-    keep_console(host, settings, config, pages)
+    pages = begin_pages(host, settings, config, console)
     grpc = await begin_grpc(host, settings, running.service)
     proxy = await begin_proxy(host, settings, databases, running.service)
     known = tuple(RunningDatabase(one.name, one.environment.value, demo) for one in databases)
