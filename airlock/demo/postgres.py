@@ -76,6 +76,10 @@ def install_folder(version: int) -> Path:
     return copy
 
 
+# Errors quote values and statements their literals: neither belongs in the log beside the audit trail.
+QUIET = {"log_min_messages": "fatal", "log_min_error_statement": "panic"}
+
+
 @dataclass
 class BundledPostgres:
     """One server over `data_dir` (made by initdb when empty). `start()` returns once it answers."""
@@ -85,7 +89,7 @@ class BundledPostgres:
     port: int = 0
     user: str = "postgres"
     password: str = ""
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=lambda: dict(QUIET))
     _process: subprocess.Popen[bytes] | None = None
 
     def _run(self, tool: str, *arguments: str) -> None:
@@ -134,7 +138,7 @@ class BundledPostgres:
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         log = self.data_dir / "server.log"
-        with log.open("ab") as out:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -171,6 +171,48 @@ statistics_relations := {
 	"pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs",
 }
 
+# What other sessions run holds their literals, which may be the very values that are masked.
+deny contains {
+	"rule": "masking.other_statements",
+	"message": "the text of other sessions' statements may quote values that are masked for you; leave the column query out",
+	"severity": "medium",
+	"controls": ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
+} if {
+	count(closed) > 0
+	some s in input.statement.statements
+	shows_statements(s)
+}
+
+shows_statements(s) if {
+	some column in s.columns
+	column.schema == "pg_catalog"
+	column.table == "pg_stat_activity"
+	column.column == "query"
+}
+
+shows_statements(s) if {
+	some relation in s.relations
+	relation.name in {"pg_stat_statements", "pg_stat_statements_info", "pg_stat_monitor"}
+}
+
+shows_statements(s) if {
+	some fn in s.functions
+	fn.name in {"pg_stat_get_backend_activity", "pg_stat_statements"}
+}
+
+# The function under the view, called by itself: its columns are not told apart.
+shows_statements(s) if {
+	some fn in s.functions
+	fn.name == "pg_stat_get_activity"
+	count([relation | some relation in s.relations; startswith(relation.name, "pg_stat_")]) == 0
+}
+
+shows_statements(s) if {
+	some fn in s.functions
+	fn.name == "pg_stat_get_activity"
+	contains(lower(s.normalized_text), "pg_stat_get_activity")
+}
+
 # A secret may not be guessed by asking for it either.
 deny contains {
 	"rule": "masking.inference",

@@ -107,3 +107,13 @@ test_a_secret_is_not_guessed_by_comparing if {
 	count(masking.deny) == 0 with input as t.prod(t.human, compared(["pii.email"]))
 	count(masking.deny) == 0 with input as t.prod(t.member("human", ["secret_readers"]), compared(["secret.key"]))
 }
+
+activity(name) := object.union(system("pg_stat_activity"), {
+	"functions": [t.function("pg_stat_get_activity", [])],
+	"columns": [{"schema": "pg_catalog", "table": "pg_stat_activity", "column": name, "usage": ["output"], "tags": []}],
+})
+
+test_the_text_of_other_sessions_statements_is_closed_to_whoever_is_masked if {
+	t.rules(masking.deny) == {"masking.other_statements"} with input as t.prod(t.human, activity("query"))
+	count(masking.deny) == 0 with input as t.prod(t.human, activity("state"))
+	direct := {"functions": [t.function("pg_stat_get_activity", [])]}
