@@ -167,8 +167,9 @@ def _trigger(row: tuple[Any, ...]) -> Trigger:
 
 
 def _function(row: tuple[Any, ...]) -> CatalogFunction:
-    schema, name, oid, arguments, returns, language, volatility, kind, definer, returns_set, body = row
+    schema, name, oid, arguments, returns, language, volatility, kind, definer, returns_set, body, names, settings = row
+    configuration = [setting.partition("=") for setting in settings]
     return CatalogFunction(
         schema, name, oid, tuple(arguments), returns, language, _VOLATILITY[volatility], _FUNCTIONS[kind], definer,
-        returns_set, body,
+        returns_set, body, tuple(names), tuple([(name.lower(), value) for name, _, value in configuration]),
     )  # fmt: skip

@@ -97,7 +97,8 @@ class CatalogFunction:
     """A function, procedure or aggregate outside pg_catalog (built-in ones come from analysis' own table).
 
     `kind`: function procedure aggregate window; `volatility`: immutable stable volatile; `body` is its source for
-    languages sql and plpgsql, empty otherwise.
+    languages sql and plpgsql, empty otherwise. `argument_names` are all named parameters, the output ones too, in
+    order, without the nameless; `configuration` are the settings that hold while it runs (SET search_path = …).
     """
 
     schema: str
@@ -111,6 +112,8 @@ class CatalogFunction:
     security_definer: bool = False
     returns_set: bool = False
     body: str = ""
+    argument_names: tuple[str, ...] = ()
+    configuration: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

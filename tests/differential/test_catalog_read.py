@@ -95,3 +95,22 @@ async def test_dump_and_load(new_database: NewDatabase) -> None:
     for text in (b"", b"{}", b'{"format": "other"}', b'{"format": "airlock-catalog/1", "snapshot": {"x": 1}}'):
         with pytest.raises(SettingsError):
             snapshot_json.load(text)
+
+
+async def test_functions_names_and_settings(new_database: NewDatabase) -> None:
+    """A function's parameters, output ones too, and its own settings are read, and make its body readable."""
+    dsn = new_database()
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute("""
+            CREATE SCHEMA apart; CREATE TABLE apart.kept (a int, b text); CREATE TABLE public.kept (a int, b text);
+            CREATE FUNCTION counted(first int, int, OUT "Total" text) LANGUAGE plpgsql
+                SET search_path = apart, "public" SET work_mem = '8MB'
+                AS 'BEGIN first := first + 1; "Total" := (SELECT b FROM kept WHERE a = first); END'""")
+        catalog = await read_catalog(connection, "app")
+    (function,) = catalog.functions
+    assert function.argument_names == ("first", "Total")
+    assert dict(function.configuration) == {"search_path": "apart, public", "work_mem": "8MB"}
+    facts = Analyzer().analyze(b"SELECT counted(1, 2)", catalog, SessionState()).facts
+    assert facts.complete
+    assert {(r.schema, r.name) for r in facts.statements[0].relations} == {("apart", "kept")}
+    assert not facts.statements[0].output[0].opaque

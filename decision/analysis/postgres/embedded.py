@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import orjson
 from pglast import parser
@@ -12,7 +13,9 @@ from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Sha
 from decision.analysis.limits import Budget, Limits
 from decision.analysis.postgres.names import search_paths
 from decision.analysis.postgres.parse import Node, constant, only, parse
+from decision.analysis.postgres.settings import LEXER
 from decision.analysis.postgres.walk import Walk, absorb, statement
+from decision.analysis.session import parse_search_path
 from decision.model.catalog import CatalogFunction
 from decision.model.errors import AnalysisError, LimitExceeded, SyntaxRefused
 from decision.model.facts import Effect, Kind, Usage, Via
@@ -74,9 +77,10 @@ def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
     inner = Walk(walk.catalog, walk.state, Budget(Limits(depth=150)))
     inner.expanding = walk.expanding | {marker}
     known = extension_effects(function.name)
-    opaque = known is not None
+    opaque = not _configured(inner, function) or known is not None
     if function.body and function.language in ("sql", "plpgsql"):
-        opaque = opaque or not body_statements(inner, function.body, function.language)
+        names = function.argument_names
+        opaque = opaque or not body_statements(inner, function.body, function.language, names)
     elif function.language in ("c", "internal"):
         # An extension's C code: pure if it was declared so; otherwise nobody can say what it does.
         opaque = opaque or function.volatility == "volatile"
@@ -102,9 +106,22 @@ def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
     return Body(inner, tuple(effects), Flow(read, opaque=Effect.OPAQUE in effects))
 
 
-def body_statements(walk: Walk, body: str, language: str) -> bool:
-    """Walk every statement of a body; names that are not found are its parameters. False: it holds what can't be
-    known (dynamic SQL, unreadable text)."""
+def _configured(walk: Walk, function: CatalogFunction) -> bool:
+    """Let names mean what the function's own settings make of them. False: that can't be known."""
+    for name, value in function.configuration:
+        if name in LEXER:
+            return False
+        if name == "search_path":
+            path = parse_search_path(value)
+            if "$user" in path:  # whoever it runs as
+                return False
+            walk.state = replace(walk.state, search_paths=(path,))
+    return True
+
+
+def body_statements(walk: Walk, body: str, language: str, names: Sequence[str] = ()) -> bool:
+    """Walk every statement of a body; names that are not found are its parameters. `names` are those that are known.
+    False: it holds what can't be known (dynamic SQL, unreadable text)."""
     if len(body) > MAX_BODY:
         return False
     before = walk.via
@@ -112,7 +129,7 @@ def body_statements(walk: Walk, body: str, language: str) -> bool:
         if language == "sql":
             text = _sql_body(body)
             return all(_embedded(walk, raw["stmt"]) for raw in parse(text))
-        return _plpgsql(walk, body)
+        return _plpgsql(walk, body, names)
     except (SyntaxRefused, LimitExceeded):
         return False
     finally:
@@ -147,7 +164,7 @@ def with_parameters(walk: Walk, node: Node) -> None:
     walk.root = before
 
 
-def _plpgsql(walk: Walk, body: str) -> bool:
+def _plpgsql(walk: Walk, body: str, names: Sequence[str] = ()) -> bool:
     if len(_BLOCKS.findall(body)) > 1000:
         return False
     tag = "$airlock$"
@@ -155,8 +172,12 @@ def _plpgsql(walk: Walk, body: str) -> bool:
         return False
     returns = "trigger" if re.search(r"\b(new|old|tg_\w+)\b", body, re.IGNORECASE) else "void"
     tree: list[Node] = []
-    for kind in (returns, "SETOF record", "integer"):
-        text = f"CREATE FUNCTION f() RETURNS {kind} LANGUAGE plpgsql AS {tag}{body}{tag}"
+    # The types of parameters don't matter here: only that a name is one, so that it may be assigned to.
+    parameters = ", ".join(['"' + name.replace('"', '""') + '" text' for name in dict.fromkeys(names)])
+    forms = [(parameters, kind) for kind in (returns, "SETOF record", "integer")]
+    forms += [("", kind) for _, kind in forms] if parameters else []
+    for given, kind in forms:
+        text = f"CREATE FUNCTION f({given}) RETURNS {kind} LANGUAGE plpgsql AS {tag}{body}{tag}"
         try:
             tree = orjson.loads(parser.parse_plpgsql_json(text))
             break

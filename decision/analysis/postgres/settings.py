@@ -59,10 +59,10 @@ def changed(walk: Walk, name: str, value: str | None, *, known: bool, local: boo
         walk.flags.add("search_path_change")
         walk.effects.append(SearchPathSet(_path(value) if known else None))
     elif lowered in SENSITIVE:
-        walk.flags.add("lexer_setting" if lowered in _LEXER else "security_setting")
+        walk.flags.add("lexer_setting" if lowered in LEXER else "security_setting")
 
 
-_LEXER = frozenset({"standard_conforming_strings", "backslash_quote", "client_encoding", "transform_null_equals",
+LEXER = frozenset({"standard_conforming_strings", "backslash_quote", "client_encoding", "transform_null_equals",
                     "array_nulls", "escape_string_warning", "quote_all_identifiers"})  # fmt: skip
 
 

@@ -22,37 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from decision.wire.gen import common_pb2 as airlock_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61irlock/v1/catalog.proto\x12\nairlock.v1\"\x9a\x01\n\rCatalogColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x10\n\x08type_oid\x18\x03 \x01(\r\x12\x11\n\ttype_name\x18\x04 \x01(\t\x12\x10\n\x08not_null\x18\x05 \x01(\x08\x12\x13\n\x0bhas_default\x18\x06 \x01(\x08\x12\x11\n\tgenerated\x18\x07 \x01(\x08\x12\x0c\n\x04tags\x18\x08 \x03(\t\"\x96\x01\n\nForeignKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x15\n\rtarget_schema\x18\x03 \x01(\t\x12\x14\n\x0ctarget_table\x18\x04 \x01(\t\x12\x16\n\x0etarget_columns\x18\x05 \x03(\t\x12\x11\n\ton_delete\x18\x06 \x01(\t\x12\x11\n\ton_update\x18\x07 \x01(\t\"h\n\x07Trigger\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65vents\x18\x02 \x03(\t\x12\x17\n\x0f\x66unction_schema\x18\x03 \x01(\t\x12\x15\n\rfunction_name\x18\x04 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x05 \x01(\x08\"H\n\x04Rule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0f\n\x07instead\x18\x03 \x01(\x08\x12\x12\n\ndefinition\x18\x04 \x01(\t\"^\n\tRowPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\x18\n\x10using_expression\x18\x03 \x01(\t\x12\x18\n\x10\x63heck_expression\x18\x04 \x01(\t\"\x16\n\x05Names\x12\r\n\x05names\x18\x01 \x03(\t\"-\n\rQualifiedName\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xfd\x03\n\x0f\x43\x61talogRelation\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03oid\x18\x03 \x01(\r\x12&\n\x04kind\x18\x04 \x01(\x0e\x32\x18.airlock.v1.RelationKind\x12*\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x19.airlock.v1.CatalogColumn\x12\x12\n\ndefinition\x18\x06 \x01(\t\x12\x1f\n\x04keys\x18\x07 \x03(\x0b\x32\x11.airlock.v1.Names\x12,\n\x0c\x66oreign_keys\x18\x08 \x03(\x0b\x32\x16.airlock.v1.ForeignKey\x12%\n\x08triggers\x18\t \x03(\x0b\x32\x13.airlock.v1.Trigger\x12\x1f\n\x05rules\x18\n \x03(\x0b\x32\x10.airlock.v1.Rule\x12+\n\x0crow_policies\x18\x0b \x03(\x0b\x32\x15.airlock.v1.RowPolicy\x12\x14\n\x0crow_security\x18\x0c \x01(\x08\x12*\n\x07parents\x18\r \x03(\x0b\x32\x19.airlock.v1.QualifiedName\x12+\n\x08\x63hildren\x18\x0e \x03(\x0b\x32\x19.airlock.v1.QualifiedName\x12\x16\n\x0e\x65stimated_rows\x18\x0f \x01(\x03\x12\x0c\n\x04tags\x18\x10 \x03(\t\"\xda\x01\n\x0f\x43\x61talogFunction\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03oid\x18\x03 \x01(\r\x12\x16\n\x0e\x61rgument_types\x18\x04 \x03(\t\x12\x13\n\x0breturn_type\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x12\n\nvolatility\x18\x07 \x01(\t\x12\x0c\n\x04kind\x18\x08 \x01(\t\x12\x18\n\x10security_definer\x18\t \x01(\x08\x12\x13\n\x0breturns_set\x18\n \x01(\x08\x12\x0c\n\x04\x62ody\x18\x0b \x01(\t\"\xa3\x01\n\rCatalogHeader\x12\x10\n\x08\x64\x61tabase\x18\x01 \x01(\t\x12\x16\n\x0eserver_version\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0bsearch_path\x18\x04 \x03(\t\x12\x12\n\nextensions\x18\x05 \x03(\t\x12\x16\n\x0erelation_count\x18\x06 \x01(\x03\x12\x16\n\x0e\x66unction_count\x18\x07 \x01(\x03\"n\n\x0c\x43\x61talogChunk\x12.\n\trelations\x18\x01 \x03(\x0b\x32\x1b.airlock.v1.CatalogRelation\x12.\n\tfunctions\x18\x02 \x03(\x0b\x32\x1b.airlock.v1.CatalogFunction*\xb1\x02\n\x0cRelationKind\x12\x1d\n\x19RELATION_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13RELATION_KIND_TABLE\x10\x01\x12\x16\n\x12RELATION_KIND_VIEW\x10\x02\x12#\n\x1fRELATION_KIND_MATERIALIZED_VIEW\x10\x03\x12\x1f\n\x1bRELATION_KIND_FOREIGN_TABLE\x10\x04\x12\x18\n\x14RELATION_KIND_SYSTEM\x10\x05\x12\x1b\n\x17RELATION_KIND_TEMPORARY\x10\x06\x12\x1d\n\x19RELATION_KIND_PARTITIONED\x10\x07\x12\x1a\n\x16RELATION_KIND_SEQUENCE\x10\x08\x12\x19\n\x15RELATION_KIND_UNKNOWN\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61irlock/v1/catalog.proto\x12\nairlock.v1\x1a\x17\x61irlock/v1/common.proto\"\x9a\x01\n\rCatalogColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x10\n\x08type_oid\x18\x03 \x01(\r\x12\x11\n\ttype_name\x18\x04 \x01(\t\x12\x10\n\x08not_null\x18\x05 \x01(\x08\x12\x13\n\x0bhas_default\x18\x06 \x01(\x08\x12\x11\n\tgenerated\x18\x07 \x01(\x08\x12\x0c\n\x04tags\x18\x08 \x03(\t\"\x96\x01\n\nForeignKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x15\n\rtarget_schema\x18\x03 \x01(\t\x12\x14\n\x0ctarget_table\x18\x04 \x01(\t\x12\x16\n\x0etarget_columns\x18\x05 \x03(\t\x12\x11\n\ton_delete\x18\x06 \x01(\t\x12\x11\n\ton_update\x18\x07 \x01(\t\"h\n\x07Trigger\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65vents\x18\x02 \x03(\t\x12\x17\n\x0f\x66unction_schema\x18\x03 \x01(\t\x12\x15\n\rfunction_name\x18\x04 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x05 \x01(\x08\"H\n\x04Rule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0f\n\x07instead\x18\x03 \x01(\x08\x12\x12\n\ndefinition\x18\x04 \x01(\t\"^\n\tRowPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\x18\n\x10using_expression\x18\x03 \x01(\t\x12\x18\n\x10\x63heck_expression\x18\x04 \x01(\t\"\x16\n\x05Names\x12\r\n\x05names\x18\x01 \x03(\t\"-\n\rQualifiedName\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xfd\x03\n\x0f\x43\x61talogRelation\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03oid\x18\x03 \x01(\r\x12&\n\x04kind\x18\x04 \x01(\x0e\x32\x18.airlock.v1.RelationKind\x12*\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x19.airlock.v1.CatalogColumn\x12\x12\n\ndefinition\x18\x06 \x01(\t\x12\x1f\n\x04keys\x18\x07 \x03(\x0b\x32\x11.airlock.v1.Names\x12,\n\x0c\x66oreign_keys\x18\x08 \x03(\x0b\x32\x16.airlock.v1.ForeignKey\x12%\n\x08triggers\x18\t \x03(\x0b\x32\x13.airlock.v1.Trigger\x12\x1f\n\x05rules\x18\n \x03(\x0b\x32\x10.airlock.v1.Rule\x12+\n\x0crow_policies\x18\x0b \x03(\x0b\x32\x15.airlock.v1.RowPolicy\x12\x14\n\x0crow_security\x18\x0c \x01(\x08\x12*\n\x07parents\x18\r \x03(\x0b\x32\x19.airlock.v1.QualifiedName\x12+\n\x08\x63hildren\x18\x0e \x03(\x0b\x32\x19.airlock.v1.QualifiedName\x12\x16\n\x0e\x65stimated_rows\x18\x0f \x01(\x03\x12\x0c\n\x04tags\x18\x10 \x03(\t\"\xa0\x02\n\x0f\x43\x61talogFunction\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03oid\x18\x03 \x01(\r\x12\x16\n\x0e\x61rgument_types\x18\x04 \x03(\t\x12\x13\n\x0breturn_type\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x12\n\nvolatility\x18\x07 \x01(\t\x12\x0c\n\x04kind\x18\x08 \x01(\t\x12\x18\n\x10security_definer\x18\t \x01(\x08\x12\x13\n\x0breturns_set\x18\n \x01(\x08\x12\x0c\n\x04\x62ody\x18\x0b \x01(\t\x12\x16\n\x0e\x61rgument_names\x18\x0c \x03(\t\x12,\n\rconfiguration\x18\r \x03(\x0b\x32\x15.airlock.v1.NameValue\"\xa3\x01\n\rCatalogHeader\x12\x10\n\x08\x64\x61tabase\x18\x01 \x01(\t\x12\x16\n\x0eserver_version\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0bsearch_path\x18\x04 \x03(\t\x12\x12\n\nextensions\x18\x05 \x03(\t\x12\x16\n\x0erelation_count\x18\x06 \x01(\x03\x12\x16\n\x0e\x66unction_count\x18\x07 \x01(\x03\"n\n\x0c\x43\x61talogChunk\x12.\n\trelations\x18\x01 \x03(\x0b\x32\x1b.airlock.v1.CatalogRelation\x12.\n\tfunctions\x18\x02 \x03(\x0b\x32\x1b.airlock.v1.CatalogFunction*\xb1\x02\n\x0cRelationKind\x12\x1d\n\x19RELATION_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13RELATION_KIND_TABLE\x10\x01\x12\x16\n\x12RELATION_KIND_VIEW\x10\x02\x12#\n\x1fRELATION_KIND_MATERIALIZED_VIEW\x10\x03\x12\x1f\n\x1bRELATION_KIND_FOREIGN_TABLE\x10\x04\x12\x18\n\x14RELATION_KIND_SYSTEM\x10\x05\x12\x1b\n\x17RELATION_KIND_TEMPORARY\x10\x06\x12\x1d\n\x19RELATION_KIND_PARTITIONED\x10\x07\x12\x1a\n\x16RELATION_KIND_SEQUENCE\x10\x08\x12\x19\n\x15RELATION_KIND_UNKNOWN\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'airlock.v1.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RELATIONKIND']._serialized_start=1709
-  _globals['_RELATIONKIND']._serialized_end=2014
-  _globals['_CATALOGCOLUMN']._serialized_start=41
-  _globals['_CATALOGCOLUMN']._serialized_end=195
-  _globals['_FOREIGNKEY']._serialized_start=198
-  _globals['_FOREIGNKEY']._serialized_end=348
-  _globals['_TRIGGER']._serialized_start=350
-  _globals['_TRIGGER']._serialized_end=454
-  _globals['_RULE']._serialized_start=456
-  _globals['_RULE']._serialized_end=528
-  _globals['_ROWPOLICY']._serialized_start=530
-  _globals['_ROWPOLICY']._serialized_end=624
-  _globals['_NAMES']._serialized_start=626
-  _globals['_NAMES']._serialized_end=648
-  _globals['_QUALIFIEDNAME']._serialized_start=650
-  _globals['_QUALIFIEDNAME']._serialized_end=695
-  _globals['_CATALOGRELATION']._serialized_start=698
-  _globals['_CATALOGRELATION']._serialized_end=1207
-  _globals['_CATALOGFUNCTION']._serialized_start=1210
-  _globals['_CATALOGFUNCTION']._serialized_end=1428
-  _globals['_CATALOGHEADER']._serialized_start=1431
-  _globals['_CATALOGHEADER']._serialized_end=1594
-  _globals['_CATALOGCHUNK']._serialized_start=1596
-  _globals['_CATALOGCHUNK']._serialized_end=1706
+  _globals['_RELATIONKIND']._serialized_start=1804
+  _globals['_RELATIONKIND']._serialized_end=2109
+  _globals['_CATALOGCOLUMN']._serialized_start=66
+  _globals['_CATALOGCOLUMN']._serialized_end=220
+  _globals['_FOREIGNKEY']._serialized_start=223
+  _globals['_FOREIGNKEY']._serialized_end=373
+  _globals['_TRIGGER']._serialized_start=375
+  _globals['_TRIGGER']._serialized_end=479
+  _globals['_RULE']._serialized_start=481
+  _globals['_RULE']._serialized_end=553
+  _globals['_ROWPOLICY']._serialized_start=555
+  _globals['_ROWPOLICY']._serialized_end=649
+  _globals['_NAMES']._serialized_start=651
+  _globals['_NAMES']._serialized_end=673
+  _globals['_QUALIFIEDNAME']._serialized_start=675
+  _globals['_QUALIFIEDNAME']._serialized_end=720
+  _globals['_CATALOGRELATION']._serialized_start=723
+  _globals['_CATALOGRELATION']._serialized_end=1232
+  _globals['_CATALOGFUNCTION']._serialized_start=1235
+  _globals['_CATALOGFUNCTION']._serialized_end=1523
+  _globals['_CATALOGHEADER']._serialized_start=1526
+  _globals['_CATALOGHEADER']._serialized_end=1689
+  _globals['_CATALOGCHUNK']._serialized_start=1691
+  _globals['_CATALOGCHUNK']._serialized_end=1801
 # @@protoc_insertion_point(module_scope)
