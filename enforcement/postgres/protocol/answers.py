@@ -39,6 +39,7 @@ class Answers:
     def __init__(self, state: State, results: Results) -> None:
         self.state = state
         self._results = results
+        self._most = min(LARGEST, state.limits.message_bytes)
         self._carry = bytearray()
         self._need = 0
         self._through = 0  # bytes of an unmasked row that are still to come
@@ -98,7 +99,8 @@ class Answers:
                 position = size
                 break
             length: int = LENGTH.unpack_from(data, position + 1)[0]
-            self._check_length(code, length)
+            if not 4 <= length <= self._most:
+                self._check_length(code, length)
             end = position + 1 + length
             if end > size:
                 break
@@ -253,7 +255,7 @@ class Answers:
         if step is None:
             raise ProtocolViolation(f"the server answered a message by 0x{code:02X}", by="server")
         quiet = head.internal or (self.state.muted and step is not Step.READY)
-        answer = self._results.step(step, head, raw)
+        answer = self._results.steps[step](head, raw)
         return b"" if quiet and not (answer and head.internal) else answer
 
     def abort(self, head: Exchange, refusal: Refusal) -> None:

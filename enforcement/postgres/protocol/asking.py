@@ -22,10 +22,11 @@ def request_of(exchange: Exchange, state: State) -> DecideRequest:
     bind, statement = exchange.bind, exchange.statement
     if bind is not None and statement is not None:
         text, parse_decision_id = statement.text, statement.decision_id
-        parameters = tuple(
-            ParameterValue(statement.type_of(index), bind.format_of(index), value)
-            for index, value in enumerate(bind.values)
-        )
+        if bind.values:
+            parameters = tuple(
+                ParameterValue(statement.type_of(index), bind.format_of(index), value)
+                for index, value in enumerate(bind.values)
+            )
     return DecideRequest(
         session_id=state.session_id,
         text=text,

@@ -68,6 +68,8 @@ class Gate:
 
     def pump(self) -> None:
         """Go on as far as possible."""
+        if not (self.queue or self._unprepared):
+            return
         state = self.state
         while True:
             while self._unprepared:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from enforcement.postgres.protocol.errors import ProtocolViolation
 from enforcement.postgres.protocol.messages import INT16, INT32
@@ -26,15 +27,13 @@ class Field:
     format: int
 
 
-@dataclass(frozen=True, slots=True)
-class ParseMessage:
+class ParseMessage(NamedTuple):
     name: bytes
     text: bytes
     type_oids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BindMessage:
+class BindMessage(NamedTuple):
     portal: bytes
     statement: bytes
     formats: tuple[int, ...]
@@ -91,8 +90,9 @@ def parse_message(raw: bytes) -> ParseMessage:
 def int16s(raw: bytes, position: int) -> tuple[tuple[int, ...], int]:
     (count,) = INT16.unpack_from(raw, position)
     position += 2
-    values = tuple(INT16.unpack_from(raw, position + 2 * index)[0] for index in range(count))
-    return values, position + 2 * count
+    if not count:
+        return (), position
+    return struct.unpack_from(f"!{count}H", raw, position), position + 2 * count
 
 
 def bind_message(raw: bytes) -> BindMessage:
@@ -119,7 +119,7 @@ def bind_message(raw: bytes) -> BindMessage:
     exactly(raw, position, "Bind")
     if len(formats) > 1 and len(formats) != count:
         raise ProtocolViolation("Bind gives a number of parameter formats that fits neither none, one nor all")
-    if any(code not in (0, 1) for code in (*formats, *result_formats)):
+    if (formats and max(formats) > 1) or (result_formats and max(result_formats) > 1):
         raise ProtocolViolation("Bind names an unknown format")
     return BindMessage(portal, statement, formats, tuple(values), result_formats)
 

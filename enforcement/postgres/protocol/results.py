@@ -23,7 +23,7 @@ class Results:
         self.state = state
         self._skip = skip
         self._executions = Executions(state)
-        self._steps: dict[Step, Callable[[Exchange, bytes], bytes | None]] = {
+        self.steps: dict[Step, Callable[[Exchange, bytes], bytes | None]] = {
             Step.DESCRIBE_ROWS: self._describe_rows,
             Step.DESCRIBE_PARAMETERS: self._describe_parameters,
             Step.NO_ROWS: self._no_rows,
@@ -36,9 +36,6 @@ class Results:
             Step.FAIL: self._fail,
             Step.READY: self._ready,
         }
-
-    def step(self, step: Step, head: Exchange, raw: bytes) -> bytes | None:
-        return self._steps[step](head, raw)
 
     def limits_of(self, head: Exchange) -> Limits | None:
         decision = head.covering
