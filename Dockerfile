@@ -1,4 +1,4 @@
-# One image for every part: `airlock serve`, `airlock proxy`, `airlock ingest`.
+# One image for every part: `airlock serve`, `airlock proxy`, `airlock ingest`, `airlock console`.
 
 FROM python:3.11.13-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
@@ -13,6 +13,7 @@ COPY decision decision
 COPY enforcement enforcement
 COPY ingest ingest
 COPY analytics analytics
+COPY console console
 COPY airlock airlock
 COPY rego rego
 COPY tools tools
@@ -20,7 +21,7 @@ COPY tools tools
 RUN uv sync --frozen \
  && .venv/bin/python tools/compile_masking.py --require \
  && uv sync --frozen --no-dev \
- && .venv/bin/python -m compileall -q decision enforcement ingest analytics airlock
+ && .venv/bin/python -m compileall -q decision enforcement ingest analytics console airlock
 
 FROM python:3.11.13-slim-bookworm
 RUN groupadd --gid 10001 airlock \

@@ -1,8 +1,8 @@
 """Makes the secrets that docker-compose.yml mounts: `python tools/compose_secrets.py [FOLDER]`.
 
-An authority for this installation only, certificates of the decision service and of OPA, a bearer token for the
-enforcement point, PostgreSQL's password. What exists stays. The folder is closed to others; the files in it are
-readable, because the containers' account is another than yours.
+An authority for this installation only, certificates of the decision service, the console and OPA, bearer tokens for
+the enforcement point and the console, PostgreSQL's password. What exists stays. The folder is closed to others; the
+files in it are readable, because the containers' account is another than yours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 FOLDER = Path(__file__).resolve().parent.parent / "deploy" / "secrets"
 DAYS = 825
-HOSTS = ("decision", "opa")
+HOSTS = ("decision", "console", "opa")
+CALLERS = ("proxy", "console")
 
 
 def write(path: Path, content: bytes) -> None:
@@ -97,8 +98,9 @@ def make(folder: Path) -> None:
     for host in HOSTS:
         if not (folder / f"{host}.crt").exists():
             server_certificate(folder, host, certificate, key)
-    if not (folder / "proxy.token").exists():
-        write(folder / "proxy.token", secrets.token_hex(32).encode())
+    for caller in CALLERS:
+        if not (folder / f"{caller}.token").exists():
+            write(folder / f"{caller}.token", secrets.token_hex(32).encode())
     if not (folder / "postgres.password").exists():
         password = secrets.token_urlsafe(24)
         write(folder / "postgres.password", password.encode())

@@ -88,6 +88,7 @@ def _table(title: str, model: type[BaseModel], about: str = "") -> list[str]:
 
 def settings() -> str:
     from airlock.settings import DatabaseSettings, IdentityTable, PolicySettings, ProxySettings, Settings
+    from console.settings import ConsoleSettings
     from decision.config import ServiceSettings
     from decision.identity.settings import ClaimNames, IssuerSettings, KindRule
     from decision.journal.settings import JournalSettings
@@ -114,6 +115,7 @@ def settings() -> str:
         ("`[grpc]`", ServerSettings),
         ("`[[grpc.tokens]]`", TokenEntry),
         ("`[proxy]`", ProxySettings),
+        ("`[console]`", ConsoleSettings),
         ("`[proxy]`, what the enforcement point itself takes", EnforcementSettings),
     ):
         lines += _table(title, model)
