@@ -9,6 +9,7 @@ from decision.model.decision import ColumnGuard, MaskMethod, MaskRule, OutputMas
 from decision.model.facts import ColumnName, Facts, OutputColumn, RelationKind, Statement
 
 Names = tuple[str, str]
+MAX_GUARDS = 4_096  # relations under one set of rules whose guards are kept
 
 
 class TagIndex:
@@ -17,6 +18,17 @@ class TagIndex:
     def __init__(self, snapshot: CatalogSnapshot) -> None:
         self.version = snapshot.version
         self.relations: Mapping[Names, CatalogRelation] = {(r.schema, r.name): r for r in snapshot.relations}
+        self._guards: dict[tuple[int, int], tuple[Sequence[MaskRule], tuple[ColumnGuard, ...]]] = {}
+
+    def guards(self, relation: CatalogRelation, rules: Sequence[MaskRule]) -> tuple[ColumnGuard, ...]:
+        """`column_guards` of one of the snapshot's relations, remembered for rules that are one shared object."""
+        key = (id(relation), id(rules))  # both are kept alive here
+        found = self._guards.get(key)
+        if found is None or found[0] is not rules:
+            if len(self._guards) >= MAX_GUARDS:
+                self._guards.clear()
+            found = self._guards[key] = (rules, column_guards((relation,), rules))
+        return found[1]
 
 
 def tag_matches(tag: str, wanted: str) -> bool:
@@ -49,8 +61,9 @@ def _applies(rule: MaskRule, output: OutputColumn) -> bool:
 def output_masks(outputs: Iterable[OutputColumn], rules: Sequence[MaskRule]) -> tuple[OutputMask, ...]:
     """The strongest mask for each output column that a rule applies to."""
     chosen: dict[int, OutputMask] = {}
+    by_name = [rule for rule in rules if rule.column]
     for output in outputs:
-        for rule in rules:
+        for rule in rules if output.tags else by_name:
             if _applies(rule, output):
                 chosen[output.ordinal] = _stronger(chosen.get(output.ordinal), rule, output.ordinal)
     return tuple(chosen[ordinal] for ordinal in sorted(chosen))
@@ -59,8 +72,11 @@ def output_masks(outputs: Iterable[OutputColumn], rules: Sequence[MaskRule]) -> 
 def column_guards(relations: Iterable[CatalogRelation], rules: Sequence[MaskRule]) -> tuple[ColumnGuard, ...]:
     """Every column of the relations that a rule masks, as RowDescription would name it."""
     guards: list[ColumnGuard] = []
+    by_name = any(rule.column for rule in rules)
     for relation in relations:
         for column in relation.columns:
+            if not column.tags and not by_name:
+                continue
             name = ColumnName(relation.schema, relation.name, column.name)
             methods: list[MaskMethod] = [
                 rule.method for rule in rules if _names_column(rule, name) or _wants(rule, column.tags)

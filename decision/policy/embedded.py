@@ -32,6 +32,7 @@ from decision.policy.input import READS_EVERYTHING, Reads
 MAX_DOCUMENT_BYTES = 1024 * 1024
 BUDGET_NS = 250_000_000
 CACHE_ENTRIES = 4_096
+CACHE_OUTPUTS = 512
 
 
 class EvaluationCache:
@@ -117,6 +118,7 @@ class EmbeddedEngine:
         self._rejected = ""
         self._local = threading.local()
         self._cache = EvaluationCache(cache_entries)
+        self._outputs: dict[str, Evaluation] = {}
         self._max_document_bytes = max_document_bytes
         self._budget_ns = budget_ns
 
@@ -182,12 +184,22 @@ class EmbeddedEngine:
         if len(document) > self._max_document_bytes:
             raise PolicyTimeout(f"the statement's facts exceed {self._max_document_bytes} bytes", hint="split it up")
         started = self._clock.monotonic_ns()
-        evaluation = decode_evaluation(evaluate_with(self._engine(bundle), document), bundle.revision)
+        evaluation = self._decoded(evaluate_with(self._engine(bundle), document), bundle.revision)
         if self._clock.monotonic_ns() - started > self._budget_ns:
             raise PolicyTimeout("the policy took too long for this statement", hint="airlock policy bench")
         if shared:
             self._cache.put(bundle.revision, shared, evaluation)
         return evaluation
+
+    def _decoded(self, output: str, revision: str) -> Evaluation:
+        """The policy says the same of most statements: what was said before is one object, checked once."""
+        found = self._outputs.get(output)
+        if found is None or found.policy_revision != revision:
+            found = decode_evaluation(output, revision)
+            if len(self._outputs) >= CACHE_OUTPUTS:
+                self._outputs.clear()
+            self._outputs[output] = found
+        return found
 
     def _engine(self, bundle: Bundle) -> regorus.Engine:
         """This thread's engine with this bundle: an engine used from another thread panics."""
