@@ -13,21 +13,18 @@ VIEWS = (RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW)
 class Entry:
     """A relation of the snapshot. `shape` are its own columns, each the flow of itself."""
 
-    __slots__ = ("key", "kind", "not_null", "relation", "shape", "tags")
+    __slots__ = ("is_view", "key", "kind", "not_null", "relation", "shape", "tags")
 
     def __init__(self, relation: CatalogRelation) -> None:
         self.relation = relation
         self.key = (relation.schema, relation.name)
         self.kind = relation.kind
+        self.is_view = bool(relation.definition)
         names = [column.name for column in relation.columns]
         flows = [Flow(frozenset({(relation.schema, relation.name, name)}), Transform.IDENTITY) for name in names]
         self.shape = Shape(names, flows)
         self.not_null = frozenset(column.name for column in relation.columns if column.not_null)
         self.tags: dict[str, tuple[str, ...]] = {c.name: c.tags for c in relation.columns if c.tags}
-
-    @property
-    def is_view(self) -> bool:
-        return bool(self.relation.definition)
 
     def system_column(self, name: str) -> Flow | None:
         if name in SYSTEM_COLUMNS:

@@ -85,22 +85,23 @@ def merge(flows: Iterable[Flow], transform: Transform | None = None) -> Flow:
 class Shape:
     """Ordered columns with their flows. `open`: there may be more, unknown ones. Immutable by convention."""
 
-    __slots__ = ("_lookup", "flows", "names", "open")
+    __slots__ = ("flows", "lookup", "names", "open")
+    lookup: dict[str, Flow]  # by name, made when first asked for
 
     def __init__(self, names: Sequence[str], flows: Sequence[Flow], is_open: bool = False) -> None:
         self.names = names
         self.flows = flows
         self.open = is_open
-        self._lookup: dict[str, Flow] | None = None
 
-    @property
-    def lookup(self) -> dict[str, Flow]:
-        if self._lookup is None:
-            table: dict[str, Flow] = {}
-            for name, flow in zip(self.names, self.flows, strict=True):
-                table[name] = either((table[name], flow)) if name in table else flow
-            self._lookup = table
-        return self._lookup
+    def __getattr__(self, attribute: str) -> dict[str, Flow]:
+        """`lookup`, the first time: a slot that is set costs its readers no call."""
+        if attribute != "lookup":
+            raise AttributeError(attribute)
+        table: dict[str, Flow] = {}
+        for name, flow in zip(self.names, self.flows, strict=True):
+            table[name] = either((table[name], flow)) if name in table else flow
+        self.lookup = table
+        return table
 
     def renamed(self, names: Sequence[str]) -> Shape:
         """With the leading columns renamed, as `AS t(a, b)` does."""

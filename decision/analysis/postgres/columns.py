@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from decision.analysis.catalog import SYSTEM_COLUMNS
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Scope, either
-from decision.analysis.postgres.parse import Node, only
+from decision.analysis.postgres.parse import Node
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk
 from decision.model.facts import Transform
 
 
 def column_ref(walk: Walk, scope: Scope, body: Node) -> Flow:
-    fields = body.get("fields", [])
     names: list[str] = []
-    for field in fields:
-        tag, value = only(field)
-        if tag == "A_Star":
+    for field in body.get("fields", ()):
+        if "A_Star" in field:
             return star_row(walk, scope, names)
-        names.append(value.get("sval", ""))
+        names.append(field["String"].get("sval", ""))
     return column(walk, scope, names)
 
 
@@ -74,20 +72,24 @@ def _lookup(walk: Walk, scope: Scope, name: str) -> Flow | None:
         items = current.items
         walk.budget.charge(len(items) + 1)
         matches = []
+        is_open = False
         for item in items:
             if item.by_column:
-                found = item.shape.lookup.get(name)
+                shape = item.shape
+                found = shape.lookup.get(name)
                 if found is not None:
                     matches.append(found)
+                if shape.open:
+                    is_open = True
         if matches:
-            if any(item.by_column and item.shape.open for item in items):
+            if is_open:
                 return either([*matches, OPAQUE])  # a column that is not known may be the one
             return matches[0] if len(matches) == 1 else either(matches)
         if name in SYSTEM_COLUMNS:
             for item in items:
                 if item.relation is not None:
                     return Flow(frozenset({(*item.relation, name)}), Transform.IDENTITY)
-        if any(item.by_column and item.shape.open for item in items):
+        if is_open:
             return OPAQUE
         current = current.parent
     return None

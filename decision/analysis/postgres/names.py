@@ -15,7 +15,7 @@ from decision.model.facts import Access, RelationKind, Transform
 class Relation:
     """A resolved (or not) relation: `entry` from the snapshot, `made` by this session, neither if unknown."""
 
-    __slots__ = ("entry", "kind", "made", "name", "schema", "shape", "stale")
+    __slots__ = ("entry", "key", "kind", "made", "name", "oid", "schema", "shape", "stale", "tags")
 
     def __init__(self, schema: str, name: str, entry: Entry | None, made: RelationMade | None, stale: bool) -> None:
         self.schema = schema
@@ -23,6 +23,9 @@ class Relation:
         self.entry = entry
         self.made = made
         self.stale = stale
+        self.key = (schema, name)
+        self.tags: tuple[str, ...] = entry.relation.tags if entry is not None else ()
+        self.oid = entry.relation.oid if entry is not None else 0
         if made is not None:
             self.kind = made.kind
             self.shape = _made_shape(made, entry)
@@ -34,18 +37,6 @@ class Relation:
             self.shape = Shape((), (), is_open=True)
         if stale:
             self.shape = Shape((), (), is_open=True)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return (self.schema, self.name)
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        return self.entry.relation.tags if self.entry is not None else ()
-
-    @property
-    def oid(self) -> int:
-        return self.entry.relation.oid if self.entry is not None else 0
 
     def touch(self, walk: Walk, access: Access) -> None:
         walk.touch(self.schema, self.name, self.kind, access, self.oid, self.tags)

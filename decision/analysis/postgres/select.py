@@ -129,7 +129,7 @@ def targets(walk: Walk, scope: Scope, nodes: list[Node] | None) -> Shape:
         value = body.get("val")
         if value is None:
             continue
-        star = _star(walk, scope, value)
+        star = _star(walk, scope, value) if "ColumnRef" in value or "A_Indirection" in value else None
         if star is not None:
             names += star.names
             flows += star.flows
