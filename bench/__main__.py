@@ -1,12 +1,65 @@
-"""Runs every benchmark of this folder in turn: `python -m bench [NAME…]`. Results go to bench/results/."""
+"""Runs the benchmarks of this folder in turn and holds their figures against the aims.
+
+    python -m bench [--quick] [NAME…]
+
+Results go to bench/results/; `--quick` is for a look (a short round of each, minutes instead of a quarter of an hour).
+A figure that misses its aim is said so and fails nothing: the machine may be busy.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from bench.measure import RESULTS
 
 HERE = Path(__file__).parent
+QUICK: dict[str, tuple[str, ...]] = {
+    "analysis": ("--seconds", "0.05"),
+    "analytics": ("--rows", "100000"),
+    "decisions": ("--quick",),
+    "grpc": ("--seconds", "0.3", "--rounds", "1"),
+    "masking": ("200000",),
+    "proxy": ("--quick",),
+}
+
+
+@dataclass(frozen=True)
+class Aim:
+    """`path` leads to the figure in results/FILE.json; `least`: it should be at least `value`, else at most."""
+
+    name: str
+    file: str
+    path: tuple[str, ...]
+    value: float
+    unit: str = ""
+    least: bool = True
+
+
+def _bulk(name: str) -> tuple[str, ...]:
+    return ("bulk", f"select, airlock, {name}", "to_direct")
+
+
+AIMS = (
+    Aim("first decision alone, median", "decisions", ("in_process", "first, a person", "median_us"), 600, "µs", False),
+    Aim("decisions, 32 in flight, warm", "decisions", ("in_process", "warm, 32 in flight", "per_second"), 6000, "/s"),
+    Aim("gRPC stream, singly", "decisions", ("grpc", "stream, 32 in flight", "per_second"), 4000, "/s"),
+    Aim("gRPC stream, 64 a message", "decisions", ("grpc", "stream, 64 a message", "per_second"), 7000, "/s"),
+    Aim("pgbench simple, 8 clients, to pgbouncer", "proxy", ("pgbench", "simple, 8", "airlock", "to_pgbouncer"), 0.3),
+    Aim("pgbench prepared, 8, to pgbouncer", "proxy", ("pgbench", "prepared, 8", "airlock", "to_pgbouncer"), 0.5),
+    Aim("rows unmasked, to direct", "proxy", _bulk("nothing masked"), 0.9),
+    Aim("rows masked, compiled, to direct", "proxy", _bulk("constant"), 0.7),
+    Aim("rows masked, interpreted, to direct", "proxy", _bulk("constant, interpreted"), 0.4),
+    Aim(
+        "memory growth on ten times the rows", "proxy",
+        ("ten times the rows, one connection", "nothing masked", "grown_mib"), 50, "MiB", False,
+    ),
+)  # fmt: skip
 
 
 def names() -> list[str]:
@@ -18,17 +71,45 @@ def names() -> list[str]:
     )
 
 
+def figure(aim: Aim) -> float | None:
+    """The newest result, None where it was not measured."""
+    file = RESULTS / f"{aim.file}.json"
+    found: Any = json.loads(file.read_text()) if file.exists() else {}
+    for step in aim.path:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, int | float) else None
+
+
+def table() -> str:
+    lines = [f"{'figure':44}{'measured':>12}{'aim':>12}  reached"]
+    for aim in AIMS:
+        found = figure(aim)
+        bound = f"{'≥' if aim.least else '≤'} {aim.value:g} {aim.unit}".rstrip()
+        if found is None:
+            lines.append(f"{aim.name:44}{'-':>12}{bound:>12}  not measured")
+            continue
+        reached = found >= aim.value if aim.least else found <= aim.value
+        lines.append(f"{aim.name:44}{f'{found:g} {aim.unit}'.rstrip():>12}{bound:>12}  {'yes' if reached else 'no'}")
+    return "\n".join(lines)
+
+
 def main() -> int:
-    chosen = sys.argv[1:] or names()
-    unknown = sorted(set(chosen) - set(names()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}; all without one")
+    parser.add_argument("--quick", action="store_true", help="for a look, not for a figure")
+    parser.add_argument("--table", action="store_true", help="run nothing, show the newest results")
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(names()))
     if unknown:
         print(f"error: there is no benchmark {', '.join(unknown)}; there are: {', '.join(names())}", file=sys.stderr)
         return 2
     failed = []
-    for name in chosen:
+    for name in () if given.table else given.names or names():
         print(f"== {name}", flush=True)
-        if subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=HERE.parent, check=False).returncode:
+        command = [sys.executable, "-m", f"bench.{name}", *(QUICK.get(name, ()) if given.quick else ())]
+        if subprocess.run(command, cwd=HERE.parent, check=False).returncode:
             failed.append(name)
+    print(table())
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
