@@ -1,8 +1,9 @@
 """Analysis of PostgreSQL statements: microseconds a statement, fresh and from the cache, beside the bare parser.
 
-    python -m bench.analysis [--catalog FILE] [--seconds S]
+    python -m bench.analysis [--catalog FILE] [--corpus FOLDER] [--seconds S] [--json FILE]
 
-Prints one line a statement and the percentiles; with --catalog, over a dump made by `airlock catalog dump`.
+Prints one line a statement and the percentiles; with --catalog, over a dump made by `airlock catalog dump`; with
+--corpus, also over every statement of the *.sql files in a folder, such as PostgreSQL's own regression tests.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pglast import parser
 
 from decision.analysis import Analyzer, Limits, SessionState, snapshot_json
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot, ForeignKey
+from decision.model.errors import AnalysisError
 from decision.model.facts import RelationKind
 
 STATEMENTS = {
@@ -63,9 +65,37 @@ def measure(call: object, seconds: float) -> float:
     return statistics.median(samples)
 
 
+def corpus(folder: Path, snapshot: CatalogSnapshot) -> dict[str, float]:
+    """Percentiles in microseconds, uncached, over the statements that parse and are not refused; best of three each."""
+    analyzer, state = Analyzer(limits=Limits(cached_text_bytes=0)), SessionState()
+    samples: list[float] = []
+    refused = 0
+    for path in sorted(folder.glob("*.sql")):
+        lines = path.read_text(errors="replace").splitlines()
+        try:
+            texts = parser.split("\n".join(line for line in lines if not line.startswith("\\")), with_parser=False)
+        except parser.ParseError:
+            continue
+        for text in texts:
+            best = float("inf")
+            try:
+                for _ in range(3):
+                    start = time.perf_counter_ns()
+                    analyzer.analyze(text.encode(), snapshot, state)
+                    best = min(best, (time.perf_counter_ns() - start) / 1000)
+            except AnalysisError:
+                refused += 1
+                continue
+            samples.append(best)
+    samples.sort()
+    points = {f"p{p}": samples[min(len(samples) - 1, len(samples) * p // 100)] for p in (50, 90, 99)}
+    return {"statements": len(samples), "refused": refused, **points, "worst": samples[-1]}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--catalog", type=Path)
+    options.add_argument("--corpus", type=Path)
     options.add_argument("--seconds", type=float, default=0.3, help="a statement and variant")
     options.add_argument("--json", type=Path, help="write the figures here, too")
     given = options.parse_args()
@@ -85,6 +115,9 @@ def main() -> None:
         print(f"{name:<14}{row['parse']:>9.1f}{row['fresh']:>9.1f}{row['cached']:>9.1f}")
     ordered = sorted(row["fresh"] for row in figures.values())
     print(f"median {statistics.median(ordered):.1f} µs, worst {ordered[-1]:.1f} µs over {len(ordered)} statements")
+    if given.corpus:
+        figures["corpus"] = corpus(given.corpus, snapshot)
+        print("corpus " + ", ".join(f"{name} {value:.1f}" for name, value in figures["corpus"].items()))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2))
 

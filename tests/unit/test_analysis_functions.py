@@ -64,3 +64,23 @@ def test_settings_that_make_a_body_unknown(setting: tuple[str, str]) -> None:
     statement = _analyse(_function("SELECT secret FROM vault", configuration=(setting,)))
     assert Effect.OPAQUE in statement.functions[0].effects
     assert statement.output[0].opaque
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE made (a, b, c) AS SELECT id FROM vault",
+        "CREATE MATERIALIZED VIEW made (a, b) AS SELECT * FROM missing",
+        "CREATE VIEW made (a, b) AS SELECT * FROM missing",
+        "CREATE TABLE made (a) AS EXECUTE missing",
+    ],
+)
+def test_more_names_than_columns(text: str) -> None:
+    """A relation made with more column names than are known is analysed; the columns in excess may hold anything."""
+    catalog = CatalogSnapshot("app", 180000, "v", relations=(_relation("public", "vault"),))
+    analyzer = Analyzer()
+    analysis = analyzer.analyze(text.encode(), catalog, SessionState())
+    state = SessionState().advance(analysis, "I")
+    assert state.made[0].columns[-1].opaque
+    read = analyzer.analyze(b"SELECT a FROM made", catalog, state).facts.statements[0]
+    assert ("made", "a") in {(use.table, use.column) for use in read.columns}
