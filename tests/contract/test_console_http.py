@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession
 
+from airlock.pages import bound, listening
+from console.app import ConsoleServer
+from console.settings import ConsoleSettings
 from decision.model.events import ApprovalDenied, ApprovalGranted
+from tests.support.certificates import Authority
 from tests.support.console import Pages, pages
 from tests.support.service import SetClock
 
@@ -261,3 +266,25 @@ async def test_the_signal_says_that_something_is_new(it: Pages) -> None:
 async def test_a_large_form_is_refused(it: Pages) -> None:
     """Nobody fills the memory by a form."""
     assert (await it.post("/sign-in", {"token": "x" * 100_000})).status == 413
+
+
+async def test_under_tls_the_cookie_is_bound_to_it(tmp_path: Path, clock: SetClock) -> None:
+    """Over https the cookie is Secure and of this host alone, and the browser is told to stay with https."""
+    authority = Authority(tmp_path / "tls")
+    pair = authority.pair("console", "localhost")
+    settings = ConsoleSettings(certificate_file=pair.certificate, key_file=pair.key)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+    async with pages(tmp_path / "data", clock, settings) as it:
+        with listening("127.0.0.1:0", exactly=True) as listener:
+            server = ConsoleServer(it.app, settings, listener)
+            await server.start()
+            origin = f"https://127.0.0.1:{bound(listener).port}"
+            token = it.stand.human("carol", "dba")
+            async with ClientSession() as client, client.post(
+                f"{origin}/sign-in", data={"token": token}, headers={"Origin": origin}, ssl=trusting,
+                allow_redirects=False,
+            ) as answer:  # fmt: skip
+                assert answer.status == 303
+                assert cookie_of(answer)["__Host-airlock"]["secure"]
+                assert answer.headers["Strict-Transport-Security"]
+            await server.stop()

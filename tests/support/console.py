@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from analytics.store import FOLDER, AnalyticsStore
@@ -35,6 +35,7 @@ class Pages:
     """`client` keeps cookies and follows redirects only where asked to."""
 
     stand: Stand
+    app: web.Application
     client: TestClient[Any, Any]
     data_dir: Path
 
@@ -85,5 +86,5 @@ async def pages(folder: Path, clock: SetClock, settings: ConsoleSettings | None 
             settings or ConsoleSettings(), it.service, verifier.verify, audit, clock, lambda: secrets.token_urlsafe(32)
         )
         async with TestClient(TestServer(app)) as client:
-            yield Pages(it, client, folder)
+            yield Pages(it, app, client, folder)
         await audit.close()
