@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from pglast import parser
 
+from decision.analysis.limits import Limits, check_text
+from decision.model.errors import AnalysisError
+
 UNREADABLE = "[text that can't be read as PostgreSQL]"
 _LITERALS = frozenset({"SCONST", "USCONST", "ICONST", "FCONST", "BCONST", "XCONST"})
 _COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
@@ -22,7 +25,7 @@ _NAMED_SETTINGS = frozenset(
 )  # fmt: skip
 _NO_SPACE_BEFORE = frozenset({"ASCII_44", "ASCII_41", "ASCII_46", "ASCII_59", "ASCII_91", "ASCII_93", "TYPECAST"})
 _NO_SPACE_AFTER = frozenset({"ASCII_40", "ASCII_46", "ASCII_91", "TYPECAST"})
-MAX_TEXT = 256 * 1024
+_LIMITS = Limits()
 
 
 Piece = tuple[int, str, str]  # start in characters, the token's name, its text as kept
@@ -109,12 +112,13 @@ def normalized(text: str) -> str:
 
 
 def redact(text: bytes) -> str:
-    """Safe on any bytes: what PostgreSQL can't read as tokens gives a text that holds nothing of it."""
-    if len(text) > MAX_TEXT or b"\0" in text:
-        return UNREADABLE
+    """Safe on any bytes: what PostgreSQL can't read as tokens gives a text that holds nothing of it.
+
+    Nor does what `check_text` refuses: the parser needs a minute for some of it.
+    """
     try:
-        decoded = text.decode("utf-8")
+        decoded = check_text(text, _LIMITS)
         parser.parse_sql_json(decoded)
         return normalized(decoded)
-    except (UnicodeDecodeError, parser.ParseError):
+    except (AnalysisError, parser.ParseError):
         return UNREADABLE

@@ -345,7 +345,7 @@ def create_function(walk: Walk, body: Node) -> None:
 
 
 def _function_body(walk: Walk, body: Node, arguments: dict[str, Node | None], language: str) -> bool:
-    from decision.analysis.postgres.embedded import body_statements, with_parameters
+    from decision.analysis.postgres.bodies import body_statements, with_parameters
 
     if "sql_body" in body:
         stack: list[Node] = [body["sql_body"]]
