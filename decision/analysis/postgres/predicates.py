@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from decision.analysis.flow import Item, Scope
+from decision.analysis.postgres.folding import (
+    UNKNOWN,
+    apply_operator,
+    boolean_test,
+    cast_value,
+    literal_value,
+    same,
+    volatile,
+)
 from decision.analysis.postgres.parse import Node, constant, only, strings
 from decision.analysis.postgres.walk import Walk
 from decision.analysis.result import BoundValue
 from decision.model.facts import Predicate, Transform
 
-Value = bool | int | float | str | None
-_UNKNOWN = object()
 MAX_DEPTH = 40
 
 
@@ -19,7 +26,7 @@ def predicate_of(walk: Walk, scope: Scope, where: Node | None, target: Item | No
         return Predicate(limit=limit)
     folder = Folder(walk, scope, target)
     folded = folder.fold(where)
-    always = folded is True or (folded is _UNKNOWN and not folder.depends(where))
+    always = folded is True or (folded is UNKNOWN and not folder.depends(where))
     pinned: dict[str, None] = {}
     if target is not None and target.relation is not None:
         folder.pins(where, pinned)
@@ -57,7 +64,7 @@ def _covers_base_key(walk: Walk, target: Item, pinned: dict[str, None]) -> bool:
 
 
 class Folder:
-    """Folds an expression over one scope. `fold` gives True, False, None (NULL), a value, or _UNKNOWN."""
+    """Folds an expression over one scope. `fold` gives True, False, None (NULL), a value, or UNKNOWN."""
 
     def __init__(self, walk: Walk, scope: Scope, target: Item | None) -> None:
         self.walk = walk
@@ -68,30 +75,30 @@ class Folder:
     def fold(self, node: Node) -> object:
         self.depth += 1
         try:
-            return _UNKNOWN if self.depth > MAX_DEPTH else self._fold(node)
+            return UNKNOWN if self.depth > MAX_DEPTH else self._fold(node)
         finally:
             self.depth -= 1
 
     def _fold(self, node: Node) -> object:
         tag, body = only(node)
         if tag == "A_Const":
-            return _literal(body)
+            return literal_value(body)
         if tag == "BoolExpr":
             return self._boolean(body)
         if tag == "A_Expr":
             return self._operator(body)
         if tag == "TypeCast":
-            return _cast(self.fold(body["arg"]), strings(body.get("typeName", {}).get("names"))[-1:])
+            return cast_value(self.fold(body["arg"]), strings(body.get("typeName", {}).get("names"))[-1:])
         if tag == "NullTest":
             return self._null_test(body)
         if tag == "BooleanTest":
-            return _boolean_test(self.fold(body["arg"]), body.get("booltesttype", ""))
+            return boolean_test(self.fold(body["arg"]), body.get("booltesttype", ""))
         if tag == "CoalesceExpr":
             values = [self.fold(argument) for argument in body.get("args", ())]
             return next((value for value in values if value is not None), None)
         if tag == "SubLink":
             return self._sublink(body)
-        return _UNKNOWN
+        return UNKNOWN
 
     def _sublink(self, body: Node) -> object:
         """A sub-select without FROM and WHERE gives exactly one row."""
@@ -99,73 +106,73 @@ class Folder:
         plain = not any(part in inner for part in ("fromClause", "whereClause", "limitCount", "limitOffset",
                                                    "havingClause", "withClause", "valuesLists", "larg"))  # fmt: skip
         if not plain:
-            return _UNKNOWN
+            return UNKNOWN
         if body.get("subLinkType") == "EXISTS_SUBLINK":
             return True
         targets = inner.get("targetList", [])
         if body.get("subLinkType") == "EXPR_SUBLINK" and len(targets) == 1:
             return self.fold(targets[0].get("ResTarget", {}).get("val", {}))
-        return _UNKNOWN
+        return UNKNOWN
 
     def _boolean(self, body: Node) -> object:
         kind = body.get("boolop")
         values = [self.fold(argument) for argument in body.get("args", ())]
         if kind == "NOT_EXPR":
-            return (not values[0]) if isinstance(values[0], bool) else (None if values[0] is None else _UNKNOWN)
+            return (not values[0]) if isinstance(values[0], bool) else (None if values[0] is None else UNKNOWN)
         stop = kind == "OR_EXPR"
         if any(value is stop for value in values):
             return stop
-        if any(value is _UNKNOWN or not (isinstance(value, bool) or value is None) for value in values):
-            return _UNKNOWN
+        if any(value is UNKNOWN or not (isinstance(value, bool) or value is None) for value in values):
+            return UNKNOWN
         return None if None in values else (not stop)
 
     def _null_test(self, body: Node) -> object:
         positive = body.get("nulltesttype") == "IS_NULL"
         value = self.fold(body["arg"])
-        if value is not _UNKNOWN:
+        if value is not UNKNOWN:
             return (value is None) == positive
         column = self.column(body["arg"])
         if column is not None and self.target is not None and self.target.relation and self.walk.catalog is not None:
             entry = self.walk.catalog.entry(*self.target.relation)
             if entry is not None and column in entry.not_null:
                 return not positive
-        return _UNKNOWN
+        return UNKNOWN
 
     def _operator(self, body: Node) -> object:
         kind = body.get("kind", "AEXPR_OP")
         name = (strings(body.get("name")) or [""])[-1]
         left, right = body.get("lexpr"), body.get("rexpr")
         if right is None:
-            return _UNKNOWN
+            return UNKNOWN
         if left is None:
             value = self.fold(right)
-            return -value if name == "-" and isinstance(value, int) and not isinstance(value, bool) else _UNKNOWN
-        if kind == "AEXPR_OP" and name in ("=", ">=", "<=") and _same(left, right) and not _volatile(left):
+            return -value if name == "-" and isinstance(value, int) and not isinstance(value, bool) else UNKNOWN
+        if kind == "AEXPR_OP" and name in ("=", ">=", "<=") and same(left, right) and not volatile(left):
             return True  # NULLs aside: it selects every row that has a value
-        if kind == "AEXPR_NOT_DISTINCT" and _same(left, right) and not _volatile(left):
+        if kind == "AEXPR_NOT_DISTINCT" and same(left, right) and not volatile(left):
             return True
         if kind in ("AEXPR_LIKE", "AEXPR_ILIKE") and name in ("~~", "~~*"):
             pattern = self.fold(right)
-            return True if isinstance(pattern, str) and pattern and not pattern.strip("%") else _UNKNOWN
+            return True if isinstance(pattern, str) and pattern and not pattern.strip("%") else UNKNOWN
         if kind == "AEXPR_IN":
             return self._in(left, right, name)
         if kind not in ("AEXPR_OP", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT"):
-            return _UNKNOWN
+            return UNKNOWN
         first, second = self.fold(left), self.fold(right)
-        if first is _UNKNOWN or second is _UNKNOWN:
-            return _UNKNOWN
+        if first is UNKNOWN or second is UNKNOWN:
+            return UNKNOWN
         if kind != "AEXPR_OP":
             return (first != second) == (kind == "AEXPR_DISTINCT")
-        return _apply(name, first, second)
+        return apply_operator(name, first, second)
 
     def _in(self, left: Node, right: Node, name: str) -> object:
         items = right.get("List", {}).get("items", []) if isinstance(right, dict) else []
-        if name == "=" and any(_same(left, item) and not _volatile(left) for item in items):
+        if name == "=" and any(same(left, item) and not volatile(left) for item in items):
             return True
         value = self.fold(left)
         values = [self.fold(item) for item in items[:1000]]
-        if value is _UNKNOWN or _UNKNOWN in values or len(items) > 1000 or None in values or value is None:
-            return _UNKNOWN
+        if value is UNKNOWN or UNKNOWN in values or len(items) > 1000 or None in values or value is None:
+            return UNKNOWN
         return (value in values) == (name == "=")
 
     # ── pinned columns ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -266,93 +273,6 @@ def bound_value(key: tuple[str, str, str], role: str, node: Node) -> BoundValue:
         return BoundValue(0, schema, table, column, role, None, int(body.get("number", 0)))
     text = constant(body) if tag == "A_Const" and not body.get("isnull", False) else None
     return BoundValue(0, schema, table, column, role, None if text is None else (sign + text).encode())
-
-
-def _literal(body: Node) -> object:
-    if body.get("isnull"):
-        return None
-    if "ival" in body:
-        return int(body["ival"].get("ival", 0))
-    if "boolval" in body:
-        return bool(body["boolval"].get("boolval", False))
-    if "sval" in body:
-        return str(body["sval"].get("sval", ""))
-    if "fval" in body:
-        try:
-            return float(body["fval"].get("fval", ""))
-        except ValueError:
-            return _UNKNOWN
-    return _UNKNOWN
-
-
-def _cast(value: object, names: list[str]) -> object:
-    name = names[0] if names else ""
-    if name in ("bool", "boolean") and isinstance(value, str):
-        lowered = value.strip().lower()
-        if lowered in ("t", "true", "on", "yes", "y", "1"):
-            return True
-        return False if lowered in ("f", "false", "off", "no", "n", "0") else _UNKNOWN
-    if name == "bool" and isinstance(value, int):
-        return bool(value)
-    if name in ("int4", "int8", "int2"):
-        if isinstance(value, bool):
-            return int(value)
-        if isinstance(value, int):
-            return value
-        return int(value) if isinstance(value, str) and value.strip().lstrip("-").isdigit() else _UNKNOWN
-    if name in ("text", "varchar"):
-        return value if isinstance(value, str) else _UNKNOWN
-    return None if value is None else _UNKNOWN
-
-
-def _boolean_test(value: object, kind: str) -> object:
-    if value is _UNKNOWN or not (value is None or isinstance(value, bool)):
-        return _UNKNOWN
-    table = {
-        "IS_TRUE": value is True,
-        "IS_NOT_TRUE": value is not True,
-        "IS_FALSE": value is False,
-        "IS_NOT_FALSE": value is not False,
-        "IS_UNKNOWN": value is None,
-        "IS_NOT_UNKNOWN": value is not None,
-    }
-    return table.get(kind, _UNKNOWN)
-
-
-def _apply(name: str, first: object, second: object) -> object:
-    if first is None or second is None:
-        return None
-    numbers = isinstance(first, int | float) and isinstance(second, int | float)
-    texts = isinstance(first, str) and isinstance(second, str)
-    if name == "=" and (numbers or texts):
-        return first == second
-    if name in ("<>", "!=") and (numbers or texts):
-        return first != second
-    if numbers and isinstance(first, int | float) and isinstance(second, int | float):
-        if name in ("<", ">", "<=", ">="):
-            return {"<": first < second, ">": first > second, "<=": first <= second, ">=": first >= second}[name]
-        if name in ("+", "-", "*") and abs(first) < 2**31 and abs(second) < 2**31:
-            return {"+": first + second, "-": first - second, "*": first * second}[name]
-    return _UNKNOWN
-
-
-def _same(left: object, right: object) -> bool:
-    """Equal expressions, wherever they stand in the text."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        keys = {*left, *right} - {"location"}
-        return all(_same(left.get(key), right.get(key)) for key in keys)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right, strict=True))
-    return left == right
-
-
-def _volatile(node: object) -> bool:
-    """Whether the expression may differ between two evaluations: any function or sub-select."""
-    if isinstance(node, dict):
-        return "FuncCall" in node or "SubLink" in node or any(_volatile(value) for value in node.values())
-    if isinstance(node, list):
-        return any(_volatile(item) for item in node)
-    return False
 
 
 def weakest(predicates: list[Predicate]) -> Predicate:
