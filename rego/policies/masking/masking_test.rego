@@ -108,6 +108,29 @@ test_a_secret_is_not_guessed_by_comparing if {
 	count(masking.deny) == 0 with input as t.prod(t.member("human", ["secret_readers"]), compared(["secret.key"]))
 }
 
+passed(tags) := {"columns": [t.column("email", ["output", "passed"], tags)]}
+
+test_a_function_that_passes_values_on_gets_no_masked_one if {
+	"masking.passed" in t.rules(masking.deny) with input as t.prod(t.human, passed(["pii.email"]))
+	count(masking.deny) == 0 with input as t.prod(t.human, passed([]))
+}
+
+test_an_opaque_output_that_is_masked_itself_stays_open if {
+	count(masking.deny) == 0 with input as t.prod(t.human, read("expression", true))
+}
+
+made(kind) := {
+	"kinds": ["ddl", "select"],
+	"relations": [object.union(t.table("x", ["ddl"], []), {"kind": kind})],
+	"columns": [t.column("email", ["output"], ["pii.email"])],
+}
+
+test_a_new_table_is_a_copy_and_a_view_is_not if {
+	t.rules(masking.deny) == {"masking.copy"} with input as t.prod(t.human, made("table"))
+	t.rules(masking.deny) == {"masking.copy"} with input as t.prod(t.human, made("materialized_view"))
+	count(masking.deny) == 0 with input as t.prod(t.human, made("view"))
+}
+
 activity(name) := object.union(system("pg_stat_activity"), {
 	"functions": [t.function("pg_stat_get_activity", [])],
 	"columns": [{"schema": "pg_catalog", "table": "pg_stat_activity", "column": name, "usage": ["output"], "tags": []}],
@@ -117,3 +140,6 @@ test_the_text_of_other_sessions_statements_is_closed_to_whoever_is_masked if {
 	t.rules(masking.deny) == {"masking.other_statements"} with input as t.prod(t.human, activity("query"))
 	count(masking.deny) == 0 with input as t.prod(t.human, activity("state"))
 	direct := {"functions": [t.function("pg_stat_get_activity", [])]}
+	t.rules(masking.deny) == {"masking.other_statements"} with input as t.prod(t.human, direct)
+	count(masking.deny) == 0 with input as t.prod(t.member("human", ["pii_readers", "secret_readers"]), direct)
+}
