@@ -90,3 +90,30 @@ test_a_mask_with_exceptions_does_not_outdo_one_without if {
 	said := voice({"mask": {narrow, wide}})
 	airlock.masks == {narrow, wide} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
 }
+
+test_a_decision_has_every_field if {
+	found := airlock.decision with input as t.prod(t.agent, {})
+	object.keys(found) == {"effect", "results", "masks", "limits", "advice", "holds"}
+	found.effect == "allow"
+	found.limits == {"rows": 1000}
+	some r in found.results
+	object.keys(r) == {"effect", "rule", "message", "severity", "controls"}
+}
+
+test_a_default_denial_says_so if {
+	said := airlock.results with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({})
+	{r.rule | some r in said} == {"airlock.default_deny"}
+	airlock.limits == {} with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({})
+}
+
+test_sessions_and_approvals_need_some_allow if {
+	every name in ["session", "approval"] {
+		airlock.effect == "allow" with input as t.phase(name, t.human) with data.airlock.index.voice as voice({"allow": {ok}})
+		airlock.effect == "deny" with input as t.phase(name, t.human) with data.airlock.index.voice as voice({})
+	}
+}
+
+test_a_rule_that_lacks_a_field_shows_it if {
+	said := airlock.results with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({"deny": {{"rule": "x"}}})
+	{"effect": "deny", "rule": "x", "message": "", "severity": "", "controls": []} in said
+}

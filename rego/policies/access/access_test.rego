@@ -76,3 +76,16 @@ test_a_grant_brings_no_dangerous_function if {
 	})
 	count(access.allow) == 0 with input as sneaky with data.settings.agents.write_grants as grant
 }
+
+test_a_granted_write_may_read_other_tables_and_call_trusted_functions if {
+	copied := t.prod(t.agent, {
+		"kinds": ["insert", "select"],
+		"relations": [t.table("orders", ["write"], []), t.table("customers", ["read"], [])],
+		"functions": [t.function("nextval", ["writes"]), t.function("mystery", ["opaque"])],
+	})
+	count(access.allow) == 0 with input as copied with data.settings.agents.write_grants as grant
+	said := access.allow with input as copied
+		with data.settings.agents.write_grants as grant
+		with data.settings.trusted_functions as [{"schema": "pg_catalog", "name": "mystery"}]
+	t.rules(said) == {"access.agent_write"}
+}

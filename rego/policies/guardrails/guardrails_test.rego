@@ -183,3 +183,34 @@ test_agents_results_are_bounded if {
 	count(guardrails.advice) == 1 with input as t.prod(t.agent, {})
 	count(guardrails.limit) == 0 with input as t.prod(t.human, {})
 }
+
+credential(table, column) := {"columns": [{
+	"schema": "pg_catalog",
+	"table": table,
+	"column": column,
+	"usage": ["output"],
+	"tags": [],
+}]}
+
+test_the_databases_own_credentials_are_closed_to_everyone_everywhere if {
+	every who in [t.human, t.dba, t.agent] {
+		"guardrails.credentials" in t.rules(guardrails.deny) with input as t.dev(who, credential("pg_authid", "rolpassword"))
+	}
+	count(guardrails.deny) == 0 with input as t.prod(t.human, credential("pg_authid", "rolname"))
+}
+
+test_dropping_what_a_role_owns_is_dropping_a_container if {
+	owned := {"kinds": ["dcl"], "operations": [t.operation("drop_owned", "role", [])]}
+	"guardrails.drop_container" in t.rules(guardrails.deny) with input as t.prod(t.dba, owned)
+}
+
+test_an_empty_statement_is_a_read if {
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, {"kinds": ["utility"], "flags": ["empty"]})
+}
+
+test_an_object_without_a_schema_is_named_alone if {
+	bare := object.union(t.table("payments", ["ddl"], ["critical"]), {"schema": ""})
+	said := guardrails.deny with input as t.prod(t.dba, object.union(dropped([]), {"relations": [bare]}))
+	some r in said
+	startswith(r.message, "payments is tagged critical")
+}
