@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from decision.approvals.book import APPROVAL_EVENTS, ApprovalBook, Binding, covered_rules
 from decision.config import ServiceSettings
+from decision.digest import Digester
 from decision.judge import Judged, Question
 from decision.model.decision import PolicyEffect
 from decision.model.errors import ApprovalError
@@ -19,6 +20,7 @@ from decision.model.events import (
     AuditEvent,
     Payload,
 )
+from decision.model.facts import Facts
 from decision.model.policy import ApprovalContext
 from decision.model.ports import Clock, IdSource, JournalReader
 from decision.model.principal import Principal
@@ -31,11 +33,30 @@ _RUNS = (MessageKind.QUERY, MessageKind.BIND)
 _REPLAY_BATCH = 2_000
 
 
+def touched(facts: Facts | None) -> bytes:
+    """The relations and functions that a message's names were resolved to, in one form."""
+    if facts is None:
+        return b""
+    parts = [
+        (
+            sorted(
+                (use.schema, use.name, use.via.value, *sorted(a.value for a in use.access)) for use in one.relations
+            ),
+            sorted((use.schema, use.name) for use in one.functions),
+        )
+        for one in facts.statements
+    ]
+    return b"\0" + repr(parts).encode()
+
+
 class Consent:
     """`append` makes an event durable; every event is folded into the book only once it is."""
 
-    def __init__(self, append: Append, clock: Clock, ids: IdSource, settings: ServiceSettings) -> None:
+    def __init__(
+        self, append: Append, clock: Clock, ids: IdSource, settings: ServiceSettings, digester: Digester
+    ) -> None:
         self._append = append
+        self._digester = digester
         self._clock = clock
         self._ids = ids
         self._settings = settings
@@ -62,10 +83,11 @@ class Consent:
         self._changed = asyncio.Event()
 
     def _binding(self, question: Question) -> Binding:
+        """The message with what it was found to touch: the same bytes under another search_path are another one."""
         return Binding.of(
             question.session.principal,
             question.session.entry.name,
-            question.statement_digest,
+            self._digester.statement(question.request.text + touched(question.facts)),
             question.parameters_digest,
         )
 
@@ -99,7 +121,7 @@ class Consent:
             requester=question.session.principal,
             database=question.session.entry.name,
             statement=judged.statement_text(question.request.text),
-            statement_digest=question.statement_digest,
+            statement_digest=self._binding(question).statement_digest,
             parameters_digest=question.parameters_digest,
             holds=judged.evaluation.holds,
             expires_unix_nano=now + min(expires_s, bound) * 1_000_000_000,

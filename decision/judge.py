@@ -5,8 +5,11 @@ Nothing here waits for durability or changes a session; the service does both.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from decision.analysis import Analysis, Analyzer, SessionState
@@ -24,6 +27,7 @@ from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation, PolicyEffect
 from decision.model.errors import AirlockError
 from decision.model.events import MaskedColumn, PinnedValue, StatementDecided
+from decision.model.facts import Facts
 from decision.model.policy import ApprovalContext, Context, Phase
 from decision.model.ports import PolicyEngine
 from decision.model.session import DecideRequest, MessageKind
@@ -34,6 +38,8 @@ from decision.template import TemplateCache
 from decision.values import canonical
 
 log = logging.getLogger(__name__)
+
+LARGE_TEXT_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Question:
     parameters_digest: bytes
     intent: str
     ticket: str
+    facts: Facts | None = None
     grant: ApprovalContext | None = None
 
 
@@ -79,6 +86,9 @@ class Judged:
         return redact(text) if self.analysis is None else self.analysis.normalized_text
 
 
+GrantFor = Callable[[Question], ApprovalContext | None]
+
+
 class StatementJudge:
     def __init__(self, analyzer: Analyzer, engine: PolicyEngine, builder: InputBuilder, digester: Digester) -> None:
         self._analyzer = analyzer
@@ -86,11 +96,14 @@ class StatementJudge:
         self._builder = builder
         self._digester = digester
         self._templates = TemplateCache()
+        self._patient = Analyzer(analyzer.dialect, analyzer.limits)
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="large-statements")
 
-    async def judge(self, question: Question) -> Judged:
-        """Never raises for what a client sent: every failure is a denial."""
+    async def judge(self, question: Question, grant_for: GrantFor) -> Judged:
+        """Never raises for what a client sent: every failure is a denial. `grant_for` looks for an approval once the
+        question's facts are known, and reserves it."""
         try:
-            return await self._judge(question)
+            return await self._judge(question, grant_for)
         except AirlockError as error:
             return self.deny(question, from_error(error))
         except Exception as error:
@@ -100,7 +113,15 @@ class StatementJudge:
             log.error("%s in decision %s at %s:%s", kind, question.decision_id, place.filename, place.lineno)
             return self.deny(question, INTERNAL)
 
-    async def _judge(self, question: Question) -> Judged:
+    async def _analyze(self, text: bytes, snapshot: CatalogSnapshot, state: SessionState) -> Analysis:
+        """A large text may take seconds within its limits: it is analysed aside, one at a time, so that it holds up
+        its own session and other large ones only."""
+        if len(text) <= LARGE_TEXT_BYTES:
+            return self._analyzer.analyze(text, snapshot, state)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._aside, self._patient.analyze, text, snapshot, state)
+
+    async def _judge(self, question: Question, grant_for: GrantFor) -> Judged:
         request, session = question.request, question.session
         if request.kind is MessageKind.FUNCTION_CALL:
             return self.deny(question, FUNCTION_CALL)
@@ -109,7 +130,9 @@ class StatementJudge:
         state: SessionState = session.state
         if request.settings != session.settings:
             state = state.with_settings(dict(request.settings))
-        analysis = self._analyzer.analyze(request.text, question.catalog.snapshot, state)
+        analysis = await self._analyze(request.text, question.catalog.snapshot, state)
+        question.facts = analysis.facts
+        question.grant = grant_for(question)
         context = _context(question)
         document, key = self._builder.build(
             Phase.STATEMENT,

@@ -88,7 +88,7 @@ class DecisionService:
         self._ids = ids
         self._sessions = Sessions(settings.max_sessions)
         self._catalogs: dict[str, Catalog] = {}
-        self._consent = Consent(self.record, clock, ids, settings)
+        self._consent = Consent(self.record, clock, ids, settings, digester)
         self._settling: set[asyncio.Future[Any]] = set()
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,7 +239,7 @@ class DecisionService:
             self._consent.release(grant)
 
     def _question(self, session: Session, request: DecideRequest) -> Question:
-        question = Question(
+        return Question(
             session=session,
             request=request,
             decision_id=self._ids.new_id(),
@@ -250,14 +250,12 @@ class DecisionService:
             intent=request.intent or session.request.intent,
             ticket=request.ticket or session.request.ticket,
         )
-        question.grant = self._consent.grant_for(question)
-        return question
 
     async def _judged(self, question: Question) -> Judged:
         expires = question.session.expires_unix
         if expires and question.time_unix >= expires:
             return self._judge.deny(question, SESSION_EXPIRED)
-        return await self._judge.judge(question)
+        return await self._judge.judge(question, self._consent.grant_for)
 
     def _queue_decision(
         self, question: Question, judged: Judged, started_ns: int

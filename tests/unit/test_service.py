@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ from decision.model.session import (
     ParameterValue,
     SessionRequest,
 )
-from tests.support.service import SetClock, Stand, stand
+from tests.support.service import SNAPSHOT, SetClock, Stand, stand
 
 HELD = "ALTER TABLE t ADD COLUMN note text"
 
@@ -62,11 +63,11 @@ async def held(it: Stand, session: str, text: str = HELD) -> str:
 async def test_an_allowed_statement_is_an_event_before_it_is_an_answer(it: Stand) -> None:
     """The decision's event is in the journal when the answer is there, with input, revision and keyed digest."""
     session = await it.session(it.human("alice"))
-    decision = await it.decide(session, "SELECT id FROM t WHERE id = 42")
+    decision = await it.decide(session, "SELECT id FROM t WHERE id = 987654321")
     (event,) = it.payloads(StatementDecided)
     assert (decision.effect, event.decision_id) == (PolicyEffect.ALLOW, decision.decision_id)
     assert event.policy_revision == decision.policy_revision != ""
-    assert b"42" not in event.input_json
+    assert b"987654321" not in event.input_json
     assert len(event.statement_digest) == 32
 
 
@@ -117,6 +118,29 @@ async def test_a_grant_is_for_its_principal(it: Stand) -> None:
     approval = await held(it, await it.session(it.human("alice")))
     await it.service.resolve_approval(it.human("bob", "dba"), approval, grant=True, reason="")
     assert (await it.decide(await it.session(it.human("carol")), HELD)).effect is PolicyEffect.HOLD
+
+
+async def test_a_grant_is_for_what_the_names_meant(it: Stand) -> None:
+    """The same bytes under another search_path touch another table, and find no grant."""
+    other = replace(SNAPSHOT.relations[0], schema="other", oid=4712)
+    await it.service.sync_catalog(replace(SNAPSHOT, version="v2", relations=(*SNAPSHOT.relations, other)))
+    session = await it.session(it.human("alice"))
+    approval = await held(it, session)
+    await it.service.resolve_approval(it.human("bob", "dba"), approval, grant=True, reason="")
+    elsewhere = DecideRequest(session, HELD.encode(), settings=(("search_path", "other"),))
+    assert (await it.service.decide(elsewhere)).effect is PolicyEffect.HOLD
+    assert (await it.decide(session, HELD)).allowed
+
+
+async def test_a_large_statement_holds_up_no_other_session(it: Stand) -> None:
+    """While one session's large text is analysed, another session's statement is answered."""
+    large, small = await it.session(it.human("alice")), await it.session(it.human("bob"))
+    text = "SELECT id FROM t WHERE id IN (" + ",".join(["1"] * 60_000) + ")"
+    waiting = asyncio.ensure_future(it.decide(large, text))
+    await asyncio.sleep(0)
+    assert (await it.decide(small, "SELECT 1")).allowed
+    assert not waiting.done()
+    assert (await waiting).effect is not PolicyEffect.HOLD
 
 
 async def test_of_a_hundred_uses_of_one_grant_one_wins(it: Stand) -> None:
@@ -325,8 +349,6 @@ async def test_an_execution_points_to_its_decision(it: Stand) -> None:
 
 async def test_an_unchanged_catalog_makes_no_event(it: Stand) -> None:
     """Polling the catalog does not fill the journal."""
-    from tests.support.service import SNAPSHOT
-
     await it.service.sync_catalog(SNAPSHOT)
     assert len(it.payloads(CatalogChanged)) == 1
 
