@@ -203,8 +203,8 @@ def many_rows(folder: Path, server: Place, up: Running, rows: int, rounds: int) 
         return bulk(places, rows, rounds)
 
 
-def run(*, quick: bool = False, only: str = "") -> dict[str, Any]:
-    rows, rounds = (200_000, 1) if quick else (1_000_000, 3)
+def run(*, quick: bool = False, only: str = "", rounds: int = 3) -> dict[str, Any]:
+    rows, rounds = (200_000, 1) if quick else (1_000_000, rounds)
     folder = Path(tempfile.mkdtemp(prefix="airlock-bench-"))
     folder.chmod(0o755)
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds}
@@ -239,6 +239,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="fewer rows, one short round: for a look, not for a figure"
     )
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=("pgbench", "bulk"), default="")
     parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -249,7 +250,7 @@ def main() -> None:
         seconds, size = read_all(place, sql)
         print(json.dumps({"seconds": seconds, "bytes": size}))
         return
-    run(quick=given.quick, only=given.only)
+    run(quick=given.quick, only=given.only, rounds=given.rounds)
 
 
 if __name__ == "__main__":
