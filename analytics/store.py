@@ -58,7 +58,8 @@ class AnalyticsStore:
         self._clock = clock
         self._ids = ids
         self._settings = settings
-        folder.mkdir(parents=True, exist_ok=True)
+        # What everybody did is for its owner alone; an operator may open a folder that exists already to others.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._live = LiveFile(folder / LIVE, settings.memory_limit)
         self._files = SegmentFolder(folder / "segments")
         self._files.root.mkdir(exist_ok=True)

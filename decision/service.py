@@ -2,6 +2,8 @@
 
 Every answer waits for its event to be durable. Whatever goes wrong on the way becomes a denial with an event; where not
 even the event can be written, JournalUnavailable is raised and the enforcement point denies by itself.
+
+Over 300 lines: it is the one place that implements DecisionPort, a short method for each of its calls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""FROM: tables, joins, sub-selects and functions to namespace items."""
+"""FROM: tables, joins, sub-selects and functions to namespace items.
+
+A little over 300 lines: the forms of FROM nest in each other, so they stay together.
+"""
 
 from __future__ import annotations
 
