@@ -94,7 +94,27 @@ class Generator:
             "limit": self.random.choice([None, 5]),
         }  # fmt: skip
 
+    def plain_change(self) -> dict[str, Any]:
+        """A change as people make them: most are held or allowed."""
+        kind = self.random.choice(["ddl", "update", "delete", "merge", "truncate", "insert", "do"])
+        table = {
+            "schema": "public",
+            "name": "orders",
+            "kind": "table",
+            "access": ["write"],
+            "via": "direct",
+            "tags": [],
+        }
+        return {
+            "fingerprint": "", "normalized_text": "", "parameter_count": 0, "kinds": [kind], "operations": [],
+            "relations": [table], "columns": [], "output": [], "functions": [], "predicate": self.predicate(),
+            "settings": [], "files": [], "programs": [], "flags": [], "unresolved": [],
+            "estimated_rows": self.random.choice([None, 5, 50_000]),
+        }  # fmt: skip
+
     def statement(self) -> dict[str, Any]:
+        if self.random.random() < 0.3:
+            return self.plain_change()
         kinds = self.random.sample([k.value for k in Kind], self.random.choice([1, 1, 1, 2]))
         return {
             "fingerprint": "", "normalized_text": "", "parameter_count": 0, "kinds": kinds,

@@ -56,6 +56,16 @@ def test_a_new_policy_speaks_without_being_listed_anywhere(bundle: Path) -> None
     assert "local.no" in evaluate_with(make_engine(loaded), document("SELECT 1"))
 
 
+def test_the_example_of_the_readme_decides(bundle: Path) -> None:
+    """What rego/README.md shows as a rule loads and speaks, for its database alone."""
+    text = (REGO / "README.md").read_text()
+    (bundle / POLICY).write_text(text.split("```rego\n")[1].split("```")[0])
+    engine = make_engine(load_bundle(bundle))
+    assert "local.no_friday_changes" in evaluate_with(engine, document("DROP TABLE notes", database="ledger"))
+    assert "local.no_friday_changes" not in evaluate_with(engine, document("DROP TABLE notes", database="shop"))
+    assert "local.no_friday_changes" not in evaluate_with(engine, document("SELECT 1", database="ledger"))
+
+
 def test_index_on_disk_is_current() -> None:
     """OPA's own tools read the file that the loader would make."""
     assert dict(load_bundle(REGO).modules)[INDEX_PATH] == (REGO / INDEX_PATH).read_text()
