@@ -221,7 +221,8 @@ def run(*, quick: bool = False, only: str = "", rounds: int = 3) -> dict[str, An
                     result["pgbouncer"] = "left out: not installed (Debian: apt-get install pgbouncer)"
                 else:
                     places["pgbouncer"] = stack.enter_context(pgbouncer(folder, server))
-                result["pgbench"] = all_pgbench(places, (8,) if quick else (1, 8, 32), min(rounds, 2), 2 if quick else 3)
+                clients = (8,) if quick else (1, 8, 32)
+                result["pgbench"] = all_pgbench(places, clients, min(rounds, 2), 2 if quick else 3)
             if only != "pgbench":
                 result["bulk"] = many_rows(folder, server, up, rows, rounds)
                 for name, masked in (("nothing masked", False), ("email masked", True)):
