@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from decision.analysis import Analyzer, Limits, SessionState
 from decision.analysis.redact import UNREADABLE, redact
+from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import AnalysisError, LimitExceeded, SyntaxRefused, TextRefused
 
 ANALYZER = Analyzer()
@@ -122,3 +123,19 @@ def test_what_the_limits_refuse_never_reaches_the_parser_for_its_text_either(tex
     started = time.process_time()
     assert redact(text) == UNREADABLE
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "flagged"),
+    [
+        (b"SET client_encoding = 'UTF8'", False),
+        (b"SET standard_conforming_strings = on", False),
+        (b"SET client_encoding = 'SJIS'", True),
+        (b"SET standard_conforming_strings = off", True),
+        (b"RESET client_encoding", True),
+    ],
+)
+def test_only_a_lexer_setting_that_changes_something_is_flagged(text: bytes, flagged: bool) -> None:
+    """Dumps and drivers set what is in force anyway."""
+    (statement,) = Analyzer().analyze(text, CatalogSnapshot("app", 180000, "v1"), SessionState()).facts.statements
+    assert ("lexer_setting" in statement.flags) is flagged

@@ -58,12 +58,18 @@ def changed(walk: Walk, name: str, value: str | None, *, known: bool, local: boo
     elif lowered == "search_path":
         walk.flags.add("search_path_change")
         walk.effects.append(SearchPathSet(_path(value) if known else None))
-    elif lowered in SENSITIVE:
+    elif lowered in SENSITIVE and not (known and (value or "").lower() in HARMLESS.get(lowered, ())):
         walk.flags.add("lexer_setting" if lowered in LEXER else "security_setting")
 
 
 LEXER = frozenset({"standard_conforming_strings", "backslash_quote", "client_encoding", "transform_null_equals",
                     "array_nulls", "escape_string_warning", "quote_all_identifiers"})  # fmt: skip
+
+# What is in force anyway: drivers and restored dumps say it again.
+HARMLESS = {
+    "standard_conforming_strings": frozenset({"on", "true", "yes", "1"}),
+    "client_encoding": frozenset({"utf8", "utf-8", "unicode"}),
+}
 
 
 def _path(value: str | None) -> tuple[str, ...] | None:
