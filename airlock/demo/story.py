@@ -71,13 +71,14 @@ SCENES = (
 )  # fmt: skip
 
 CHANGE = "CREATE INDEX IF NOT EXISTS products_category ON products (category)"
-QUESTIONS = (
+QUESTIONS = (  # title, question, and what the story's last event puts into the answer
     ("What was refused, to whom, why, by which rules",
-     "SELECT who, statement, rules[1] AS rule, intent FROM denials ORDER BY time DESC LIMIT 3"),
+     "SELECT who, statement, rules[1] AS rule, intent FROM denials ORDER BY time DESC LIMIT 3", "DELETE"),
     ("Who saw which columns only masked",
-     "SELECT who, sources[1] AS source, method, sum(rows) AS rows FROM masked_reads GROUP BY ALL ORDER BY ALL LIMIT 6"),
+     "SELECT who, sources[1] AS source, method, sum(rows) AS rows FROM masked_reads GROUP BY ALL ORDER BY ALL LIMIT 6",
+     BOT.subject),
     ("Who changed the schema, and who agreed",
-     "SELECT requester, statement, state, votes, reasons FROM approvals ORDER BY time DESC LIMIT 1"),
+     "SELECT requester, statement, state, votes, reasons FROM approvals ORDER BY time DESC LIMIT 1", "used"),
 )  # fmt: skip
 
 
@@ -110,9 +111,9 @@ class Story:
         self._say(f"\n{len(SCENES) + 1}. A schema change waits for somebody else's consent.", "bold")
         self._held()
         self._say(f"\n{len(SCENES) + 2}. All of it can be asked for.", "bold")
-        for title, question in QUESTIONS:
+        for title, question, last in QUESTIONS:
             self._say(f'\n{title}:\n  airlock query "{question}"', "cyan")
-            self._audit(question)
+            self._audit(question, last)
         return refused
 
     def _run(self, session: psycopg.Connection, person: Person, statement: str) -> bool:
@@ -163,12 +164,12 @@ class Story:
                 return found[1]
         return ""
 
-    def _audit(self, question: str) -> None:
-        """Ask once the projection has caught up (usually within a second)."""
+    def _audit(self, question: str, last: str) -> None:
+        """Ask once the projection has caught up (usually within a second): when `last` stands in the answer."""
         deadline = time.monotonic() + PROJECTED_S
         while True:
             columns, rows = self._ask(question)
-            if rows or time.monotonic() > deadline:
+            if any(last in str(row) for row in rows) or time.monotonic() > deadline:
                 self._show(columns, rows)
                 return
             time.sleep(0.1)
