@@ -115,6 +115,9 @@ def run(arguments: list[str]) -> int:
     """Run the command line; its exit status."""
     try:
         result = cli.main(arguments, prog_name="airlock", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:  # a group without a subcommand
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         if error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)

@@ -13,6 +13,7 @@ from airlock.settings import DatabaseSettings, Settings
 from decision.clock import SystemClock
 from decision.config import DatabaseEntry
 from decision.model.catalog import CatalogSnapshot
+from decision.model.errors import SettingsError
 from decision.model.ports import DecisionPort
 from decision.server import DecisionServer
 from decision.server_settings import ServerSettings, TokenEntry
@@ -60,9 +61,16 @@ async def read_classified(dsn: str, database: str) -> CatalogSnapshot:
 async def begin_proxy(
     host: Host, settings: Settings, databases: tuple[DatabaseSettings, ...], port: DecisionPort
 ) -> Address:
-    """The enforcement point in front of `databases`."""
+    """The enforcement point in front of `databases`. Raises SettingsError where it can't listen."""
     own = settings.proxy.enforcement(settings.data_dir, databases)
     proxy = PostgresEnforcementPoint(own, port, SystemClock(), os.urandom, read_catalog=read_classified)
-    await proxy.start()
+    try:
+        await proxy.start()
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (while")[0]  # Python repeats the address there
+        raise SettingsError(
+            f"the enforcement point can't listen on {settings.proxy.listen} ({why})",
+            hint="choose another address; --listen 127.0.0.1:0 takes a free port",
+        ) from None
     host.stack.push_async_callback(proxy.stop)
     return Address(*proxy.address)

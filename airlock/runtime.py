@@ -88,9 +88,16 @@ def read_runtime(data_dir: Path, name: str = RUNTIME_FILE) -> Runtime:
 
 @contextmanager
 def sole_instance(data_dir: Path, name: str) -> Iterator[None]:
-    """Hold the lock of this role on the data folder. Raises SettingsError when another process has it."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / f"{name}.lock").open("a+") as file:
+    """Hold the lock of this role on the data folder. Raises SettingsError when another process has it, or
+    when the folder can't be made or written to."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / f"{name}.lock").open("a+")
+    except OSError as error:
+        raise SettingsError(
+            f"the data folder {data_dir} can't be used ({error.strerror})", hint="choose another one by --data-dir"
+        ) from None
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

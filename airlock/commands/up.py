@@ -67,6 +67,7 @@ def chosen_settings(config: Path | None, given: dict[str, str | None]) -> Settin
     """The settings, with what the command line says on top."""
     settings = load_settings(config, data_dir=given["data_dir"])
     changes: dict[str, object] = {"data_dir": settings.data_dir.resolve()}
+    split_address(given["listen"] or settings.proxy.listen, "proxy.listen")  # before anything starts
     if given["listen"] is not None:
         changes["proxy"] = settings.proxy.model_copy(update={"listen": given["listen"]})
     if given["grpc"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,36 @@ def test_failing_says_what_to_do(arguments: list[str], capsys: pytest.CaptureFix
     assert run(arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ") and "\nhint: " in said and "Traceback" not in said
+
+
+def test_a_port_in_use_is_said_with_the_way_out(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where something else listens, the enforcement point names the address and another one to take."""
+    (elsewhere / "ep.token").write_text("0" * 64)
+    settings = '[[database]]\nname = "x"\nupstream = "postgresql://a:b@127.0.0.1:1/x"\n[proxy]\n'
+    settings += 'decision_service = "127.0.0.1:1"\ntoken_file = "ep.token"\n'
+    (elsewhere / "airlock.toml").write_text(settings)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert run(["proxy", "--listen", address]) == 1
+    said = capsys.readouterr().err
+    assert f"can't listen on {address} (Address already in use)" in said and "--listen 127.0.0.1:0" in said
+
+
+def test_a_data_folder_that_cannot_be_made_is_an_error_with_a_hint(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback where the data folder's place is a file."""
+    (elsewhere / "file").write_text("")
+    assert run(["up", "--data-dir", str(elsewhere / "file" / "data")]) == 1
+    said = capsys.readouterr().err
+    assert "can't be used (Not a directory)" in said and "--data-dir" in said
+
+
+def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2 and the subcommands, without an error that says nothing."""
+    assert run(["policy"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Usage: airlock policy") and "explain" in said and "error:" not in said
 
 
 def test_analyze_prints_facts_without_literals() -> None:
