@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+import psycopg
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
+UPSTREAM_PATIENCE_S = 5
 
 
 def upstream_database(dsn: str, environment: str) -> DatabaseSettings:
@@ -94,9 +96,21 @@ async def begin(
     pages = begin_pages(host, settings, config, console)
     grpc = await begin_grpc(host, settings, running.service)
     proxy = await begin_proxy(host, settings, databases, running.service)
+    if not demo:
+        await asyncio.to_thread(warn_of_unreachable, databases)
     known = tuple(RunningDatabase(one.name, one.environment.value, demo) for one in databases)
     token_file = str(local_token_file(settings.data_dir))
     return Runtime(os.getpid(), "up", proxy, grpc, token_file, known, version("airlock"), pages)
+
+
+def warn_of_unreachable(databases: tuple[DatabaseSettings, ...]) -> None:
+    """Say which database does not answer now; it may later, so this is no reason not to start."""
+    for database in databases:
+        try:
+            psycopg.connect(database.upstream_database().reading_dsn(), connect_timeout=UPSTREAM_PATIENCE_S).close()
+        except psycopg.OperationalError as error:
+            reason = " ".join(str(error).split()) or "no answer"
+            click.echo(f"warning: the database {database.name} can't be reached: {reason}", err=True)
 
 
 def banner(runtime: Runtime, settings: Settings, data_dir_option: str) -> str:

@@ -148,6 +148,8 @@ class Decisions:
             await self._decide([exchange])
             return
         refusal = denial.refusal_of(decision)
+        if state in (ApprovalState.DENIED, ApprovalState.EXPIRED):
+            refusal = denial.refusal_of_closed(refusal, decision.approval_id, state.value)
         self._ways.step(lambda: self._core.refused(exchange, refusal))
 
     async def _approval(self, approval_id: str, wait_s: float) -> ApprovalState:

@@ -98,6 +98,13 @@ class Running:
     def conninfo(self, token: str, database: str = "shop") -> str:
         return f"host={self.host} port={self.port} dbname={database} user=me password={token} sslmode=require"
 
+    def demo_dsn(self, database: str = "shop") -> str:
+        """The demo server past Airlock, as its superuser."""
+        folder = self.data_dir / "demo" / "postgres"
+        port = (folder / "pgdata" / "postmaster.pid").read_text().splitlines()[3]
+        password = (folder / "superuser-password").read_text()
+        return f"postgresql://postgres:{password}@127.0.0.1:{port}/{database}"
+
     def stop(self, sig: int = signal.SIGINT) -> int:
         if self.process.poll() is None:
             self.process.send_signal(sig)

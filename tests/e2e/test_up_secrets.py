@@ -65,9 +65,6 @@ def test_nothing_sensitive_is_found_in_any_file(up: Running, agent: str, human: 
 
 def demo_values(up: Running) -> list[str]:
     """Real emails and phones, read past Airlock from the demo server."""
-    folder = up.data_dir / "demo" / "postgres"
-    port = (folder / "pgdata" / "postmaster.pid").read_text().splitlines()[3]
-    password = (folder / "superuser-password").read_text()
-    with psycopg.connect(f"postgresql://postgres:{password}@127.0.0.1:{port}/shop") as connection:
+    with psycopg.connect(up.demo_dsn()) as connection:
         rows = connection.execute("SELECT email, phone FROM customers ORDER BY id LIMIT 50").fetchall()
     return [value for row in rows for value in row if value]

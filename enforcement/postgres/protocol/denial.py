@@ -55,6 +55,15 @@ def refusal_of(decision: Decision) -> Refusal:
     )
 
 
+def refusal_of_closed(held: Refusal, approval_id: str, state: str) -> Refusal:
+    """The error for a hold whose approval was denied or has expired while the client waited."""
+    return replace(
+        held,
+        message=f"the approval was {state}: {held.message}",
+        hint=f"airlock approvals show {approval_id} says by whom and why; running the statement again asks anew",
+    )
+
+
 def refusal_of_error(error: Exception) -> Refusal:
     """The error when no decision could be had. Texts of unforeseen exceptions are never shown."""
     if isinstance(error, JournalUnavailable):

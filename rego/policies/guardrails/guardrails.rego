@@ -139,6 +139,17 @@ deny contains {
 	some column in s.columns
 	column.schema == "pg_catalog"
 	column.column in credential_columns[column.table]
+	unmaskable_credential(column)
+}
+
+# pg_dump reads subscriptions on its way, so a person may read them, masked (policies/masking); computing is no reading.
+unmaskable_credential(column) if column.table != "pg_subscription"
+
+unmaskable_credential(_) if input.principal.kind != "human"
+
+unmaskable_credential(column) if {
+	some usage in column.usage
+	usage != "output"
 }
 
 credential_columns := {

@@ -199,6 +199,22 @@ test_the_databases_own_credentials_are_closed_to_everyone_everywhere if {
 	count(guardrails.deny) == 0 with input as t.prod(t.human, credential("pg_authid", "rolname"))
 }
 
+subscription(usage) := {"columns": [{
+	"schema": "pg_catalog",
+	"table": "pg_subscription",
+	"column": "subconninfo",
+	"usage": usage,
+	"tags": [],
+}]}
+
+test_a_person_may_read_subscriptions_masked_but_compute_nothing_with_their_secrets if {
+	not "guardrails.credentials" in t.rules(guardrails.deny) with input as t.prod(t.human, subscription(["output"]))
+	every change in [subscription(["filter"]), subscription(["output", "order"])] {
+		"guardrails.credentials" in t.rules(guardrails.deny) with input as t.prod(t.human, change)
+	}
+	"guardrails.credentials" in t.rules(guardrails.deny) with input as t.prod(t.agent, subscription(["output"]))
+}
+
 test_dropping_what_a_role_owns_is_dropping_a_container if {
 	owned := {"kinds": ["dcl"], "operations": [t.operation("drop_owned", "role", [])]}
 	"guardrails.drop_container" in t.rules(guardrails.deny) with input as t.prod(t.dba, owned)

@@ -51,6 +51,22 @@ mask contains {
 	closed[family_of(tag)]
 }
 
+# Whoever may read a subscription still never sees how it signs in (guardrails.credentials refuses all but reading).
+mask contains {
+	"rule": "masking.credentials",
+	"schema": "pg_catalog",
+	"table": "pg_subscription",
+	"column": "subconninfo",
+	"method": "null",
+} if {
+	input.phase == "statement"
+	some s in input.statement.statements
+	some column in s.columns
+	column.schema == "pg_catalog"
+	column.table == "pg_subscription"
+	column.column == "subconninfo"
+}
+
 computed(output) if output.transform != "identity"
 
 computed(output) if output.opaque

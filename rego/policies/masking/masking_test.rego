@@ -143,3 +143,16 @@ test_the_text_of_other_sessions_statements_is_closed_to_whoever_is_masked if {
 	t.rules(masking.deny) == {"masking.other_statements"} with input as t.prod(t.human, direct)
 	count(masking.deny) == 0 with input as t.prod(t.member("human", ["pii_readers", "secret_readers"]), direct)
 }
+
+test_a_subscriptions_connection_string_is_masked_for_everyone if {
+	read_it := {"columns": [{
+		"schema": "pg_catalog",
+		"table": "pg_subscription",
+		"column": "subconninfo",
+		"usage": ["output"],
+		"tags": [],
+	}]}
+	every who in [t.human, t.dba, t.member("human", ["secret_readers"])] {
+		"masking.credentials" in {m.rule | some m in masking.mask} with input as t.dev(who, read_it)
+	}
+}
