@@ -66,7 +66,10 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def write(name: str, found: dict[str, Any]) -> None:
-    """Keep `found` as bench/results/NAME.json."""
+def write(name: str, found: dict[str, Any], *, keep: bool = False) -> None:
+    """Keep `found` as bench/results/NAME.json. `keep`: parts that were not measured now stay as they were."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    path = RESULTS / f"{name}.json"
+    if keep and path.exists():
+        found = {**json.loads(path.read_text()), **found}
+    path.write_text(json.dumps(found, indent=1) + "\n")

@@ -231,7 +231,7 @@ def run(*, quick: bool = False, only: str = "", rounds: int = 3) -> dict[str, An
                     print(f"ten times the rows, {name}: {long}", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    write("proxy", result)
+    write("proxy", result, keep=bool(only))
     return result
 
 
