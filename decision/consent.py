@@ -109,7 +109,8 @@ class Consent:
     def request_for(self, question: Question, judged: Judged) -> ApprovalRequested | str:
         """What a hold asks for: a new request, or the id of the open one that the same message made before."""
         now = self._clock.time_unix_nano()
-        known = self._book.find(self._binding(question), now)
+        binding = self._binding(question)
+        known = self._book.find(binding, now)
         if known is not None:
             return known.approval_id
         bound = self._settings.approval_expires_s
@@ -121,7 +122,7 @@ class Consent:
             requester=question.session.principal,
             database=question.session.entry.name,
             statement=judged.statement_text(question.request.text),
-            statement_digest=self._binding(question).statement_digest,
+            statement_digest=binding.statement_digest,
             parameters_digest=question.parameters_digest,
             holds=judged.evaluation.holds,
             expires_unix_nano=now + min(expires_s, bound) * 1_000_000_000,

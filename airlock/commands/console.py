@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from airlock.commands.common import connect_service
-from airlock.commands.node import config_option, folder_option, log_option
+from airlock.commands.common import config_option, connect_service
+from airlock.commands.node import folder_option, log_option
 from airlock.compose import identity_settings
 from airlock.host import Host, run
 from airlock.issuer import DevelopmentIssuer

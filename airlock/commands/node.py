@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import click
 
-config_option = click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file (default: airlock.toml here, if there is one).",
-)
 folder_option = click.option(
     "--data-dir", metavar="DIR", help="Journal, keys, certificates and analytics of this node (default: .airlock)."
 )

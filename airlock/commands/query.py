@@ -8,21 +8,10 @@ from pathlib import Path
 
 import click
 
+from airlock.commands.common import data_dir_option, format_option
 from analytics.query import LONGEST_S, CatalogReader
 from analytics.render import to_csv, to_json, to_table
 from decision.model.errors import AirlockError
-
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".airlock"),
-    show_default=True,
-    envvar="AIRLOCK_DATA_DIR",
-    help="Where `airlock up` keeps its data.",
-)
-format_option = click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
-)
 
 
 def _terminal_width() -> int:

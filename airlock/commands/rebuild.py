@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from airlock.commands.query import data_dir_option, failed
+from airlock.commands.common import data_dir_option
+from airlock.commands.query import failed
 from analytics.rebuild import rebuild as rebuild_store
 from analytics.store import FOLDER
 from decision.clock import SystemClock, Uuid7Source

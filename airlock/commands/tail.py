@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from airlock.commands.common import data_dir_option, format_option
 from airlock.commands.feed import Record, is_denial, line, record
-from airlock.commands.query import data_dir_option, format_option
 from analytics.render import as_json_value, to_csv
 from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import AirlockError

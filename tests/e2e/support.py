@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from airlock.demo.postgres import bin_folder
+from tests.support.eventually import eventually as until
 
 T = TypeVar("T")
 
@@ -24,15 +24,8 @@ AIRLOCK = [sys.executable, "-m", "airlock.main"]
 
 
 def eventually(probe: Callable[[], T], *, deadline_s: float = 20.0, what: str = "") -> T:
-    """The first truthy value of `probe`; AssertionError with its last value when the deadline is over."""
-    end = time.monotonic() + deadline_s
-    while True:
-        value = probe()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s} s: {what or probe}: last value {value!r}")
-        time.sleep(0.05)
+    """tests.support.eventually with the patience that whole programs need."""
+    return until(probe, deadline_s, every_s=0.05, what=what)
 
 
 def world_reachable_folder() -> Path:

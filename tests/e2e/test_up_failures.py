@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from airlock.demo.postgres import free_port
 from decision.journal.reader import SqliteJournalReader
 from decision.model.events import EnforcementGapReported, StatementDecided
 from decision.wire.events import ProtobufEventCodec
@@ -169,15 +171,7 @@ def test_with_the_opa_server_gone_statements_are_denied(folder: Path, config: Pa
         eventually(again, what="work going on with OPA back")
 
 
-def free_port() -> int:
-    from airlock.demo.postgres import free_port as port
-
-    return port()
-
-
 def answers(address: str) -> bool:
-    import socket
-
     host, port = address.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0

@@ -6,7 +6,7 @@ from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, merge
 from decision.analysis.postgres.columns import field_of, star_row
 from decision.analysis.postgres.parse import Node, children, only, qualified, strings
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk, query
-from decision.model.facts import Transform, Usage
+from decision.model.facts import Effect, Transform, Usage
 
 _TEXT_TYPES = frozenset({"text", "varchar", "bpchar", "name", "char", "unknown", "json", "jsonb", "bytea", "xml"})
 
@@ -206,8 +206,6 @@ def window(walk: Walk, scope: Scope, body: Node) -> None:
 def _value_function(walk: Walk, scope: Scope, body: Node) -> Flow:
     return CONSTANT
 
-
-from decision.model.facts import Effect  # noqa: E402
 
 _OPAQUE_EFFECT = (Effect.OPAQUE,)
 
