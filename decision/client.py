@@ -96,6 +96,16 @@ class GrpcDecisionPort:
     async def report(self, report: ExecutionReport) -> None:
         await self._reports.add(report)
 
+    async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
+        outcomes: list[Exception | None] = []
+        for first in range(0, len(reports), self._settings.max_items):
+            batch = reports[first : first + self._settings.max_items]
+            try:
+                outcomes += await self._send_reports(batch)
+            except AirlockError as error:
+                outcomes += [error] * len(batch)
+        return outcomes
+
     async def close_session(self, end: SessionEnd) -> None:
         await self._call(self._decisions.CloseSession, SESSION_END.encode(end))
 

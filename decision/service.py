@@ -305,6 +305,13 @@ class DecisionService:
         )  # fmt: skip
         await self._queue(executed, report.session_id, report.decision_id)
 
+    async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
+        answers = await asyncio.gather(*map(self.report, reports), return_exceptions=True)
+        failures = [a for a in answers if isinstance(a, BaseException) and not isinstance(a, Exception)]
+        if failures:
+            raise failures[0]
+        return [answer if isinstance(answer, Exception) else None for answer in answers]
+
     async def sync_catalog(self, snapshot: CatalogSnapshot) -> None:
         entry = self._databases.get(snapshot.database)
         if entry is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation
@@ -105,6 +105,10 @@ class DecisionPort(Protocol):
         """Record an execution, durably."""
         ...
 
+    async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
+        """Record several executions, durably, in their order; for each, why it could not be recorded, or None."""
+        ...
+
     async def close_session(self, end: SessionEnd) -> None: ...
 
     async def sync_catalog(self, snapshot: CatalogSnapshot) -> None:
@@ -126,6 +130,21 @@ class DecisionPort(Protocol):
 
     async def resolve_approval(self, credential: str, approval_id: str, *, grant: bool, reason: str) -> Approval:
         """Vote as the credential's principal. Raises ApprovalError (self-approval, not an approver, closed …)."""
+        ...
+
+
+@runtime_checkable
+class PromptDecisions(Protocol):
+    """What a decision service in the same process can do beside DecisionPort: decide without a task to wait in."""
+
+    def decide_now(self, request: DecideRequest, done: Callable[[Decision | Exception], None]) -> bool:
+        """Decide a message for which nothing has to be waited for but the journal.
+
+        True: it is decided, and `done` is called once, from the event loop and never within this call, after the
+        event is durable, or with the exception that `decide` would have raised. False: nothing was done (something
+        else must be waited for: a lock, a large text, a policy engine, an approval): ask `decide`. Calls of one
+        session keep their order: it answers False while a `decide` of that session is under way. Never raises.
+        """
         ...
 
 

@@ -144,6 +144,10 @@ class FakePort:
             raise self.failing
         self.reports.append(report)
 
+    async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
+        found = await asyncio.gather(*map(self.report, reports), return_exceptions=True)
+        return [one if isinstance(one, Exception) else None for one in found]
+
     async def close_session(self, end: SessionEnd) -> None:
         self.ended.append(end)
 

@@ -115,6 +115,10 @@ class MemoryDecisionPort:
             raise JournalFull("audit log unavailable: the disk is full", hint="make room")
         self.reports.append(report)
 
+    async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
+        found = await asyncio.gather(*map(self.report, reports), return_exceptions=True)
+        return [one if isinstance(one, Exception) else None for one in found]
+
     async def close_session(self, end: SessionEnd) -> None:
         if self.sessions.pop(end.session_id, None) is None:
             raise SessionUnknown("this session is not open at the decision service", hint="connect again")

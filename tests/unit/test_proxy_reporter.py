@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 import pytest
@@ -31,6 +31,10 @@ class Recorder:
         self.recorded.append(report.decision_id)
         if len(self.recorded) >= self.wanted:
             self.enough.set()
+
+    async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
+        found = await asyncio.gather(*map(self.report, reports), return_exceptions=True)
+        return [one if isinstance(one, Exception) else None for one in found]
 
 
 def reports(count: int) -> list[ExecutionReport]:
