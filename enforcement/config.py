@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,44 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+# Parameters of libpq's that an upstream connection keeps to, and those that change nothing about what is protected.
+# Any other one is refused: a protection that was asked for must not be off in silence.
+KEPT = frozenset(
+    ["host", "hostaddr", "port", "dbname", "user", "password", "application_name", "options", "channel_binding",
+     "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword"]
+)  # fmt: skip
+HARMLESS = frozenset(
+    ["connect_timeout", "fallback_application_name", "client_encoding", "keepalives", "keepalives_idle",
+     "keepalives_interval", "keepalives_count", "tcp_user_timeout", "sslcompression", "sslsni", "sslnegotiation",
+     "load_balance_hosts"]
+)  # fmt: skip
+HARMLESS_VALUES = {"target_session_attrs": ("any",), "gssencmode": ("disable", "prefer")}
+DEFAULT_ROOT = Path("~/.postgresql/root.crt")  # libpq's
+BINDINGS = ("disable", "prefer", "require")
+
+
+def check_parameters(known: Mapping[str, str]) -> None:
+    """Raise ValueError for a connection string that would not mean here what it means to libpq."""
+    for name, value in known.items():
+        if name not in KEPT | HARMLESS and value not in HARMLESS_VALUES.get(name, ()):
+            raise ValueError(f"{name} of upstream is not supported, and would have no effect: leave it out")
+    if any("," in known.get(name, "") for name in ("host", "hostaddr", "port")):
+        raise ValueError("upstream names several hosts: give one, e.g. the address that follows the primary")
+    if not known.get("port", "5432").isdigit():
+        raise ValueError("the port of upstream is no number")
+    if known.get("channel_binding", "prefer") not in BINDINGS:
+        raise ValueError(f"channel_binding of upstream is unknown: use one of {', '.join(BINDINGS)}")
+    if bool(known.get("sslcert")) != bool(known.get("sslkey")):
+        raise ValueError("sslcert and sslkey of upstream belong together: give both or none")
+    mode, root = known.get("sslmode", "prefer"), known.get("sslrootcert", "")
+    if mode in ("verify-ca", "verify-full") and not root and not DEFAULT_ROOT.expanduser().exists():
+        raise ValueError(
+            f"sslmode={mode} of upstream needs sslrootcert: the file of the authority that signed the server's "
+            "certificate, or sslrootcert=system with sslmode=verify-full"
+        )
+    if root == "system" and mode != "verify-full":
+        raise ValueError("sslrootcert=system of upstream needs sslmode=verify-full")
 
 
 class UpstreamDatabase(BaseModel):
@@ -39,6 +78,7 @@ class UpstreamDatabase(BaseModel):
             raise ValueError(f"sslmode {mode!r} of upstream is unknown: use one of {', '.join(SSLMODES)}")
         if not known.get("user"):
             raise ValueError("upstream names no user: give postgresql://USER:PASSWORD@HOST:PORT/DB")
+        check_parameters({name: str(given) for name, given in known.items() if given is not None})
         return value
 
     def parts(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
     postgres        a running BundledPostgres (PostgreSQL 18), for the whole run
     shop            DSN of the demo database `shop`, loaded small; shared: tests leave its rows as they were
     new_database    makes a database of its own for a test: new_database() or new_database(template="shop")
+    installed_postgres  PostgreSQL as this machine's packages have it: with TLS, and often of another version
     opa_binary      the OPA program
     go, java, maven the toolchains; pgjdbc the JDBC driver
 
@@ -22,7 +23,7 @@ import pytest
 from psycopg import sql
 
 from airlock.demo.postgres import BundledPostgres
-from tests.support import toolchains
+from tests.support import system_postgres, toolchains
 from tests.support.require import require, unmet
 
 NewDatabase = Callable[..., str]
@@ -69,6 +70,12 @@ def new_database(postgres: BundledPostgres) -> Iterator[NewDatabase]:
     with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as connection:
         for name in names:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def installed_postgres() -> Path:
+    """The installation folder of a PostgreSQL server with TLS."""
+    return require("a PostgreSQL server with TLS", system_postgres.installation(), "install the package postgresql")
 
 
 @pytest.fixture(scope="session")

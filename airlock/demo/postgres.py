@@ -90,12 +90,16 @@ class BundledPostgres:
     user: str = "postgres"
     password: str = ""
     settings: dict[str, str] = field(default_factory=lambda: dict(QUIET))
+    installation: Path | None = None  # another one than the bundled of `version`; any account must be able to reach it
     _process: subprocess.Popen[bytes] | None = None
+
+    def _program(self, name: str) -> Path:
+        return (self.installation or install_folder(self.version)) / "bin" / name
 
     def _run(self, tool: str, *arguments: str) -> None:
         account = unprivileged_account()
         done = subprocess.run(
-            [str(install_folder(self.version) / "bin" / tool), *arguments],
+            [str(self._program(tool)), *arguments],
             user=account.pw_uid if account else None,
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,
@@ -134,7 +138,7 @@ class BundledPostgres:
         account = unprivileged_account()
         options = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": "",
                    "timezone": "UTC", **self.settings}  # fmt: skip
-        command = [str(install_folder(self.version) / "bin" / "postgres"), "-D", str(self.data_dir / "pgdata")]
+        command = [str(self._program("postgres")), "-D", str(self.data_dir / "pgdata")]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         log = self.data_dir / "server.log"

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -15,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from decision.model.errors import SettingsError
 from decision.model.ports import Clock
-from enforcement.config import EnforcementSettings
+from enforcement.config import DEFAULT_ROOT, EnforcementSettings
 
 DAYS = 825
 RENEW_BEFORE_DAYS = 30
@@ -94,13 +95,26 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
     staging.replace(path)
 
 
-def upstream_context(mode: str, root_certificate: str) -> ssl.SSLContext:
-    """The context for an upstream connection under libpq's sslmode `mode`."""
-    if mode in ("verify-ca", "verify-full"):
-        context = ssl.create_default_context(cafile=root_certificate or None)
+def upstream_context(parts: Mapping[str, str]) -> ssl.SSLContext:
+    """The context for an upstream connection with libpq's parameters `parts`.
+
+    As with libpq, `sslmode=require` with an `sslrootcert` verifies the authority. Raises OSError or ssl.SSLError for
+    files that can't be read.
+    """
+    mode, root = parts.get("sslmode", "prefer"), parts.get("sslrootcert", "")
+    verified = mode in ("verify-ca", "verify-full") or (mode == "require" and bool(root))
+    if root == "system":
+        context = ssl.create_default_context()
+    elif verified:
+        context = ssl.create_default_context(cafile=root or DEFAULT_ROOT.expanduser())
+        # Python 3.13 would refuse private authorities whose certificates lack extensions that libpq does not ask for.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if verified:
         context.check_hostname = mode == "verify-full"
-        return context
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    if parts.get("sslcert"):
+        context.load_cert_chain(parts["sslcert"], parts["sslkey"], parts.get("sslpassword", ""))
     return context

@@ -7,7 +7,7 @@ import hashlib
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scramp import ScramClient, ScramException
 
@@ -47,28 +47,47 @@ class Upstream:
 async def dial(parts: Mapping[str, str]) -> Link:
     """Connect and, as sslmode says, start TLS. Raises OSError, ssl.SSLError, UpstreamFailed."""
     loop = asyncio.get_running_loop()
-    host, port = parts.get("host", "127.0.0.1"), int(parts.get("port", "5432"))
+    host = parts.get("host") or parts.get("hostaddr", "127.0.0.1")
+    port = int(parts.get("port", "5432"))
     if host.startswith("/"):
         _, link = await loop.create_unix_connection(Link, f"{host}/.s.PGSQL.{port}")
         return link
     _, link = await loop.create_connection(Link, parts.get("hostaddr", host), port)
+    try:
+        await start_tls(link, parts, host)
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+async def start_tls(link: Link, parts: Mapping[str, str], host: str) -> None:
     mode = parts.get("sslmode", "prefer")
     if mode in ("disable", "allow"):
-        return link
+        return
     link.write(SSL_REQUEST)
-    answer = await link.read_exactly(1)
-    if answer == b"S":
+    if await link.read_exactly(1) == b"S":
         if link.buffered:
-            link.abort()
             raise UpstreamFailed("the database sent unencrypted bytes behind its answer to SSLRequest")
-        context = upstream_context(mode, parts.get("sslrootcert", ""))
+        context = client_context(parts)
         context.set_alpn_protocols([ALPN])
         assert link.transport is not None
+        loop = asyncio.get_running_loop()
         link.transport = await loop.start_tls(link.transport, link, context, server_hostname=host)
     elif mode != "prefer":
-        link.abort()
         raise UpstreamFailed(f"the database does not offer TLS, but sslmode is {mode}")
-    return link
+
+
+def client_context(parts: Mapping[str, str]) -> ssl.SSLContext:
+    """Raises UpstreamFailed for certificate and key files that can't be used."""
+    try:
+        return upstream_context(parts)
+    except (OSError, ssl.SSLError) as error:
+        why = error.strerror or type(error).__name__
+        raise UpstreamFailed(
+            f"the certificate files for the database can't be used ({why})",
+            hint="check sslrootcert, sslcert and sslkey of its upstream entry",
+        ) from error
 
 
 async def connect(
@@ -80,24 +99,52 @@ async def connect(
     try:
         async with asyncio.timeout(timeout_s):
             link = await dial(parts)
-            parameters = {"user": parts["user"], "database": parts.get("dbname", parts["user"]), **extra}
+            parameters = {name: parts[name] for name in ("application_name", "options") if name in parts}
+            parameters |= {"user": parts["user"], "database": parts.get("dbname", parts["user"]), **extra}
             link.write(messages.startup(parameters))
             await authenticate(link, parts, randomness)
-            return await greeted(link)
-    except (TimeoutError, OSError, ssl.SSLError, ValueError, ScramException, ProtocolViolation) as error:
-        failure = UpstreamFailed(
-            f"the database {database.name!r} can't be reached ({type(error).__name__})",
-            hint="is it running, and is its upstream address right?",
+            ready = await greeted(link)
+            return ready if "search_path" in ready.parameters else await asked(ready)
+    except BaseException as error:
+        if link is not None:
+            link.abort()
+        if isinstance(error, TimeoutError | OSError | ssl.SSLError | ValueError | ScramException | ProtocolViolation):
+            raise unreachable(database.name, error) from error
+        raise
+
+
+def unreachable(name: str, error: Exception) -> UpstreamFailed:
+    """What to say of a connection that came to nothing: why, where that can be said, and what to look at."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = (error.verify_message or "it is not trusted").rstrip(".")
+        return UpstreamFailed(
+            f"the certificate of the database {name!r} is refused: {why}",
+            hint="check host, sslrootcert and sslmode of its upstream entry, and the server's certificate",
         )
-        raise failure from error
-    except UpstreamFailed:
-        if link is not None:
-            link.abort()
-        raise
-    except BaseException:
-        if link is not None:
-            link.abort()
-        raise
+    if isinstance(error, ssl.SSLError):
+        return UpstreamFailed(
+            f"no TLS connection to the database {name!r} ({error.reason or 'SSLError'})",
+            hint="check sslrootcert, sslcert and sslkey of its upstream entry, and the server's TLS settings",
+        )
+    return UpstreamFailed(
+        f"the database {name!r} can't be reached ({type(error).__name__})",
+        hint="is it running, and is its upstream address right?",
+    )
+
+
+async def asked(ready: Upstream) -> Upstream:
+    """With the search path of the session, which servers before version 18 don't report by themselves."""
+    ready.link.write(messages.query(b"SHOW search_path"))
+    path: str | None = None
+    while True:
+        raw = await expect(ready.link)
+        if raw[0] == Back.DATA_ROW:
+            path = raw[11:].decode()  # code, length, one column, its length
+        elif raw[0] == Back.READY:
+            break
+    if path is None:
+        raise UpstreamFailed("the database does not tell its search path")
+    return replace(ready, parameters={**ready.parameters, "search_path": path})
 
 
 async def expect(link: Link) -> bytes:
@@ -136,7 +183,7 @@ async def authenticate(link: Link, parts: Mapping[str, str], randomness: Randomn
         elif kind == 5:
             link.write(messages.password(md5_answer(user, secret, raw[9:13])))
         elif kind == 10:
-            await scram(link, user, secret, raw[9:], randomness)
+            await scram(link, parts, secret, raw[9:], randomness)
         else:
             raise UpstreamFailed(f"the database asks for authentication method {kind}, which is not supported")
 
@@ -151,17 +198,20 @@ def md5_answer(user: str, secret: str, salt: bytes) -> bytes:
     return b"md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest().encode()
 
 
-async def scram(link: Link, user: str, secret: str, offered: bytes, randomness: Randomness) -> None:
+async def scram(link: Link, parts: Mapping[str, str], secret: str, offered: bytes, randomness: Randomness) -> None:
     """SCRAM-SHA-256, bound to the TLS channel where the server offers it. Raises ScramException when it cheats."""
     names = [name.decode("ascii", "replace") for name in offered.split(b"\x00") if name]
     known = [name for name in names if name in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")]
     if not known:
         raise UpstreamFailed("the database offers no SASL mechanism that is supported")
-    tls = link.ssl_object
-    binding = ("tls-server-end-point", tls) if tls is not None and "SCRAM-SHA-256-PLUS" in known else None
+    tls, wish = link.ssl_object, parts.get("channel_binding", "prefer")
+    offers = tls is not None and "SCRAM-SHA-256-PLUS" in known
+    if wish == "require" and not offers:
+        raise UpstreamFailed("the database offers no channel binding, but channel_binding is require")
+    binding = ("tls-server-end-point", tls) if offers and wish != "disable" else None
     if binding is None:
         known = ["SCRAM-SHA-256"]
-    client = ScramClient(known, user, secret, channel_binding=binding, c_nonce=randomness(18).hex())
+    client = ScramClient(known, parts["user"], secret, channel_binding=binding, c_nonce=randomness(18).hex())
     first = client.get_client_first().encode()
     body = client.mechanism_name.encode() + b"\x00" + INT32.pack(len(first)) + first
     link.write(messages.message(Front.PASSWORD, body))

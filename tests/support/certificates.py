@@ -9,8 +9,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,12 @@ class Authority:
         self.certificate = folder / "authority.pem"
         self.certificate.write_bytes(built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def pair(self, common_name: str, *alternative: str) -> Pair:
+    def pair(
+        self, common_name: str, *alternative: str, ends_in: datetime.timedelta = DAY, rsa_key: bool = False
+    ) -> Pair:
         """A certificate for loopback; `alternative` are its DNS names (none: only the common name)."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]), key)
+        key = rsa.generate_private_key(65537, 2048) if rsa_key else ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]), key, ends_in)
         if alternative:
             names: list[x509.GeneralName] = [x509.DNSName(name) for name in alternative]
             names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
@@ -50,7 +54,9 @@ class Authority:
         )
         return found
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, ends_in: datetime.timedelta = DAY
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -58,6 +64,6 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + ends_in)
         )

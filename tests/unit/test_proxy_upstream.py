@@ -57,7 +57,8 @@ class Server:
             writer.write(authentication(11, server.get_server_first().encode()))
             server.set_client_final((await self.body(reader)).decode())
             writer.write(authentication(12, server.get_server_final().encode()) + messages.AUTHENTICATION_OK)
-            writer.write(messages.backend_key_data(7, b"abcd") + messages.ready_for_query("I"))
+            told = messages.parameter_status("search_path", "public")  # as PostgreSQL 18 does
+            writer.write(told + messages.backend_key_data(7, b"abcd") + messages.ready_for_query("I"))
             await writer.drain()
             await reader.read()
         except Exception:
