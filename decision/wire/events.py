@@ -23,6 +23,7 @@ from decision.model.events import EventDraft, Omission, Payload, UnknownPayload
 from decision.wire.gen import events_pb2 as pb
 from decision.wire.mapping import Mapping, WireMismatch, mapping
 from decision.wire.omit import omit
+from decision.wire.raw import place, seal
 
 MAX_EVENT_BYTES = 65_535
 MAX_ENVELOPE_BYTES = 2_048
@@ -74,6 +75,14 @@ class ProtobufEventCodec:
         if len(raw) - getattr(event, field).ByteSize() > MAX_ENVELOPE_BYTES:
             raise ValueError(f"the envelope of a {event.type} event is over {MAX_ENVELOPE_BYTES} bytes")
         return omit(event, field, MAX_EVENT_BYTES)
+
+    def place(self, producer_id: str, epoch: int) -> bytes:
+        """What `seal` needs of a journal for as long as it is open."""
+        return place(producer_id, epoch)
+
+    def seal(self, before: bytes, place: bytes, seq: int, prev_hash: bytes, after: bytes) -> bytes:
+        """The bytes to store of an event that comes in two halves (decision.wire.hot), with its place between."""
+        return seal(before, place, seq, prev_hash, after)
 
     def decode(self, raw: bytes) -> tuple[EventDraft, str, int, int, bytes]:
         """(draft, producer_id, epoch, seq, prev_hash). Raises ChainBroken for bytes that are no event."""

@@ -85,6 +85,15 @@ class Mapping(Generic[T]):
                 fields[name] = item  # present, if falsy
         return fields
 
+    def part(self, **values: Any) -> bytes:
+        """Some fields of a value as they stand on the wire: parts in the order of their fields make up a message."""
+        if not self._built:
+            self._build()
+        converts = dict(self._converted)
+        fields = {name: converts[name](item) if name in converts else item for name, item in values.items() if item}
+        raw: bytes = self.message(**fields).SerializeToString()
+        return raw
+
     def fields_shared(self, value: T) -> dict[str, Any]:
         """As `fields`, but made once for one object, which is kept alive so that its id stays its own. The same
         principal, rules and obligations are written into event after event."""
