@@ -17,9 +17,9 @@ COPY console console
 COPY airlock airlock
 COPY rego rego
 COPY tools tools
-# The masking engine is compiled here; what compiles it stays behind.
+# The hot modules are compiled here; what compiles them stays behind.
 RUN uv sync --frozen \
- && .venv/bin/python tools/compile_masking.py --require \
+ && .venv/bin/python tools/compile.py --require \
  && uv sync --frozen --no-dev \
  && .venv/bin/python -m compileall -q decision enforcement ingest analytics console airlock
 

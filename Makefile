@@ -4,6 +4,8 @@ ARGS ?=
 WORKERS ?= 2
 READY := .venv/.ready
 BIN := .venv/bin
+# Tests of what is compiled: they run a second time on the sources.
+COMPILED_TESTS := $(wildcard tests/unit/test_proxy_*.py tests/property/test_proxy_*.py tests/e2e/test_proxy_*.py)
 
 .PHONY: up demo test check bench fmt proto docs fetch compile help format lint types contracts wire unit clean
 
@@ -18,6 +20,7 @@ demo: $(READY) ## A story against the running system
 
 test: $(READY) fetch compile ## All tests; lists what this machine could not test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15 $(ARGS)
+	@AIRLOCK_NO_COMPILED=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -q $(COMPILED_TESTS)
 
 check: $(READY) ## Format, lint, types, contracts, unit tests: under a minute
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target types format lint contracts wire unit
@@ -54,11 +57,11 @@ docs: $(READY) ## Write the reference pages that come from the code
 fetch: $(READY) ## What some tests need beyond Python, where the toolchains are there
 	@$(BIN)/python tools/fetch.py
 
-compile: $(READY) ## The masking engine by mypyc, where there is a C compiler
-	@$(BIN)/python tools/compile_masking.py
+compile: $(READY) ## The hot modules by mypyc, where there is a C compiler
+	@$(BIN)/python tools/compile.py
 
 clean: ## Remove what was made, but neither data nor fetched things
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis enforcement/masking/compiled
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .compiled
 
 $(READY): pyproject.toml uv.lock tools/bootstrap.sh
 	@tools/bootstrap.sh

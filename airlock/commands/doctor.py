@@ -63,13 +63,14 @@ def _python(_: Settings) -> Finding:
     return Finding(GOOD, f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}")
 
 
-def _masking(_: Settings) -> Finding:
-    from enforcement.masking._load import HOT, compiled_path
+def _compiled(_: Settings) -> Finding:
+    from decision.compiled import GROUPS, state_of
 
-    missing = [name for name in HOT if not compiled_path(name).exists()]
-    if missing:
-        return Finding(NOTE, "interpreted: masked results come slower", "install a C compiler and run: make compile")
-    return Finding(GOOD, "compiled")
+    states = {group: state_of(group) for group in GROUPS}
+    if not any(states.values()):
+        return Finding(GOOD, ", ".join(states))
+    found = ", ".join(f"{group} ({state or 'compiled'})" for group, state in states.items())
+    return Finding(NOTE, f"interpreted, which is slower: {found}", "install a C compiler and run: make compile")
 
 
 def _policy(settings: Settings) -> Finding:
@@ -158,6 +159,6 @@ CHECKS: dict[str, Check] = {
     "running": _running,
     "journal": _journal,
     "audit store": _store,
-    "masking engine": _masking,
+    "compiled": _compiled,
     "psql": _client,
 }

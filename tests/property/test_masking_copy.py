@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from decision.model.errors import ObligationUnfulfillable
 from enforcement.masking import rows
-from tests.support.masking_forms import FORMS, form
+from tests.support.forms import FORMS, form
 
 Row = list[bytes | None]
 VALUE = st.one_of(st.none(), st.text(st.sampled_from("ab@.\"'\\,;\t\n\r|* äN"), max_size=8).map(str.encode))
@@ -81,7 +81,9 @@ def test_text(kind: str, table: list[Row], cuts: list[int], action: str, delimit
         lines = [delimiter.join(as_text(v, delimiter) for v in row) + b"\n" for row in written]
         return (b"header" + b"\n" if header else b"") + b"".join(lines)
 
-    rewriter = form("copy_text", kind).CopyTextRewriter(columns, masks(columns, action), delimiter, b"\\N", header)
+    rewriter = form("enforcement.masking.copy_text", kind).CopyTextRewriter(
+        columns, masks(columns, action), delimiter, b"\\N", header
+    )
     assert fed(rewriter, write(table), cuts) == write([changed(row, action) for row in table])
     assert rewriter.rows == len(table)
     assert rewriter.masked_cells == sum(row[-1] is not None for row in table)
@@ -109,7 +111,7 @@ def test_csv(
             out += delimiter.join([*fields, as_csv(row[-1], *dialect, force or masked)]) + b"\n"
         return out
 
-    make = form("copy_csv", kind).CopyCsvRewriter
+    make = form("enforcement.masking.copy_csv", kind).CopyCsvRewriter
     rewriter = make(columns, masks(columns, action), delimiter, b"", header, quote, escape)
     wanted = write([changed(row, action) for row in table], True)
     assert fed(rewriter, write(table, False), cuts) == wanted
@@ -127,21 +129,21 @@ def test_binary(kind: str, table: list[Row], cuts: list[int], action: str, exten
         head = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!II", 0, len(extension)) + extension
         return head + b"".join(map(as_tuple, written)) + b"\xff\xff"
 
-    rewriter = form("copy_binary", kind).CopyBinaryRewriter(columns, masks(columns, action))
+    rewriter = form("enforcement.masking.copy_binary", kind).CopyBinaryRewriter(columns, masks(columns, action))
     assert fed(rewriter, write(table), cuts) == write([changed(row, action) for row in table])
     assert rewriter.masked_cells == sum(row[-1] is not None for row in table)
 
 
 def text(kind: str) -> Any:
-    return form("copy_text", kind).CopyTextRewriter(2, masks(2, "null"))
+    return form("enforcement.masking.copy_text", kind).CopyTextRewriter(2, masks(2, "null"))
 
 
 def comma(kind: str) -> Any:
-    return form("copy_csv", kind).CopyCsvRewriter(2, masks(2, "null"))
+    return form("enforcement.masking.copy_csv", kind).CopyCsvRewriter(2, masks(2, "null"))
 
 
 def binary(kind: str) -> Any:
-    return form("copy_binary", kind).CopyBinaryRewriter(2, masks(2, "null"))
+    return form("enforcement.masking.copy_binary", kind).CopyBinaryRewriter(2, masks(2, "null"))
 
 
 HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decision.model.errors import ObligationUnfulfillable
-from tests.support.masking_forms import FORMS, form
+from tests.support.forms import FORMS, form
 
 KEY = b"k" * 32
 Row = list[bytes | None]
@@ -84,7 +84,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def rewriter(kind: str, case: Case, native: bool | None = None):  # type: ignore[no-untyped-def]
-    module = form("rows", kind)
+    module = form("enforcement.masking.rows", kind)
     masks = [
         module.ColumnMask(ordinal, ACTIONS[action], b"***" if action == "constant" else b"",
                           KEY if action == "hash" else b"", (lambda v: v[::-1]) if action == "call" else None)
@@ -193,18 +193,18 @@ def test_counting_stops_at_the_bound_or_the_last_whole_row(
     messages = [message([value]) for value in rows]
     whole = len(rows) if most < 0 else min(most, len(rows))
     buffer = b"".join(messages) + tail
-    assert form("rows", kind).count_messages(buffer, 0, len(buffer), 68, most) == (
+    assert form("enforcement.masking.rows", kind).count_messages(buffer, 0, len(buffer), 68, most) == (
         sum(map(len, messages[:whole])), whole,
     )  # fmt: skip
     if rows and cut < len(messages[-1]):
         short = b"".join(messages[:-1]) + messages[-1][:cut]
-        assert form("rows", kind).count_messages(short, 0, len(short), 68, -1)[1] == len(rows) - 1
+        assert form("enforcement.masking.rows", kind).count_messages(short, 0, len(short), 68, -1)[1] == len(rows) - 1
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_mask_that_lacks_what_it_needs_is_refused(kind: str) -> None:
     """No key, no function, an ordinal out of range or twice: an error when it is made, not when rows pass."""
-    module = form("rows", kind)
+    module = form("enforcement.masking.rows", kind)
     for arguments in ((1, module.HASH), (1, module.CALL), (1, 7), (1, -1)):
         with pytest.raises(ObligationUnfulfillable):
             module.ColumnMask(*arguments)

@@ -87,7 +87,7 @@ def test_every_part_of_the_decision_service_is_weighed_for_others() -> None:
     for contract, allowed in (
         (
             "Enforcement points know the published language and the client",
-            {"model", "client", "client_batch", "client_stream", "client_settings", "endpoint", "wire"},
+            {"model", "client", "client_batch", "client_stream", "client_settings", "compiled", "endpoint", "wire"},
         ),
         (
             "Ingest and analytics read events, they decide nothing",

@@ -83,7 +83,7 @@ class Gate:
                 break
         if state.unflushed and self.queue and state.pending and not state.cancelling:
             head = self.queue[0]
-            if not head.prepared and head.kind in (*ASKED, EXECUTE):
+            if not head.prepared and (head.kind in ASKED or head.kind == EXECUTE):
                 state.to_server.append(messages.FLUSH)  # what it waits for would else stay in the server's buffer
                 state.unflushed = False
         if state.copy_in and self.queue and self.queue[0].kind in ASKED and not self.queue[0].prepared:

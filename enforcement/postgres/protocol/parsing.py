@@ -193,7 +193,7 @@ def status_pair(raw: bytes) -> tuple[str, str]:
 
 
 def command_tag(raw: bytes) -> str:
-    return raw[5:-1].decode("ascii", "replace")
+    return raw[5 : max(len(raw) - 1, 5)].decode("ascii", "replace")
 
 
 def tag_rows(tag: str) -> int:
