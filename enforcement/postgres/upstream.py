@@ -99,8 +99,8 @@ async def connect(
     try:
         async with asyncio.timeout(timeout_s):
             link = await dial(parts)
-            parameters = {name: parts[name] for name in ("application_name", "options") if name in parts}
-            parameters |= {"user": parts["user"], "database": parts.get("dbname", parts["user"]), **extra}
+            own: dict[str, str] = {name: parts[name] for name in ("application_name", "options") if name in parts}
+            parameters = {"user": parts["user"], "database": parts.get("dbname", parts["user"]), **own, **extra}
             link.write(messages.startup(parameters))
             await authenticate(link, parts, randomness)
             ready = await greeted(link)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
+
 from airlock.demo.postgres import bin_folder
 from tests.support.eventually import eventually as until
 
@@ -43,6 +45,7 @@ class Running:
     data_dir: Path
     runtime: dict[str, Any]
     log: Path
+    behind: str = ""  # a superuser's DSN of the server behind it, where that is not the demo's
 
     @property
     def host(self) -> str:
@@ -92,7 +95,9 @@ class Running:
         return f"host={self.host} port={self.port} dbname={database} user=me password={token} sslmode=require"
 
     def demo_dsn(self, database: str = "shop") -> str:
-        """The demo server past Airlock, as its superuser."""
+        """The server behind Airlock, past it, as its superuser."""
+        if self.behind:
+            return psycopg.conninfo.make_conninfo(self.behind, dbname=database)
         folder = self.data_dir / "demo" / "postgres"
         port = (folder / "pgdata" / "postmaster.pid").read_text().splitlines()[3]
         password = (folder / "superuser-password").read_text()
