@@ -30,7 +30,7 @@ from decision.journal.chain import Head, chain_hash
 from decision.journal.runner import WriterThread
 from decision.journal.settings import JournalSettings
 from decision.journal.sqlite import SqliteJournal
-from decision.journal.store import Batch
+from decision.journal.state import Batch
 from decision.model.decision import PolicyEffect, RuleResult
 from decision.model.events import AuditEvent, EventDraft, StatementDecided
 from decision.model.principal import Principal, PrincipalKind

@@ -21,3 +21,15 @@ class EventCodec(Protocol):
     def decode(self, raw: bytes) -> tuple[EventDraft, str, int, int, bytes]:
         """(draft, producer_id, epoch, seq, prev_hash). Raises ChainBroken for bytes that no writer made."""
         ...
+
+
+class SealingCodec(EventCodec, Protocol):
+    """What a writer needs beside: events that come in two halves, for their place in the chain to stand between."""
+
+    def place(self, producer_id: str, epoch: int) -> bytes:
+        """What `seal` needs of a journal for as long as it is open."""
+        ...
+
+    def seal(self, before: bytes, place: bytes, seq: int, prev_hash: bytes, after: bytes) -> bytes:
+        """The bytes to store."""
+        ...

@@ -53,6 +53,10 @@ class JournalFiles(Protocol):
 
     def space(self) -> Space: ...
 
+    def free(self) -> int:
+        """Of `space`, what changes without us: the bytes free on the disk. For every commit, so it has to be cheap."""
+        ...
+
     def has_ballast(self, size: int) -> bool: ...
 
     def make_ballast(self, size: int) -> bool: ...
@@ -116,8 +120,11 @@ class JournalFolder:
         self._sync_folder()
 
     def space(self) -> Space:
-        disk = os.statvfs(self.folder)
-        return Space(_size(self.database), _size(self._wal), disk.f_bavail * disk.f_frsize)
+        return Space(_size(self.database), _size(self._wal), self.free())
+
+    def free(self) -> int:
+        disk = os.statvfs(self.folder if self._lock is None else self._lock)
+        return disk.f_bavail * disk.f_frsize
 
     def has_ballast(self, size: int) -> bool:
         return size == 0 or _size(self._ballast) >= size

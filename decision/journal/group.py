@@ -19,13 +19,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from decision.journal.chain import Head, chain_hash
-from decision.journal.codec import EventCodec
+from decision.journal.codec import SealingCodec
 from decision.journal.runner import JobRunner
 from decision.journal.settings import JournalSettings
-from decision.journal.store import Batch, JournalStore, StoreState
+from decision.journal.state import Batch, StoreState
+from decision.journal.store import JournalStore
+from decision.journal.waiting import Appended, Promise, Waiting, tell
 from decision.model.errors import JournalBusy, JournalFull, JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
 
@@ -33,12 +34,6 @@ log = logging.getLogger(__name__)
 
 _POISON_HINT = "restart the process: it verifies the journal before it goes on"
 _FULL_HINT = "free disk space, prune relayed events or raise the quota; appends then go on by themselves"
-
-
-@dataclass(slots=True)
-class _Waiting:
-    event: AuditEvent
-    future: asyncio.Future[AuditEvent]
 
 
 class GroupCommit:
@@ -50,7 +45,7 @@ class GroupCommit:
         store: JournalStore,
         runner: JobRunner,
         producer_id: str,
-        codec: EventCodec,
+        codec: SealingCodec,
         settings: JournalSettings,
     ) -> None:
         self._store = store
@@ -58,12 +53,16 @@ class GroupCommit:
         self._producer_id = producer_id
         self._codec = codec
         self._settings = settings
-        self._head = store.state.head
-        self._queue: deque[_Waiting] = deque()
+        self._place = codec.place(producer_id, store.epoch)
+        self._epoch = store.epoch
+        self._seq = store.state.head.seq
+        self._hash = store.state.head.hash
+        self._queue: deque[Waiting] = deque()
         self._queue_bytes = 0
-        self._flying: list[_Waiting] = []
+        self._flying: list[Waiting] = []
         self._flying_bytes = 0
         self._flying_since = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None  # on which the batch in flight was submitted
         self._scheduled = False
         self._rechecking = False
         self._poison: JournalPoisoned | None = None
@@ -84,46 +83,52 @@ class GroupCommit:
         return self._poison
 
     def check(self) -> None:
-        if self._poison is not None:
-            raise _again(self._poison)
-        if self._closed:
-            raise JournalUnavailable("the journal is closed")
-        if self.state.full:
-            self._look_for_room()
-            raise JournalFull(f"audit log unavailable: {self.state.full}", hint=_FULL_HINT)
-        if self.depth >= self._settings.queue_limit or self._queue_bytes + self._flying_bytes >= self._limit_bytes:
+        if self._poison is not None or self._closed or self.state.full:
+            self._refuse_all()
+        settings, waiting = self._settings, len(self._queue) + len(self._flying)
+        if waiting >= settings.queue_limit or self._queue_bytes + self._flying_bytes >= settings.queue_bytes:
             raise JournalBusy(
-                f"audit log unavailable: {self.depth} events wait for the disk", hint="try again in a moment"
+                f"audit log unavailable: {waiting} events wait for the disk", hint="try again in a moment"
             )
-        if self._flying and (stalled := self._flying_for()) > self._settings.stall_s:
+        if self._flying and (stalled := self._flying_for()) > settings.stall_s:
             raise JournalBusy(
                 f"audit log unavailable: the disk has not answered for {stalled:.0f} s", hint="look at the disk"
             )
 
-    @property
-    def _limit_bytes(self) -> int:
-        return self._settings.queue_bytes
+    def _refuse_all(self) -> None:
+        if self._poison is not None:
+            raise _again(self._poison)
+        if self._closed:
+            raise JournalUnavailable("the journal is closed")
+        self._look_for_room()
+        raise JournalFull(f"audit log unavailable: {self.state.full}", hint=_FULL_HINT)
 
     def _flying_for(self) -> float:
-        try:
-            return asyncio.get_running_loop().time() - self._flying_since
-        except RuntimeError:
-            return 0.0
+        return 0.0 if self._loop is None else self._loop.time() - self._flying_since
 
     def append(self, draft: EventDraft) -> asyncio.Future[AuditEvent]:
         self.check()
-        head, epoch = self._head, self._store.epoch
-        seq = head.seq + 1
-        raw = self._codec.encode(draft, self._producer_id, epoch, seq, head.hash)
-        event = AuditEvent(draft, self._producer_id, epoch, seq, head.hash, chain_hash(head.hash, seq, raw), raw)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[AuditEvent] = loop.create_future()
-        self._head = Head(seq, event.hash, epoch)
-        self._queue.append(_Waiting(event, future))
-        self._queue_bytes += len(raw)
-        self._idle.clear()
-        self._schedule()
+        seq, prev_hash = self._seq + 1, self._hash
+        raw = self._codec.encode(draft, self._producer_id, self._epoch, seq, prev_hash)
+        chained = chain_hash(prev_hash, seq, raw)
+        event = AuditEvent(draft, self._producer_id, self._epoch, seq, prev_hash, chained, raw)
+        future: asyncio.Future[AuditEvent] = asyncio.get_running_loop().create_future()
+        self._chain(seq, raw, chained, Promise(event, future).settle)
         return future
+
+    def append_then(self, before: bytes, after: bytes, done: Appended) -> None:
+        self.check()
+        seq, prev_hash = self._seq + 1, self._hash
+        raw = self._codec.seal(before, self._place, seq, prev_hash, after)
+        self._chain(seq, raw, chain_hash(prev_hash, seq, raw), done)
+
+    def _chain(self, seq: int, raw: bytes, chained: bytes, done: Appended) -> None:
+        self._seq, self._hash = seq, chained
+        self._queue.append((seq, raw, chained, done))
+        self._queue_bytes += len(raw)
+        if not self._scheduled and not self._flying:
+            self._idle.clear()
+            self._schedule()
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._flying and self._queue:
@@ -134,21 +139,25 @@ class GroupCommit:
         self._scheduled = False
         if self._flying or not self._queue:
             return
-        settings = self._settings
-        size = 0
-        while self._queue and len(self._flying) < settings.batch_events:
-            size += len(self._queue[0].event.raw)
-            if self._flying and size > settings.batch_bytes:
-                size -= len(self._queue[0].event.raw)
-                break
-            self._flying.append(self._queue.popleft())
+        queue, settings = self._queue, self._settings
+        if len(queue) <= settings.batch_events and self._queue_bytes <= settings.batch_bytes:
+            flying, size = list(queue), self._queue_bytes
+            queue.clear()
+        else:
+            flying, size = [], 0
+            while queue and len(flying) < settings.batch_events:
+                length = len(queue[0][1])
+                if flying and size + length > settings.batch_bytes:
+                    break
+                size += length
+                flying.append(queue.popleft())
+        self._flying = flying
         self._queue_bytes -= size
         self._flying_bytes = size
-        first, last = self._flying[0].event, self._flying[-1].event
-        batch = Batch(
-            first.seq, [waiting.event.raw for waiting in self._flying], Head(last.seq, last.hash, last.epoch), size
-        )
-        self._flying_since = asyncio.get_running_loop().time()
+        seq, _, chained, _ = flying[-1]
+        batch = Batch(flying[0][0], [one[1] for one in flying], Head(seq, chained, self._epoch), size)
+        self._loop = asyncio.get_running_loop()
+        self._flying_since = self._loop.time()
         self._runner.submit(lambda: self._store.commit(batch), self._committed)
 
     def _committed(self, state: StoreState | None, error: BaseException | None) -> None:
@@ -161,9 +170,10 @@ class GroupCommit:
             self._poisoned(answered, error or RuntimeError("the commit has no result"))
             return
         self.state = state
-        for waiting in answered:
-            if not waiting.future.done():
-                waiting.future.set_result(waiting.event)
+        self._scheduled = True  # the next batch closes a tick after all of these were answered
+        for one in answered:
+            tell(one[3], None)
+        self._scheduled = False
         for callback in self.on_commit:
             asyncio.get_running_loop().call_soon(callback, state.head.seq)
         self._schedule()
@@ -179,9 +189,9 @@ class GroupCommit:
         self.state = state
         self._note_idle()
 
-    def _refuse_full(self, answered: list[_Waiting], error: JournalFull) -> None:
+    def _refuse_full(self, answered: list[Waiting], error: JournalFull) -> None:
         self.state = self._store.state
-        self._head = self.state.head
+        self._seq, self._hash = self.state.head.seq, self.state.head.hash
         self._refuse(answered, JournalFull(f"audit log unavailable: {error.message}", hint=_FULL_HINT))
         log.warning("appends are refused: %s", error.message)
         self._look_for_room()
@@ -233,7 +243,7 @@ class GroupCommit:
         if self._poison is not None or self._closed:
             self.check()
 
-    def _poisoned(self, answered: list[_Waiting], error: BaseException) -> None:
+    def _poisoned(self, answered: list[Waiting], error: BaseException) -> None:
         if self._poison is None:
             self._poison = JournalPoisoned(f"audit log unavailable: a commit failed ({error})", hint=_POISON_HINT)
             log.error("the journal is poisoned: %s", error)
@@ -244,15 +254,13 @@ class GroupCommit:
         else:
             self._refuse(answered, self._poison)
 
-    def _refuse(self, answered: list[_Waiting], error: JournalUnavailable) -> None:
+    def _refuse(self, answered: list[Waiting], error: JournalUnavailable) -> None:
         """Refuse the batch in flight and all that was chained after it."""
         refused = [*answered, *self._queue]
         self._queue.clear()
         self._queue_bytes = 0
-        for waiting in refused:
-            if not waiting.future.done():
-                waiting.future.set_exception(_again(error))
-                waiting.future.exception()  # seen: it was logged here, and a waiter may be gone
+        for one in refused:
+            tell(one[3], _again(error))
         self._note_idle()
 
     def _note_idle(self) -> None:

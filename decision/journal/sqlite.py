@@ -12,12 +12,13 @@ from pathlib import Path
 
 import apsw
 
-from decision.journal.codec import EventCodec
+from decision.journal.codec import SealingCodec
 from decision.journal.files import JournalFiles, JournalFolder
 from decision.journal.group import GroupCommit
 from decision.journal.runner import JobRunner, WriterThread
 from decision.journal.settings import JournalSettings
 from decision.journal.store import JournalStore
+from decision.journal.waiting import Appended
 from decision.model.errors import JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
 
@@ -46,7 +47,7 @@ class SqliteJournal:
     """decision.model.ports.Journal in a folder. Used on one event loop; closed with `await close()`."""
 
     def __init__(
-        self, files: JournalFiles, store: JournalStore, runner: JobRunner, producer_id: str, codec: EventCodec,
+        self, files: JournalFiles, store: JournalStore, runner: JobRunner, producer_id: str, codec: SealingCodec,
         settings: JournalSettings,
     ) -> None:  # fmt: skip
         self._files = files
@@ -64,7 +65,7 @@ class SqliteJournal:
         folder: Path,
         *,
         producer_id: str,
-        codec: EventCodec,
+        codec: SealingCodec,
         settings: JournalSettings | None = None,
         verify_all: bool = False,
     ) -> SqliteJournal:
@@ -78,7 +79,7 @@ class SqliteJournal:
 
     @classmethod
     def open_files(
-        cls, files: JournalFiles, producer_id: str, codec: EventCodec, settings: JournalSettings, verify_all: bool
+        cls, files: JournalFiles, producer_id: str, codec: SealingCodec, settings: JournalSettings, verify_all: bool
     ) -> SqliteJournal:
         try:
             store = JournalStore.open(files, producer_id, codec, settings, verify_all=verify_all)
@@ -93,6 +94,10 @@ class SqliteJournal:
     def append(self, draft: EventDraft) -> asyncio.Future[AuditEvent]:
         """See the port. Raises ValueError or TypeError for a draft that is no event."""
         return self._group.append(draft)
+
+    def append_then(self, before: bytes, after: bytes, done: Appended) -> None:
+        """See the port."""
+        self._group.append_then(before, after, done)
 
     def check(self) -> None:
         self._group.check()

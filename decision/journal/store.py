@@ -10,8 +10,8 @@ dropped, its own fsync succeeding or not.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import apsw
 
@@ -21,42 +21,17 @@ from decision.journal.codec import EventCodec
 from decision.journal.files import JournalFiles, Space
 from decision.journal.rows import FORMAT, INSERT, META, ROWS, SCHEMA, verify_rows
 from decision.journal.settings import PAGE_BYTES, JournalSettings
+from decision.journal.state import Batch, StoreState
 from decision.model.errors import JournalFull, SettingsError
 
 COMMIT_OVERHEAD = 4 * PAGE_BYTES
 """Bytes that a commit may take beyond its events: the pages of the tree that it touches."""
+_FRAME_BYTES = PAGE_BYTES + 24
+_PAYLOAD_BYTES = PAGE_BYTES - 4
+"""Of a batch's bytes, what a page of its own holds; such a page is one frame of the write-ahead log."""
 
+_PERSISTENT = apsw.SQLITE_PREPARE_PERSISTENT
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Events of one commit. `head` is the chain's end after them, `size` the sum of their bytes."""
-
-    first_seq: int
-    raws: Sequence[bytes]
-    head: Head
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreState:
-    """What the store last measured. `events` stored now (pruned ones not counted); `reusable` bytes inside the
-    database that pruning freed; `full` says why appends must be refused, empty if they need not."""
-
-    head: Head
-    base: Head
-    space: Space
-    reusable: int = 0
-    full: str = ""
-
-    @property
-    def events(self) -> int:
-        return self.head.seq - self.base.seq
-
-    @property
-    def used(self) -> int:
-        return self.space.used - self.reusable
 
 
 class JournalStore:
@@ -71,8 +46,7 @@ class JournalStore:
         self._settings = settings
         self._synchronous = synchronous
         self._failed: BaseException | None = None
-        self._wal_pages = 0
-        self._checkpoint_at = settings.checkpoint_pages
+        self._pages = 0  # about how many the log got since the last checkpoint
         self._db: apsw.Connection
         self.epoch = 0
         self.state = StoreState(Head(), Head(), Space(0, 0, 0))
@@ -145,13 +119,6 @@ class JournalStore:
         self._db.pragma("synchronous", self._synchronous)
         self._db.pragma("journal_size_limit", self._settings.wal_limit_bytes)
         self._db.wal_autocheckpoint(0)
-        self._db.set_wal_hook(self._on_wal)
-
-    def _on_wal(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        if pages < self._wal_pages:
-            self._checkpoint_at = self._settings.checkpoint_pages
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
 
     def _create(self) -> None:
         with self._db:
@@ -194,30 +161,46 @@ class JournalStore:
 
     def commit(self, batch: Batch) -> StoreState:
         """Make the batch durable. Raises JournalFull with nothing written, or what poisons: apsw.Error, OSError."""
-        with self._writing():
+        if self._failed is not None:
+            raise OSError("an earlier write failed") from self._failed
+        try:
             return self._commit(batch)
+        except JournalFull:
+            raise
+        except BaseException as error:
+            self._failed = error
+            raise
 
     def _commit(self, batch: Batch) -> StoreState:
-        self.state = replace(self.state, space=self._files.space(), full="")
-        full = self._full(batch.size + COMMIT_OVERHEAD)
-        if full:
-            self.state = replace(self.state, full=full)
-            raise JournalFull(full, hint="appends go on by themselves when there is room again")
-        head = batch.head
-        self._db.execute(INSERT, (head.seq, batch.first_seq, head.epoch, head.hash, frames.pack(batch.raws)))
-        self.state = replace(self.state, head=head)
-        return self.state
+        """The files are measured at each checkpoint and counted up in between, as if the log began nowhere anew: where
+        that says that there is no room, they are measured again."""
+        known, head, pages = self.state, batch.head, batch.size // _PAYLOAD_BYTES + 2
+        wal = known.space.wal + pages * _FRAME_BYTES + COMMIT_OVERHEAD
+        space = Space(known.space.database, wal, self._files.free())
+        state = StoreState(head, known.base, space, known.reusable)
+        if self._full(state, 0) or space.free < self._settings.min_free_bytes + batch.size + COMMIT_OVERHEAD:
+            space = self._files.space()
+            state = StoreState(head, known.base, space, known.reusable)
+            if full := self._full(state, batch.size + COMMIT_OVERHEAD):
+                self.state = StoreState(known.head, known.base, space, known.reusable, full)
+                raise JournalFull(full, hint="appends go on by themselves when there is room again")
+        packed = frames.pack(batch.raws)
+        self._db.execute(INSERT, (head.seq, batch.first_seq, head.epoch, head.hash, packed), prepare_flags=_PERSISTENT)
+        self._pages += pages
+        self.state = state
+        return state
 
-    def _full(self, needed: int) -> str:
-        settings, space = self._settings, self.state.space
-        if self.state.used + needed > settings.quota_bytes:
+    def _full(self, state: StoreState, needed: int) -> str:
+        settings, space = self._settings, state.space
+        needed_in_all = needed + self._pages * PAGE_BYTES  # the next checkpoint copies the log's pages
+        if state.used + needed_in_all > settings.quota_bytes:
             return f"the journal's quota of {settings.quota_bytes} bytes is used up"
         if space.free < settings.min_free_bytes + needed:
             return f"the journal's disk has {space.free} bytes left, under the reserve of {settings.min_free_bytes}"
         return ""
 
     def checkpoint_due(self) -> bool:
-        return self._wal_pages >= self._checkpoint_at
+        return self._pages >= self._settings.checkpoint_pages
 
     def checkpoint(self) -> StoreState:
         """Copy the log into the database, if the disk has room for it.
@@ -232,7 +215,7 @@ class JournalStore:
         if space.free > space.wal:
             with contextlib.suppress(apsw.BusyError):
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        self._checkpoint_at = self._wal_pages + self._settings.checkpoint_pages
+        self._pages = 0
         self.state = replace(self.state, space=self._files.space(), reusable=self._reusable())
         return self.state
 
@@ -245,10 +228,10 @@ class JournalStore:
         settings = self._settings
         space = self._files.space()
         self.state = replace(self.state, space=space, full="")
-        if self._full(COMMIT_OVERHEAD) and space.free >= settings.min_free_bytes + space.wal:
+        if self._full(self.state, COMMIT_OVERHEAD) and space.free >= settings.min_free_bytes + space.wal:
             with contextlib.suppress(apsw.BusyError):
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                self._wal_pages, self._checkpoint_at = 0, settings.checkpoint_pages
+                self._pages = 0
         if not self._files.has_ballast(settings.ballast_bytes):
             room = self._files.space().free >= settings.min_free_bytes + settings.ballast_bytes
             if not (room and self._files.make_ballast(settings.ballast_bytes)):
@@ -256,7 +239,7 @@ class JournalStore:
                 self.state = replace(self.state, space=self._files.space(), full=full)
                 return self.state
         self.state = replace(self.state, space=self._files.space(), reusable=self._reusable())
-        self.state = replace(self.state, full=self._full(COMMIT_OVERHEAD))
+        self.state = replace(self.state, full=self._full(self.state, COMMIT_OVERHEAD))
         return self.state
 
     def prune(self, through_seq: int) -> StoreState:
@@ -274,6 +257,7 @@ class JournalStore:
                 self._db.execute("UPDATE meta SET base_seq = ?, base_hash = ?, base_epoch = ?", last)
                 self._db.execute("DELETE FROM batch WHERE last_seq <= ?", (last[0],))
             self.state = replace(self.state, base=Head(*last))
+            self._pages += self._files.space().wal // _FRAME_BYTES  # at most
 
     def _reusable(self) -> int:
         return int(self._db.pragma("freelist_count")) * PAGE_BYTES

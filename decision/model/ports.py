@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation
+from decision.model.errors import JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
 from decision.model.session import (
     Approval,
@@ -43,6 +44,17 @@ class Journal(Protocol):
 
         Raises JournalFull, JournalBusy or JournalPoisoned (from the call or the awaitable); then nothing may be
         answered but a denial.
+        """
+        ...
+
+    def append_then(self, before: bytes, after: bytes, done: Callable[[JournalUnavailable | None], None]) -> None:
+        """`append` for an event that is encoded already, without a future to wait for.
+
+        `before` and `after` are the two halves of its bytes, between which its place in the chain is to stand
+        (decision.wire.hot). `done` is called once, on the event loop and never within this call: with None when the
+        event is fsynced, else with why it will not be. Those of one journal are called in the order of the chain.
+
+        Raises JournalFull, JournalBusy or JournalPoisoned; then `done` is not called.
         """
         ...
 
@@ -83,6 +95,20 @@ class PolicyEngine(Protocol):
     def status(self) -> PolicyStatus: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class PromptEngine(Protocol):
+    """What a policy engine in the same process can do beside PolicyEngine: answer without being waited for."""
+
+    @property
+    def revision(self) -> str:
+        """The active bundle's; empty when there is none."""
+        ...
+
+    def evaluate_now(self, document: bytes, key: bytes = b"") -> Evaluation:
+        """`PolicyEngine.evaluate`, at once."""
+        ...
 
 
 class DecisionPort(Protocol):

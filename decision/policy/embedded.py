@@ -127,6 +127,10 @@ class EmbeddedEngine:
         return self._bundle
 
     @property
+    def revision(self) -> str:
+        return "" if self._bundle is None else self._bundle.revision
+
+    @property
     def reads(self) -> Reads:
         """What the active bundle reads of the context, for InputBuilder."""
         return READS_EVERYTHING if self._bundle is None else self._bundle.reads

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from decision.journal.chain import GENESIS, chain_hash
-from decision.journal.codec import EventCodec
+from decision.journal.codec import SealingCodec
+from decision.journal.waiting import Appended
 from decision.model.errors import JournalBusy, JournalFull, JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
 from decision.wire.events import ProtobufEventCodec
@@ -18,14 +19,14 @@ class MemoryJournal:
     """
 
     def __init__(
-        self, producer_id: str = "memory", *, codec: EventCodec | None = None, queue_limit: int = 10_000
+        self, producer_id: str = "memory", *, codec: SealingCodec | None = None, queue_limit: int = 10_000
     ) -> None:
         self.events: list[AuditEvent] = []
         self.full = False
         self._producer_id = producer_id
         self._codec = codec or ProtobufEventCodec()
         self._queue_limit = queue_limit
-        self._waiting: list[tuple[AuditEvent, asyncio.Future[AuditEvent]]] = []
+        self._waiting: list[tuple[AuditEvent, Appended]] = []
         self._last: AuditEvent | None = None
         self._poisoned = False
         self._closed = False
@@ -45,27 +46,44 @@ class MemoryJournal:
         seq, prev = (1, GENESIS) if self._last is None else (self._last.seq + 1, self._last.hash)
         raw = self._codec.encode(draft, self._producer_id, 1, seq, prev)
         event = self._last = AuditEvent(draft, self._producer_id, 1, seq, prev, chain_hash(prev, seq, raw), raw)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[AuditEvent] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._commit)
-        self._waiting.append((event, future))
+        future: asyncio.Future[AuditEvent] = asyncio.get_running_loop().create_future()
+
+        def settle(error: JournalUnavailable | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(event)
+            else:
+                future.set_exception(error)
+                future.exception()
+
+        self._queue(event, settle)
         return future
+
+    def append_then(self, before: bytes, after: bytes, done: Appended) -> None:
+        self.check()
+        seq, prev = (1, GENESIS) if self._last is None else (self._last.seq + 1, self._last.hash)
+        raw = self._codec.seal(before, self._codec.place(self._producer_id, 1), seq, prev, after)
+        draft = self._codec.decode(raw)[0]
+        event = self._last = AuditEvent(draft, self._producer_id, 1, seq, prev, chain_hash(prev, seq, raw), raw)
+        self._queue(event, done)
+
+    def _queue(self, event: AuditEvent, done: Appended) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._commit)
+        self._waiting.append((event, done))
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for event, future in waiting:
-            self.events.append(event)
-            if not future.done():
-                future.set_result(event)
+        self.events += [event for event, _ in waiting]
+        for _, done in waiting:
+            done(None)
 
     def poison(self) -> None:
         self._poisoned = True
         waiting, self._waiting = self._waiting, []
-        for _, future in waiting:
-            if not future.done():
-                future.set_exception(JournalPoisoned("audit log unavailable: poisoned"))
-                future.exception()
+        for _, done in waiting:
+            done(JournalPoisoned("audit log unavailable: poisoned"))
 
     async def close(self) -> None:
         self._closed = True

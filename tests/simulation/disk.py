@@ -256,6 +256,9 @@ class SimulatedFiles:
         sizes = {name: len(file.cache) for name, file in self.disk.files.items()}
         return Space(sizes.get("journal.db", 0), sizes.get("journal.db-wal", 0), self.disk.free())
 
+    def free(self) -> int:
+        return self.disk.free()
+
     def has_ballast(self, size: int) -> bool:
         return self.disk.ballast >= size
 

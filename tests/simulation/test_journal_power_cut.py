@@ -11,7 +11,8 @@ from decision.journal.chain import Head, chain_hash
 from decision.journal.frames import unpack
 from decision.journal.rows import ROWS, verify_rows
 from decision.journal.settings import JournalSettings
-from decision.journal.store import Batch, JournalStore
+from decision.journal.state import Batch
+from decision.journal.store import JournalStore
 from decision.model.errors import ChainBroken
 from decision.wire.events import ProtobufEventCodec
 from tests.simulation.disk import Disk, File, SimulatedFiles
