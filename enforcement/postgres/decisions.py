@@ -1,4 +1,7 @@
-"""One session's questions to the decision service: asking, waiting for approvals, and what to say without an answer."""
+"""One session's questions to the decision service: asking, waiting for approvals, and what to say without an answer.
+
+A service in the same process answers most of them without a task (`PromptDecisions`); the others wait in one.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from decision.model.decision import Decision
 from decision.model.errors import Denied, ServiceUnavailable, SessionUnknown
-from decision.model.ports import Clock, DecisionPort
+from decision.model.ports import Clock, DecisionPort, PromptDecisions
 from decision.model.session import ApprovalState
 from enforcement.config import EnforcementSettings
 from enforcement.postgres.catalogs import Catalogs
@@ -28,7 +33,7 @@ WRONG_ANSWER = ServiceUnavailable("another number of decisions than asked for", 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all sessions of an enforcement point share."""
+    """What all sessions of an enforcement point share. `prompt` is the port as well, where it can answer at once."""
 
     settings: EnforcementSettings
     port: DecisionPort
@@ -37,6 +42,11 @@ class Surroundings:
     gaps: Gaps
     catalogs: Catalogs
     reporter: Reporter
+    prompt: PromptDecisions | None = None
+
+
+class Step(Protocol):
+    def __call__(self, work: Callable[..., None], *arguments: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Ways:
     service."""
 
     tell: Callable[[bytes], None]
-    step: Callable[[Callable[[], None]], None]
+    step: Step
     restarted: Callable[[], None]
 
 
@@ -56,36 +66,61 @@ class Decisions:
         self._core = core
         self._ways = ways
         self._loop = asyncio.get_running_loop()
-        self._asked: dict[asyncio.Task[None], int] = {}  # since when (monotonic)
+        # What is asked, since when (monotonic): by a task, and without one.
+        self._asked: dict[asyncio.Task[None], int] = {}
+        self._prompted: dict[Exchange, int] = {}
         self._watchdog: asyncio.TimerHandle | None = None
         self._closed = False
 
     def ask(self, asked: Sequence[Exchange]) -> None:
-        """Ask in a task; one watchdog a session ends those that take too long."""
+        """Ask; one watchdog a session ends what takes too long."""
         self._around.reporter.hurry()
-        task = self._loop.create_task(self._decide(asked))
-        self._asked[task] = self._core.state.now_ns
+        if self._around.prompt is not None and not self._asked:
+            asked = self._ask_promptly(self._around.prompt, asked)
+        if asked:
+            task = self._loop.create_task(self._decide(asked))
+            self._asked[task] = self._core.state.now_ns
         if self._watchdog is None:
             self._watchdog = self._loop.call_later(self._around.settings.decision_timeout_s, self._watch)
+
+    def _ask_promptly(self, prompt: PromptDecisions, asked: Sequence[Exchange]) -> Sequence[Exchange]:
+        """Ask in order without a task, up to the first that has to wait for something; that and those behind it."""
+        for index, exchange in enumerate(asked):
+            self._prompted[exchange] = self._core.state.now_ns
+            if not prompt.decide_now(self._core.request(exchange), partial(self._prompt_answer, exchange)):
+                del self._prompted[exchange]
+                return asked[index:]
+        return ()
+
+    def _prompt_answer(self, exchange: Exchange, answer: Decision | Exception) -> None:
+        if self._prompted.pop(exchange, None) is not None:  # else it took too long, or the session is over
+            self._ways.step(self._take, exchange, answer)
 
     def close(self) -> None:
         self._closed = True
         if self._watchdog is not None:
             self._watchdog.cancel()
+        self._prompted.clear()
         for task in self._asked:
             task.cancel()
 
     def _watch(self) -> None:
+        """Refuse what has waited for too long, and look again when the oldest of the others will have."""
         self._watchdog = None
         limit_s = self._around.settings.decision_timeout_s
-        now = self._around.clock.monotonic_ns()
-        for task, since in list(self._asked.items()):
-            left = since / 1e9 + limit_s - now / 1e9
-            if left > 0:
-                self._watchdog = self._loop.call_later(left, self._watch)
-                return
+        late = self._around.clock.monotonic_ns() - int(limit_s * 1e9)
+        for task in [task for task, since in self._asked.items() if since <= late]:
             task.cancel()
             del self._asked[task]
+        for exchange in [exchange for exchange, since in self._prompted.items() if since <= late]:
+            self._prompt_answer(exchange, NO_ANSWER)
+        if self._closed:
+            return
+        left = [next(iter(since.values())) - late for since in (self._asked, self._prompted) if since]
+        if left:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
+            self._watchdog = self._loop.call_later(min(left) / 1e9, self._watch)
 
     async def _decide(self, asked: Sequence[Exchange]) -> None:
         answers: Sequence[Decision | Exception]
@@ -105,14 +140,17 @@ class Decisions:
         current = asyncio.current_task()
         if current is not None:
             self._asked.pop(current, None)
-        self._ways.step(lambda: self._answered(asked, answers))
+        self._ways.step(self._take_all, asked, answers)
 
-    def _answered(self, asked: Sequence[Exchange], answers: Sequence[Decision | Exception]) -> None:
+    def _take_all(self, asked: Sequence[Exchange], answers: Sequence[Decision | Exception]) -> None:
         for exchange, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, Decision):
-                self._core.decided(exchange, answer)
-            else:
-                self._core.refused(exchange, self._without_decision(answer))
+            self._take(exchange, answer)
+
+    def _take(self, exchange: Exchange, answer: Decision | Exception) -> None:
+        if isinstance(answer, Decision):
+            self._core.decided(exchange, answer)
+        else:
+            self._core.refused(exchange, self._without_decision(answer))
 
     def _without_decision(self, error: Exception) -> Refusal:
         self._around.gaps.count(error)
@@ -150,7 +188,7 @@ class Decisions:
         refusal = denial.refusal_of(decision)
         if state in (ApprovalState.DENIED, ApprovalState.EXPIRED):
             refusal = denial.refusal_of_closed(refusal, decision.approval_id, state.value)
-        self._ways.step(lambda: self._core.refused(exchange, refusal))
+        self._ways.step(self._core.refused, exchange, refusal)
 
     async def _approval(self, approval_id: str, wait_s: float) -> ApprovalState:
         async with asyncio.timeout(wait_s + PATIENCE_S):

@@ -13,28 +13,37 @@ WRITE_BUFFER = 512 * 1024  # bytes that may wait for a slow peer before its sour
 LARGEST_SETUP_MESSAGE = 64 * 1024  # bytes; tokens with many groups are long
 
 
+def nowhere(data: bytes) -> None:
+    """Where bytes go before there is a connection, and after."""
+
+
 class Link(asyncio.Protocol):
-    """Reading is paused while any reason to pause is named, so that independent reasons can't undo each other."""
+    """Reading is paused while any reason to pause is named, so that independent reasons can't undo each other.
+
+    `write` is the transport's own while there is a connection; what is written to a lost one is dropped.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.lost = False
         self.on_lost: Callable[[], None] | None = None
         self.on_full: Callable[[bool], None] | None = None  # True: the write buffer is full; False: it has room
-        self._sink: Callable[[bytes], None] | None = None
         self._buffer = bytearray()
         self._waiter: asyncio.Future[None] | None = None
-        self._reasons: set[str] = set()
+        self.reasons: set[str] = set()  # why reading is paused; changed by `pause` and `resume`
+        self.write: Callable[[bytes], object] = nowhere
 
     # ── asyncio.Protocol ────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self.use(cast(asyncio.Transport, transport))  # uvloop's is no subclass
+
+    def use(self, transport: asyncio.Transport) -> None:
+        """Write to `transport` from now on: the connection's first, then the one inside TLS."""
+        self.transport = transport
+        self.write = transport.write
 
     def data_received(self, data: bytes) -> None:
-        if self._sink is not None:
-            self._sink(data)
-            return
         self._buffer += data
         self._wake()
 
@@ -43,6 +52,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self.write = nowhere
         self._wake()
         if self.on_lost is not None:
             self.on_lost()
@@ -86,9 +96,10 @@ class Link(asyncio.Protocol):
 
     def attach(self, sink: Callable[[bytes], None]) -> None:
         """From now on bytes go to `sink`; what was read beyond the set-up goes there first."""
-        self._sink = sink
+        self.data_received = sink  # type: ignore[method-assign, assignment] # one call less for each message
         if self.transport is not None and not self.lost:
             self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
+            self.transport.set_protocol(self)  # transports may have kept the other method
         if self._buffer:
             rest = bytes(self._buffer)
             self._buffer.clear()
@@ -96,23 +107,15 @@ class Link(asyncio.Protocol):
 
     # ── writing and pausing ─────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def paused(self) -> bool:
-        return bool(self._reasons)
-
-    def write(self, data: bytes) -> None:
-        if self.transport is not None and not self.lost:
-            self.transport.write(data)
-
     def pause(self, reason: str) -> None:
-        if not self._reasons and self.transport is not None and not self.lost:
+        if not self.reasons and self.transport is not None and not self.lost:
             self.transport.pause_reading()
-        self._reasons.add(reason)
+        self.reasons.add(reason)
 
     def resume(self, reason: str) -> None:
-        if reason in self._reasons:
-            self._reasons.discard(reason)
-            if not self._reasons and self.transport is not None and not self.lost:
+        if reason in self.reasons:
+            self.reasons.discard(reason)
+            if not self.reasons and self.transport is not None and not self.lost:
                 self.transport.resume_reading()
 
     def close(self) -> None:

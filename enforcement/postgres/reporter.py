@@ -72,30 +72,29 @@ class Reporter:
 
     async def _send(self, batch: list[ExecutionReport]) -> list[ExecutionReport]:
         """Those that could not be recorded."""
-        answers: Sequence[BaseException | None]
-        if len(batch) == 1:
-            answers = [await self._one(batch[0])]
-        else:
-            answers = await asyncio.gather(*map(self._port.report, batch), return_exceptions=True)
+        try:
+            answers = await self._port.report_many(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, they are tried again
+            log.debug("executions not recorded yet: %s", type(error).__name__)
+            return batch
+        if len(answers) != len(batch):
+            log.error("another number of answers than executions reported; they are reported again")
+            return batch
         failed = []
+        recorded: dict[str, int] = {}
         for report, answer in zip(batch, answers, strict=True):
             if answer is not None and not isinstance(answer, SessionUnknown):
                 failed.append(report)
                 continue
             if answer is not None:
                 log.error("an execution of a session that the decision service forgot could not be recorded")
-            self._recorded(report.session_id)
+            recorded[report.session_id] = recorded.get(report.session_id, 0) + 1
+        for session_id, count in recorded.items():
+            self._recorded(session_id, count)
         return failed
 
-    async def _one(self, report: ExecutionReport) -> BaseException | None:
-        try:
-            await self._port.report(report)
-        except Exception as error:  # noqa: BLE001 - returned like gather's
-            return error
-        return None
-
-    def _recorded(self, session_id: str) -> None:
-        waiting = self._waiting[session_id] = self._waiting[session_id] - 1
+    def _recorded(self, session_id: str, count: int) -> None:
+        waiting = self._waiting[session_id] = self._waiting[session_id] - count
         level = self._levels.get(session_id)
         if level is not None:
             level(waiting)

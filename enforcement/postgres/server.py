@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from decision.model.errors import AirlockError, Denied, IdentityError, JournalUnavailable, ServiceUnavailable
-from decision.model.ports import Clock, DecisionPort
+from decision.model.ports import Clock, DecisionPort, PromptDecisions
 from decision.model.session import ClientInfo, SessionEnd, SessionGrant, SessionRequest
 from enforcement.config import EnforcementSettings
 from enforcement.masking.engine import MaskingEngine
@@ -57,7 +57,8 @@ class PostgresEnforcementPoint:
         self._gaps = Gaps(port, settings.name, clock)
         self._catalogs = Catalogs(port, read_catalog, settings.catalog_poll_s)
         masks = masks or MaskingEngine(mask_key(settings.data_dir, randomness))
-        self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs, Reporter(port))
+        prompt = port if isinstance(port, PromptDecisions) else None
+        self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs, Reporter(port), prompt)
         self._socket: socket.socket | None = None
         self._acceptor: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[None]] = set()

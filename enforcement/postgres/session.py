@@ -54,9 +54,11 @@ class Session:
             intent=startup.intent,
             ticket=startup.ticket,
         )
+        self._state = self._core.state
+        self._now = around.clock.monotonic_ns
         around.reporter.watch(grant.session_id, self._reports_waiting)
         self._decisions = Decisions(
-            around, grant.session_id, self._core, Ways(client.write, self._step, self._service_restarted)
+            around, grant.session_id, self._core, Ways(self._tell, self._step, self._service_restarted)
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: deque[bytes] = deque()
@@ -65,6 +67,7 @@ class Session:
         self._expiry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
+        self._ended = False
         self._began_ns = around.clock.monotonic_ns()
         self._bytes_in = 0
         self._max_queued = around.settings.max_queued_bytes
@@ -90,6 +93,7 @@ class Session:
             reason = await self._over
         except asyncio.CancelledError:
             reason = "shutdown"
+            self._ended = True
         await self._finish(reason)
 
     async def _finish(self, reason: str) -> None:
@@ -122,13 +126,18 @@ class Session:
             log.warning("end of session not recorded: %s", type(error).__name__)
 
     def _end(self, reason: str) -> None:
+        """From here on no input is taken, so that nothing more is forwarded."""
         if not self._over.done():
+            self._ended = True
             self._over.set_result(reason)
 
     def fatal(self, sqlstate: str, message: str, *, reason: str, hint: str = "") -> None:
         """Tell the client why, and end."""
         self._client.write(messages.error_response(sqlstate, message, hint=hint, severity="FATAL"))
         self._end(reason)
+
+    def _tell(self, data: bytes) -> None:
+        self._client.write(data)
 
     def _expired(self) -> None:
         self.fatal("28000", "the session's credential has expired", reason="expired", hint="sign in again")
@@ -148,10 +157,17 @@ class Session:
     # ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _client_data(self, data: bytes) -> None:
-        if self._over.done():
+        if self._ended:
             return
         self._bytes_in += len(data)
-        self._step(lambda: self._core.client_data(data))
+        self._state.now_ns = self._now()
+        try:
+            self._core.client_data(data)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong ends the session
+            self._failed(error)
+        if self._core.queued_bytes > self._max_queued:
+            self._client.pause("queue")
+        self._flush()
 
     def _server_data(self, data: bytes) -> None:
         if self._backlog:
@@ -167,7 +183,7 @@ class Session:
 
     def _turn(self) -> None:
         """One slice a turn of the loop, so that masking one session's rows does not hold up the others."""
-        if self._backlog and not self._over.done():
+        if self._backlog and not self._ended:
             self._work_off(self._backlog.popleft())
         if self._backlog:
             self._loop.call_soon(self._turn)
@@ -175,20 +191,31 @@ class Session:
             self._server.resume("work")
 
     def _work_off(self, data: bytes) -> None:
-        if not self._over.done():
-            self._step(lambda: self._core.server_data(data))
-
-    def _step(self, work: Callable[[], None]) -> None:
-        """Give the core one input, then perform what it wants. Whatever goes wrong ends the session."""
-        self._core.state.now_ns = self._around.clock.monotonic_ns()
+        if self._ended:
+            return
+        self._state.now_ns = self._now()
         try:
-            work()
-        except ProtocolViolation as error:
-            self._violated(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours: nothing may pass on its account
-            log.error("session ended by a fault: %s", place_of(error))
-            self._violated(ProtocolViolation("internal error of the enforcement point", hint="connect again"))
+            self._core.server_data(data)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong ends the session
+            self._failed(error)
         self._flush()
+
+    def _step(self, work: Callable[..., None], *arguments: object) -> None:
+        """Give the core one input, then perform what it wants. Whatever goes wrong ends the session."""
+        if self._ended:
+            return
+        self._state.now_ns = self._now()
+        try:
+            work(*arguments)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong ends the session
+            self._failed(error)
+        self._flush()
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, ProtocolViolation):  # a fault of ours: nothing may pass on its account
+            log.error("session ended by a fault: %s", place_of(error))
+            error = ProtocolViolation("internal error of the enforcement point", hint="connect again")
+        self._violated(error)
 
     def _violated(self, error: ProtocolViolation) -> None:
         self._core.state.to_client.append(
@@ -199,17 +226,19 @@ class Session:
 
     def _flush(self) -> None:
         """Perform what the core wants."""
-        state = self._core.state
-        if state.to_server:
-            self._server.write(state.to_server[0] if len(state.to_server) == 1 else b"".join(state.to_server))
-            state.to_server.clear()
-        if state.to_client:
-            data = state.to_client[0] if len(state.to_client) == 1 else b"".join(state.to_client)
-            state.to_client.clear()
+        state = self._state
+        out = state.to_server
+        if out:
+            self._server.write(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
+        out = state.to_client
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
             self._bytes_out += len(data)
             self._client.write(data)
         if state.reports:
-            self._reports_waiting(self._around.reporter.add(self._grant.session_id, state.reports))
+            self._reports_waiting(self._around.reporter.add(state.session_id, state.reports))
             state.reports = []
         if state.asks:
             asked, state.asks = state.asks, []
@@ -218,9 +247,7 @@ class Session:
             commands, state.commands = state.commands, []
             for command in commands:
                 self._perform(command)
-        if self._core.queued_bytes > self._max_queued:
-            self._client.pause("queue")
-        elif self._client.paused:
+        if self._client.reasons and self._core.queued_bytes <= self._max_queued:
             self._client.resume("queue")
         if state.timed:
             deadline = self._core.deadline_ns
@@ -246,7 +273,7 @@ class Session:
     def _reports_waiting(self, count: int) -> None:
         if count > self._max_reports:
             self._client.pause("reports")
-        elif self._client.paused and count < self._max_reports // 2:
+        elif self._client.reasons and count < self._max_reports // 2:
             self._client.resume("reports")
 
     # ── cancel, time limits, catalog ────────────────────────────────────────────────────────────────────────────────

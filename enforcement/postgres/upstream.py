@@ -73,7 +73,9 @@ async def start_tls(link: Link, parts: Mapping[str, str], host: str) -> None:
         context.set_alpn_protocols([ALPN])
         assert link.transport is not None
         loop = asyncio.get_running_loop()
-        link.transport = await loop.start_tls(link.transport, link, context, server_hostname=host)
+        encrypted = await loop.start_tls(link.transport, link, context, server_hostname=host)
+        assert encrypted is not None  # None is for servers whose client left during the handshake
+        link.use(encrypted)
     elif mode != "prefer":
         raise UpstreamFailed(f"the database does not offer TLS, but sslmode is {mode}")
 
