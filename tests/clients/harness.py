@@ -18,16 +18,19 @@ import uvloop
 from airlock.demo.postgres import bin_folder
 from enforcement.config import EnforcementSettings, UpstreamDatabase
 from enforcement.postgres.server import PostgresEnforcementPoint
-from tests.clients.port import TOKEN, FakePort, RealClock, snapshot
+from tests.clients.port import TOKEN, FakePort, PromptPort, RealClock, snapshot
 
 T = TypeVar("T")
 
 
 class RunningPoint:
-    """`port` is the decision service in memory; change its rules between statements."""
+    """`port` is the decision service in memory; change its rules between statements. `prompt`: it decides without a
+    task where it can."""
 
-    def __init__(self, databases: dict[str, str], *, plain_asyncio: bool = False, **settings: Any) -> None:
-        self.port = FakePort()
+    def __init__(
+        self, databases: dict[str, str], *, plain_asyncio: bool = False, prompt: bool = False, **settings: Any
+    ) -> None:
+        self.port = PromptPort() if prompt else FakePort()
         self.folder = Path(tempfile.mkdtemp(prefix="airlock-proxy-"))
         entries = tuple(UpstreamDatabase(name=name, upstream=dsn) for name, dsn in databases.items())
         self.settings = EnforcementSettings(listen_port=0, data_dir=self.folder, databases=entries, **settings)

@@ -101,6 +101,9 @@ class FakePort:
         decision_id = f"d{len(self.requests)}"
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
+        return self._decided(request, decision_id)
+
+    def _decided(self, request: DecideRequest, decision_id: str) -> Decision:
         if self.failing is not None:
             raise self.failing
         self.decisions[decision_id] = request
@@ -183,6 +186,22 @@ class FakePort:
     def executed(self, pattern: str) -> list[ExecutionReport]:
         """Reports of executions whose text `pattern` is found in."""
         return [one for one in self.reports if re.search(pattern, self.decisions[one.decision_id].text.decode())]
+
+
+class PromptPort(FakePort):
+    """Decides without a task as well, unless it is to be slow; answers come in a later turn of the loop."""
+
+    def decide_now(self, request: DecideRequest, done: Callable[[Decision | Exception], None]) -> bool:
+        if self.delay_s:
+            return False
+        self.requests.append(request)
+        answer: Decision | Exception
+        try:
+            answer = self._decided(request, f"d{len(self.requests)}")
+        except Exception as error:
+            answer = error
+        asyncio.get_running_loop().call_soon(done, answer)
+        return True
 
 
 def masks(

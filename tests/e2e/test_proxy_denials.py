@@ -25,9 +25,9 @@ from tests.support.eventually import eventually
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def shared(postgres: BundledPostgres) -> Iterator[RunningPoint]:
-    with running({"shop": postgres.dsn("postgres")}, hold_notice_s=0.1) as one:
+@pytest.fixture(scope="module", params=["prompt", "awaited"])
+def shared(postgres: BundledPostgres, request: pytest.FixtureRequest) -> Iterator[RunningPoint]:
+    with running({"shop": postgres.dsn("postgres")}, hold_notice_s=0.1, prompt=request.param == "prompt") as one:
         yield one
 
 

@@ -35,7 +35,8 @@ def resident() -> int:
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def point(postgres: BundledPostgres, request: pytest.FixtureRequest) -> Iterator[RunningPoint]:
-    with running({"shop": postgres.dsn("postgres")}, plain_asyncio=request.param == "asyncio") as one:
+    plain = request.param == "asyncio"  # on uvloop decisions come without a task as well
+    with running({"shop": postgres.dsn("postgres")}, plain_asyncio=plain, prompt=not plain) as one:
         yield one
 
 

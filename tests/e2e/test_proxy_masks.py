@@ -39,7 +39,7 @@ def people(postgres: BundledPostgres) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def shared(postgres: BundledPostgres, people: int) -> Iterator[RunningPoint]:
-    with running({"shop": postgres.dsn("postgres")}) as one:
+    with running({"shop": postgres.dsn("postgres")}, prompt=True) as one:
         yield one
 
 
