@@ -17,8 +17,9 @@ class SystemClock:
         return time.monotonic_ns()
 
 
-_RANDOM_BYTES = 10
 _BUFFERED = 256  # ids for which random bytes are fetched at once: a call of the kernel costs as much as the id
+_DIGITS = 20  # of hexadecimal, taken for each: 16 stand in the id, the others seed the counter
+_VARIANTS = "89ab"  # the variant's two bits 10, then two random ones
 
 
 class Uuid7Source:
@@ -31,25 +32,31 @@ class Uuid7Source:
         self._lock = threading.Lock()
         self._millis = 0
         self._counter = 0
-        self._random = b""
+        self._begun = ""
+        self._random = ""
         self._used = 0
 
     def new_id(self) -> str:
         with self._lock:
-            if self._used == len(self._random):
-                self._random, self._used = os.urandom(_RANDOM_BYTES * _BUFFERED), 0
-            random = self._random[self._used : self._used + _RANDOM_BYTES]
-            self._used += _RANDOM_BYTES
+            used = self._used
+            if used == len(self._random):
+                self._random, used = os.urandom(_DIGITS // 2 * _BUFFERED).hex(), 0
+            random = self._random
+            self._used = used + _DIGITS
             millis = time.time_ns() // 1_000_000
             if millis > self._millis:
-                self._millis = millis
-                self._counter = int.from_bytes(random[8:], "big") & 0x3FF  # room to count up: 12 bits, top two free
+                self._begin(millis)
+                self._counter = int(random[used + 16 : used + 20], 16) & 0x3FF  # room to count up: 12 bits, top free
             else:
                 self._counter += 1
                 if self._counter > 0xFFF:
-                    self._millis += 1
+                    self._begin(self._millis + 1)
                     self._counter = 0
-            value = (self._millis << 80) | (0x7 << 76) | (self._counter << 64)
-        value |= (0b10 << 62) | (int.from_bytes(random[:8], "big") & 0x3FFFFFFFFFFFFFFF)
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+            begun, counter = self._begun, self._counter
+        variant = _VARIANTS[int(random[used], 16) & 3]
+        return f"{begun}{counter:03x}-{variant}{random[used + 1 : used + 4]}-{random[used + 4 : used + 16]}"
+
+    def _begin(self, millis: int) -> None:
+        self._millis = millis
+        text = f"{millis:012x}"
+        self._begun = f"{text[:8]}-{text[8:]}-7"

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from decision.approvals.book import APPROVAL_EVENTS, ApprovalBook, Binding, covered_rules
 from decision.config import ServiceSettings
 from decision.digest import Digester
-from decision.judge import Judged, Question
 from decision.model.decision import PolicyEffect
 from decision.model.errors import ApprovalError
 from decision.model.events import (
@@ -24,7 +23,8 @@ from decision.model.facts import Facts
 from decision.model.policy import ApprovalContext
 from decision.model.ports import Clock, IdSource, JournalReader
 from decision.model.principal import Principal
-from decision.model.session import Approval, ApprovalState, MessageKind
+from decision.model.session import Approval, ApprovalState, DecideRequest, MessageKind
+from decision.question import Judged, Question
 
 Append = Callable[[Payload, str], Awaitable[AuditEvent]]
 """Make a payload durable under a correlation id."""
@@ -91,9 +91,13 @@ class Consent:
             question.parameters_digest,
         )
 
+    def may_be_granted(self, request: DecideRequest) -> bool:
+        """Whether there is an approval to look for."""
+        return not self._book.nothing_open and request.kind in _RUNS
+
     def grant_for(self, question: Question) -> ApprovalContext | None:
         """The grant that fits this very message, reserved for it. A Parse runs nothing and takes none."""
-        if self._book.nothing_open or question.request.kind not in _RUNS:
+        if not self.may_be_granted(question.request):
             return None
         approval = self._book.find(self._binding(question), self._clock.time_unix_nano())
         if approval is None or approval.state is not ApprovalState.GRANTED:

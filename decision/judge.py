@@ -8,12 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from decision.analysis import Analysis, Analyzer, SessionState
-from decision.analysis.redact import redact
 from decision.denials import (
     CATALOG_UNKNOWN,
     FUNCTION_CALL,
@@ -26,92 +23,77 @@ from decision.digest import Digester
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation, PolicyEffect
 from decision.model.errors import AirlockError
-from decision.model.events import MaskedColumn, PinnedValue, StatementDecided
-from decision.model.facts import Facts
-from decision.model.policy import ApprovalContext, Context, Phase
-from decision.model.ports import PolicyEngine
+from decision.model.events import PinnedValue, StatementDecided
+from decision.model.policy import Phase
+from decision.model.ports import PolicyEngine, PromptEngine
 from decision.model.session import DecideRequest, MessageKind
-from decision.obligations import TagIndex
+from decision.pinned import PinnedForm, value_of
 from decision.policy.input import InputBuilder
-from decision.sessions import Session
+from decision.question import GrantFor, Judged, Question, context_of
 from decision.template import TemplateCache
-from decision.values import canonical
+from decision.wire import hot
 
 log = logging.getLogger(__name__)
 
 LARGE_TEXT_BYTES = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """The newest snapshot of a database, with what is prepared from it."""
-
-    snapshot: CatalogSnapshot
-    index: TagIndex
-
-
-@dataclass(slots=True)
-class Question:
-    """One message to decide, with everything that its decision depends on. `intent` and `ticket` are the message's
-    own or the session's. `grant` is set once, before it is judged."""
-
-    session: Session
-    request: DecideRequest
-    decision_id: str
-    time_unix: int
-    catalog: Catalog | None
-    statement_digest: bytes
-    parameters_digest: bytes
-    intent: str
-    ticket: str
-    facts: Facts | None = None
-    grant: ApprovalContext | None = None
-
-
-@dataclass(slots=True)
-class Judged:
-    """The decision and what it rests on: the policy input, the evaluation, the analysis and the session's state that it
-    was made in (None where there was no analysis)."""
-
-    decision: Decision
-    evaluation: Evaluation
-    document: bytes = b""
-    analysis: Analysis | None = None
-    state: SessionState | None = None
-    masked: tuple[MaskedColumn, ...] = ()
-    error_code: str = ""
-
-    def statement_text(self, text: bytes) -> str:
-        """What the audit keeps of `text`: normalized, without literals."""
-        return redact(text) if self.analysis is None else self.analysis.normalized_text
-
-
-GrantFor = Callable[[Question], ApprovalContext | None]
-
-
 class StatementJudge:
     def __init__(self, analyzer: Analyzer, engine: PolicyEngine, builder: InputBuilder, digester: Digester) -> None:
         self._analyzer = analyzer
         self._engine = engine
+        self._prompt = engine if isinstance(engine, PromptEngine) else None
         self._builder = builder
         self._digester = digester
         self._templates = TemplateCache()
         self._patient = Analyzer(analyzer.dialect, analyzer.limits)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="large-statements")
 
+    @property
+    def revision(self) -> str:
+        """The active policy's, where decisions can be made without waiting; else empty."""
+        return "" if self._prompt is None else self._prompt.revision
+
+    def judge_now(self, question: Question, grant_for: GrantFor) -> Judged | None:
+        """`judge` at once; None where something must be waited for: a large text, a policy engine elsewhere."""
+        if self._prompt is None or len(question.request.text) > LARGE_TEXT_BYTES:
+            return None
+        try:
+            refused, state = self._begun(question)
+            if refused is not None or question.catalog is None:
+                return refused
+            analysis = self._analyzer.analyze(question.request.text, question.catalog.snapshot, state)
+            document, key = self._input(question, analysis, grant_for)
+            evaluation = self._prompt.evaluate_now(document, key)
+            return self._judged(question, analysis, state, document, evaluation)
+        except Exception as error:
+            return self._failed(question, error)
+
     async def judge(self, question: Question, grant_for: GrantFor) -> Judged:
         """Never raises for what a client sent: every failure is a denial. `grant_for` looks for an approval once the
         question's facts are known, and reserves it."""
+        judged = self.judge_now(question, grant_for)
+        if judged is not None:
+            return judged
         try:
-            return await self._judge(question, grant_for)
-        except AirlockError as error:
-            return self.deny(question, from_error(error))
+            refused, state = self._begun(question)
+            if refused is not None or question.catalog is None:
+                return refused or self.deny(question, CATALOG_UNKNOWN)
+            analysis = await self._analyze(question.request.text, question.catalog.snapshot, state)
+            document, key = self._input(question, analysis, grant_for)
+            evaluation = await self._engine.evaluate(document, key)
+            return self._judged(question, analysis, state, document, evaluation)
         except Exception as error:
-            # A defect of ours must deny this statement, not end the service. The error's own text may hold a literal.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            kind = type(error).__name__
-            log.error("%s in decision %s at %s:%s", kind, question.decision_id, place.filename, place.lineno)
-            return self.deny(question, INTERNAL)
+            return self._failed(question, error)
+
+    def _failed(self, question: Question, error: Exception) -> Judged:
+        if isinstance(error, AirlockError):
+            return self.deny(question, from_error(error))
+        # A defect of ours must deny this statement, not end the service. The error's own text may hold a literal.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error).__name__
+        log.error("%s in decision %s at %s:%s", kind, question.decision_id, place.filename, place.lineno)
+        return self.deny(question, INTERNAL)
 
     async def _analyze(self, text: bytes, snapshot: CatalogSnapshot, state: SessionState) -> Analysis:
         """A large text may take seconds within its limits: it is analysed aside, one at a time, so that it holds up
@@ -121,28 +103,34 @@ class StatementJudge:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._aside, self._patient.analyze, text, snapshot, state)
 
-    async def _judge(self, question: Question, grant_for: GrantFor) -> Judged:
+    def _begun(self, question: Question) -> tuple[Judged | None, SessionState]:
+        """The denial of what is never analysed, and the state in which the rest is."""
         request, session = question.request, question.session
-        if request.kind is MessageKind.FUNCTION_CALL:
-            return self.deny(question, FUNCTION_CALL)
-        if question.catalog is None:
-            return self.deny(question, CATALOG_UNKNOWN)
         state: SessionState = session.state
+        if request.kind is MessageKind.FUNCTION_CALL:
+            return self.deny(question, FUNCTION_CALL), state
+        if question.catalog is None:
+            return self.deny(question, CATALOG_UNKNOWN), state
         if request.settings != session.settings:
             state = state.with_settings(dict(request.settings))
-        analysis = await self._analyze(request.text, question.catalog.snapshot, state)
+        return None, state
+
+    def _input(self, question: Question, analysis: Analysis, grant_for: GrantFor) -> tuple[bytes, bytes]:
         question.facts = analysis.facts
         question.grant = grant_for(question)
-        context = _context(question)
-        document, key = self._builder.build(
+        return self._builder.build(
             Phase.STATEMENT,
-            session.principal_json,
-            request.kind.value,
-            session.resource_json,
+            question.session.principal_json,
+            question.request.kind.value,
+            question.session.resource_json,
             analysis.document,
-            context,
+            context_of(question),
         )
-        evaluation = await self._engine.evaluate(document, key)
+
+    def _judged(
+        self, question: Question, analysis: Analysis, state: SessionState, document: bytes, evaluation: Evaluation
+    ) -> Judged:
+        assert question.catalog is not None
         made = self._templates.of(analysis, question.catalog.index, evaluation)
         decision = Decision(
             decision_id=question.decision_id,
@@ -159,7 +147,7 @@ class StatementJudge:
             tracks=made.tracks,
             sqlstate=made.sqlstate,
         )
-        return Judged(decision, evaluation, document, analysis, state, made.masked)
+        return Judged(decision, evaluation, document, analysis, state, made)
 
     def deny(self, question: Question, denial: BuiltinDenial) -> Judged:
         """The denial that no policy spoke, with its event."""
@@ -202,7 +190,7 @@ class StatementJudge:
             limits=decision.limits,
             holds=judged.evaluation.holds,
             approval_id=approval_id,
-            pinned=self._pinned(analysis, request) if analysis is not None else (),
+            pinned=() if analysis is None else self._pinned(analysis, request),
             intent=question.intent,
             ticket=question.ticket,
             error_code=judged.error_code,
@@ -212,43 +200,40 @@ class StatementJudge:
             enforcement_point=session.request.enforcement_point,
         )
 
+    def form(self, question: Question, judged: Judged) -> hot.DecidedForm | None:
+        """The same event but for what is the statement's own. None where the general codec has to write it: denials
+        that no policy spoke, holds, what has a grant. Raises ValueError for what can't be written so."""
+        decision, analysis, made = judged.decision, judged.analysis, judged.made
+        if analysis is None or made is None or question.grant is not None or decision.effect is PolicyEffect.HOLD:
+            return None
+        kind = question.request.kind.value
+        written = made.written.get(kind)
+        if written is None:
+            verdict = hot.verdict_part(
+                kind, decision.effect, made.message, made.results, decision.policy_revision, self._engine.name
+            )
+            written = made.written[kind] = verdict, hot.duty_part(made.masked, decision.limits, decision.holds)
+        session = question.session.written
+        return hot.DecidedForm(
+            session.links,
+            session.session,
+            written[0],
+            judged.document,
+            question.statement_digest,
+            analysis.normalized_text,
+            written[1],
+            question.intent,
+            question.ticket,
+            session.place,
+        )
+
+    def pinned_forms(self, analysis: Analysis) -> tuple[PinnedForm, ...]:
+        return tuple([PinnedForm(bound, self._digester) for bound in analysis.values])
+
     def _pinned(self, analysis: Analysis, request: DecideRequest) -> tuple[PinnedValue, ...]:
-        if not analysis.values:
-            return ()
         pinned: list[PinnedValue] = []
         for bound in analysis.values:
-            value: bytes | None = bound.literal
-            if bound.parameter and bound.parameter <= len(request.parameters):
-                value = canonical(request.parameters[bound.parameter - 1])
+            value = value_of(bound, request.parameters)
             mac = b"" if value is None else self._digester.value(bound.schema, bound.table, bound.column, value)
             pinned.append(PinnedValue(bound.statement_index, bound.schema, bound.table, bound.column, bound.role, mac))
         return tuple(pinned)
-
-
-def _context(question: Question) -> Context:
-    """The context of the policy input: one object for as long as a session's context stays as it is, so that it need
-    not be written out again for every statement."""
-    session, request = question.session, question.request
-    if question.grant is None:
-        known = session.context
-        if (
-            known is not None
-            and known.time_unix == question.time_unix
-            and known.transaction_status == request.transaction_status
-            and known.intent == question.intent
-            and known.ticket == question.ticket
-        ):
-            return known
-    context = Context(
-        session_id=session.session_id,
-        time_unix=question.time_unix,
-        intent=question.intent,
-        ticket=question.ticket,
-        client=session.request.client,
-        enforcement_point=session.request.enforcement_point,
-        transaction_status=request.transaction_status,
-        approval=question.grant,
-    )
-    if question.grant is None:
-        session.context = context
-    return context

@@ -9,15 +9,16 @@ Over 300 lines: it is the one place that implements DecisionPort, a short method
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.consent import Consent
-from decision.denials import REPLICATION, SESSION_EXPIRED, message_for, speaking_results
+from decision.deciding import Decider, resolver
+from decision.denials import REPLICATION, message_for, speaking_results
 from decision.digest import Digester
-from decision.judge import Catalog, Judged, Question, StatementJudge
+from decision.judge import StatementJudge
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, PolicyEffect
 from decision.model.errors import Denied, JournalUnavailable, SessionRefused
@@ -25,14 +26,12 @@ from decision.model.events import (
     AuditEvent,
     CatalogChanged,
     EnforcementGapReported,
-    EventDraft,
     Payload,
     SessionClosed,
     SessionOpened,
-    StatementExecuted,
 )
 from decision.model.events import SessionRefused as SessionRefusedEvent
-from decision.model.policy import ApprovalContext, Context, Phase, Resource
+from decision.model.policy import Context, Phase, Resource
 from decision.model.ports import Clock, IdSource, Journal, JournalReader, PolicyEngine
 from decision.model.principal import Principal
 from decision.model.session import (
@@ -41,7 +40,6 @@ from decision.model.session import (
     DecideRequest,
     EnforcementGap,
     ExecutionReport,
-    MessageKind,
     PolicyStatus,
     SessionEnd,
     SessionGrant,
@@ -49,7 +47,9 @@ from decision.model.session import (
 )
 from decision.obligations import TagIndex
 from decision.policy.input import InputBuilder, principal_json, resource_json
-from decision.sessions import Session, Sessions
+from decision.question import Catalog
+from decision.recorder import Recorder, Recording
+from decision.sessions import Session, Sessions, Turn
 from decision.tags import with_tags
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class CredentialVerifier(Protocol):
 
 
 class DecisionService:
-    """Implements DecisionPort over its ports. `databases` are the settings' entries by name."""
+    """Implements DecisionPort and PromptDecisions over its ports. `databases` are the settings' entries by name."""
 
     def __init__(
         self,
@@ -90,29 +90,26 @@ class DecisionService:
         self._ids = ids
         self._sessions = Sessions(settings.max_sessions)
         self._catalogs: dict[str, Catalog] = {}
+        self._recorder = Recorder(journal, clock, ids, settings.name)
         self._consent = Consent(self.record, clock, ids, settings, digester)
-        self._settling: set[asyncio.Future[Any]] = set()
+        self._decider = Decider(
+            recorder=self._recorder,
+            judge=judge,
+            consent=self._consent,
+            digester=digester,
+            clock=clock,
+            ids=ids,
+            catalogs=self._catalogs,
+        )
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _queue(self, payload: Payload, correlation_id: str, causation_id: str = "") -> Awaitable[AuditEvent]:
-        """Take the event's place in the journal's order. Raises JournalUnavailable."""
-        draft = EventDraft(
-            id=self._ids.new_id(),
-            time_unix_nano=self._clock.time_unix_nano(),
-            source=self._settings.name,
-            correlation_id=correlation_id,
-            payload=payload,
-            causation_id=causation_id,
-        )
-        return self._journal.append(draft)
-
     async def record(self, payload: Payload, correlation_id: str) -> AuditEvent:
         """Make one event durable and fold it. Raises JournalUnavailable."""
-        return await self._to_the_end(self._recorded(payload, correlation_id))
+        return await self._decider.to_the_end(self._recorded(payload, correlation_id))
 
     async def _recorded(self, payload: Payload, correlation_id: str) -> AuditEvent:
-        event = await self._queue(payload, correlation_id)
+        event = await self._recorder.queue(payload, correlation_id)
         self._consent.folded(payload, event.draft.time_unix_nano)
         return event
 
@@ -144,7 +141,7 @@ class DecisionService:
             session_id, principal, entry.name, entry.engine, entry.environment.value, entry.db_role, request.client,
             request.enforcement_point, request.intent, request.ticket,
         )  # fmt: skip
-        event = await self._queue(opened, session_id)
+        event = await self._recorder.queue(opened, session_id)
         session.opened_event_id = event.draft.id
         self._sessions.add(session)
         return SessionGrant(
@@ -190,127 +187,60 @@ class DecisionService:
             session_id, request.database, request.user, error.code, error.message, request.client,
             request.enforcement_point, principal,
         )  # fmt: skip
-        await self._queue(refused, session_id)
+        await self._recorder.queue(refused, session_id)
 
     async def close_session(self, end: SessionEnd) -> None:
         session = self._sessions.remove(end.session_id)
         if session is None:
             return
         closed = SessionClosed(end.session_id, end.reason, end.duration_ns, end.statements, end.bytes_in, end.bytes_out)
-        await self._queue(closed, end.session_id, session.opened_event_id)
+        await self._recorder.queue(closed, end.session_id, session.opened_event_id)
 
     # ── decisions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def decide(self, request: DecideRequest) -> Decision:
-        started = self._clock.monotonic_ns()
-        session = self._sessions.get(request.session_id)
-        async with session.lock:
-            self._journal.check()
-            question = self._question(session, request)
-            try:
-                judged = await self._judged(question)
-                waiting, decision = self._queue_decision(question, judged, started)
-            except BaseException:
-                self._consent.release(question.grant)
-                raise
-            runs = decision.effect is PolicyEffect.ALLOW and request.kind is not MessageKind.PARSE
-            if runs and judged.analysis is not None and judged.state is not None:
-                session.state = judged.state.advance(judged.analysis, request.transaction_status)
-                session.settings = request.settings
-        if len(waiting) == 1:
-            self._consent.release(question.grant)
-            await waiting[0]
-        else:
-            await self._to_the_end(self._settle(waiting, question.grant))
-        return decision
+    def decide(self, request: DecideRequest) -> Coroutine[Any, Any, Decision]:
+        """See the port. It is the message's turn from this call on, not from when the coroutine begins."""
+        return self._decide(request, Turn(self._sessions.find(request.session_id)))
 
-    async def _to_the_end(self, settling: Coroutine[None, None, T]) -> T:
-        """Whoever asked may give up while the fsync runs; what becomes durable must be folded all the same, or a used
-        grant would look free."""
-        task = asyncio.ensure_future(settling)
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
-        return await asyncio.shield(task)
-
-    async def _settle(self, waiting: Sequence[Awaitable[AuditEvent]], grant: ApprovalContext | None) -> None:
-        """Wait for a decision's events, then fold those about approvals."""
+    async def _decide(self, request: DecideRequest, turn: Turn) -> Decision:
         try:
-            for event in [await one for one in waiting]:
-                self._consent.folded(event.payload, event.draft.time_unix_nano)
+            return await self._decider.decide(self._sessions.get(request.session_id), request)
         finally:
-            self._consent.release(grant)
+            turn.end()
 
-    def _question(self, session: Session, request: DecideRequest) -> Question:
-        return Question(
-            session=session,
-            request=request,
-            decision_id=self._ids.new_id(),
-            time_unix=self._clock.time_unix_nano() // 1_000_000_000,
-            catalog=self._catalogs.get(session.entry.name),
-            statement_digest=self._digester.statement(request.text),
-            parameters_digest=self._digester.parameters(request.parameters),
-            intent=request.intent or session.request.intent,
-            ticket=request.ticket or session.request.ticket,
-        )
-
-    async def _judged(self, question: Question) -> Judged:
-        expires = question.session.expires_unix
-        if expires and question.time_unix >= expires:
-            return self._judge.deny(question, SESSION_EXPIRED)
-        return await self._judge.judge(question, self._consent.grant_for)
-
-    def _queue_decision(
-        self, question: Question, judged: Judged, started_ns: int
-    ) -> tuple[list[Awaitable[AuditEvent]], Decision]:
-        """Queue the decision's events, the cause before the effect. Raises JournalUnavailable."""
-        session, decision = question.session, judged.decision
-        effect, approval_id = decision.effect, ""
-        extra: Payload | None = None
-        if effect is PolicyEffect.HOLD and question.request.kind is MessageKind.PARSE:
-            # A Parse runs nothing: it may be prepared, and is held when it is to run with its values.
-            effect = PolicyEffect.ALLOW
-            decision = replace(decision, effect=effect, message="", hint="", holds=())
-        elif effect is PolicyEffect.HOLD:
-            asked = self._consent.request_for(question, judged)
-            approval_id = asked if isinstance(asked, str) else asked.approval_id
-            extra = None if isinstance(asked, str) else asked
-            hint = f"ask for: airlock approvals approve {approval_id}; then run the statement again. {decision.hint}"
-            decision = replace(
-                decision, approval_id=approval_id, hint=hint.strip(), wait_s=self._consent.wait_s(judged)
-            )
-        elif effect is PolicyEffect.ALLOW and question.grant is not None:
-            extra = self._consent.used(question)
-            approval_id = question.grant.approval_id
-        waiting: list[Awaitable[AuditEvent]] = []
-        if extra is not None:
-            waiting.append(self._queue(extra, session.session_id, question.decision_id))
-        latency = self._clock.monotonic_ns() - started_ns
-        event = self._judge.event(question, judged, effect, approval_id, latency)
-        waiting.append(self._queue(event, session.session_id, session.opened_event_id))
-        return waiting, decision
+    def decide_now(self, request: DecideRequest, done: Callable[[Decision | Exception], None]) -> bool:
+        session = self._sessions.find(request.session_id)
+        return session is not None and self._decider.decide_now(session, request, done)
 
     async def decide_many(self, requests: Sequence[DecideRequest]) -> list[Decision | Exception]:
-        answers = await asyncio.gather(*(self.decide(request) for request in requests), return_exceptions=True)
+        answers = await asyncio.gather(*map(self._decision, requests), return_exceptions=True)
         failures = [a for a in answers if isinstance(a, BaseException) and not isinstance(a, Exception)]
         if failures:
             raise failures[0]
         return [answer for answer in answers if isinstance(answer, Decision | Exception)]
 
+    def _decision(self, request: DecideRequest) -> Awaitable[Decision]:
+        """`decide`, without a task where there is nothing to wait for."""
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        return answer if self.decide_now(request, resolver(answer)) else self.decide(request)
+
     # ── what enforcement points tell ────────────────────────────────────────────────────────────────────────────────
 
     async def report(self, report: ExecutionReport) -> None:
-        executed = StatementExecuted(
-            report.decision_id, report.session_id, report.statement_index, report.outcome, report.command_tag,
-            report.rows, report.bytes, report.duration_ns, report.sqlstate, report.masked_cells, report.in_transaction,
-        )  # fmt: skip
-        await self._queue(executed, report.session_id, report.decision_id)
+        (error,) = await self.report_many((report,))
+        if error is not None:
+            raise error
 
     async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
-        answers = await asyncio.gather(*map(self.report, reports), return_exceptions=True)
-        failures = [a for a in answers if isinstance(a, BaseException) and not isinstance(a, Exception)]
-        if failures:
-            raise failures[0]
-        return [answer if isinstance(answer, Exception) else None for answer in answers]
+        recording, recorder, now = Recording(), self._recorder, self._clock.time_unix_nano()
+        for report in reports:
+            try:
+                recorder.executed(report, now, recording.settle)
+            except Exception as error:  # noqa: BLE001 - the answer of this report alone
+                recording.refused(error)
+            else:
+                recording.begun()
+        return await recording.settled()
 
     async def sync_catalog(self, snapshot: CatalogSnapshot) -> None:
         entry = self._databases.get(snapshot.database)
@@ -321,7 +251,7 @@ class DecisionService:
         if before is not None and before.snapshot.version == tagged.version:
             return
         previous = "" if before is None else before.snapshot.version
-        await self._queue(
+        await self._recorder.queue(
             CatalogChanged(entry.name, tagged.version, previous, len(tagged.relations)), f"catalog/{entry.name}"
         )
         self._catalogs[entry.name] = Catalog(tagged, TagIndex(tagged))
@@ -330,7 +260,7 @@ class DecisionService:
         payload = EnforcementGapReported(
             gap.enforcement_point, gap.reason, gap.denials, gap.since_unix_nano, gap.until_unix_nano
         )
-        await self._queue(payload, f"enforcement/{gap.enforcement_point}")
+        await self._recorder.queue(payload, f"enforcement/{gap.enforcement_point}")
 
     async def policy_status(self) -> PolicyStatus:
         return self._engine.status()

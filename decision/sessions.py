@@ -11,6 +11,16 @@ from decision.model.errors import SessionRefused, SessionUnknown
 from decision.model.policy import Context
 from decision.model.principal import Principal
 from decision.model.session import SessionRequest
+from decision.wire import hot
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Parts of a session's events (decision.wire.hot)."""
+
+    links: bytes
+    session: bytes
+    place: bytes
 
 
 @dataclass(slots=True)
@@ -34,10 +44,43 @@ class Session:
     settings: tuple[tuple[str, str], ...] = ()  # as reported with the statement that made `state`
     context: Context | None = None  # of the newest statement without a grant
     expires_unix: int = field(init=False)
+    turns: int = 0  # calls of `decide` under way
+    _written: Written | None = None
+
+    @property
+    def written(self) -> Written:
+        """What every event of a decision says of the session, encoded once. After `opened_event_id` is known."""
+        if self._written is None:
+            self._written = Written(
+                hot.links(self.session_id, self.opened_event_id),
+                hot.session_part(self.session_id, self.principal, self.entry.name, self.entry.environment.value),
+                hot.place_part(self.request.client, self.request.enforcement_point),
+            )
+        return self._written
 
     def __post_init__(self) -> None:
         ends = [p.authentication.expires_unix for p in self.principal.chain() if p.authentication.expires_unix]
         self.expires_unix = min(ends, default=0)
+
+
+class Turn:
+    """One call of `decide`, from the call itself to its end: only then may a decision be made without waiting, or it
+    would overtake this one. A coroutine that never began ends with its last reference."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session | None) -> None:
+        self._session = session
+        if session is not None:
+            session.turns += 1
+
+    def end(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.turns -= 1
+
+    def __del__(self) -> None:
+        self.end()
 
 
 class Sessions:
@@ -59,6 +102,9 @@ class Sessions:
 
     def add(self, session: Session) -> None:
         self._open[session.session_id] = session
+
+    def find(self, session_id: str) -> Session | None:
+        return self._open.get(session_id)
 
     def get(self, session_id: str) -> Session:
         """Raises SessionUnknown: never opened here, closed, or from before a restart of the service."""

@@ -7,7 +7,7 @@ worked out once. An evaluation that the engine shares is one object: it is compa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from decision.analysis import Analysis
 from decision.denials import message_for, missing_name, speaking_results
@@ -21,7 +21,8 @@ _CATALOG_CHANGING = frozenset({Kind.DDL, Kind.DCL, Kind.DO, Kind.CALL})
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The fields of Decision that bear these names; `masked` is the event's."""
+    """The fields of Decision that bear these names; `masked` is the event's. `written` is for the judge: what of the
+    event follows from this and the kind of message, encoded."""
 
     results: tuple[RuleResult, ...]
     message: str
@@ -31,6 +32,7 @@ class Template:
     catalog_changing: bool
     tracks: tuple[str, ...]
     masked: tuple[MaskedColumn, ...]
+    written: dict[str, tuple[bytes, bytes]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def template(facts: Facts, index: TagIndex, evaluation: Evaluation) -> Template:

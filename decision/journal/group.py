@@ -26,9 +26,10 @@ from decision.journal.runner import JobRunner
 from decision.journal.settings import JournalSettings
 from decision.journal.state import Batch, StoreState
 from decision.journal.store import JournalStore
-from decision.journal.waiting import Appended, Promise, Waiting, tell
+from decision.journal.waiting import Promise, Waiting, tell
 from decision.model.errors import JournalBusy, JournalFull, JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
+from decision.model.ports import Appended
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +109,22 @@ class GroupCommit:
 
     def append(self, draft: EventDraft) -> asyncio.Future[AuditEvent]:
         self.check()
+        promise = Promise(asyncio.get_running_loop().create_future())
+        promise.event = self._append(draft, promise.settle)
+        return promise.future
+
+    def append_then(self, draft: EventDraft, done: Appended) -> None:
+        self.check()
+        self._append(draft, done)
+
+    def _append(self, draft: EventDraft, done: Appended) -> AuditEvent:
         seq, prev_hash = self._seq + 1, self._hash
         raw = self._codec.encode(draft, self._producer_id, self._epoch, seq, prev_hash)
         chained = chain_hash(prev_hash, seq, raw)
-        event = AuditEvent(draft, self._producer_id, self._epoch, seq, prev_hash, chained, raw)
-        future: asyncio.Future[AuditEvent] = asyncio.get_running_loop().create_future()
-        self._chain(seq, raw, chained, Promise(event, future).settle)
-        return future
+        self._chain(seq, raw, chained, done)
+        return AuditEvent(draft, self._producer_id, self._epoch, seq, prev_hash, chained, raw)
 
-    def append_then(self, before: bytes, after: bytes, done: Appended) -> None:
+    def append_encoded(self, before: bytes, after: bytes, done: Appended) -> None:
         self.check()
         seq, prev_hash = self._seq + 1, self._hash
         raw = self._codec.seal(before, self._place, seq, prev_hash, after)

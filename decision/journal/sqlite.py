@@ -18,9 +18,9 @@ from decision.journal.group import GroupCommit
 from decision.journal.runner import JobRunner, WriterThread
 from decision.journal.settings import JournalSettings
 from decision.journal.store import JournalStore
-from decision.journal.waiting import Appended
 from decision.model.errors import JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
+from decision.model.ports import Appended
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,13 @@ class SqliteJournal:
         """See the port. Raises ValueError or TypeError for a draft that is no event."""
         return self._group.append(draft)
 
-    def append_then(self, before: bytes, after: bytes, done: Appended) -> None:
+    def append_then(self, draft: EventDraft, done: Appended) -> None:
+        """See the port. Raises as `append` does."""
+        self._group.append_then(draft, done)
+
+    def append_encoded(self, before: bytes, after: bytes, done: Appended) -> None:
         """See the port."""
-        self._group.append_then(before, after, done)
+        self._group.append_encoded(before, after, done)
 
     def check(self) -> None:
         self._group.check()

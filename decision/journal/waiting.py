@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from decision.model.errors import JournalUnavailable
 from decision.model.events import AuditEvent
+from decision.model.ports import Appended
 
 log = logging.getLogger(__name__)
 
-Appended = Callable[[JournalUnavailable | None], None]
 Waiting = tuple[int, bytes, bytes, Appended]
 """An event in the queue: its seq, its bytes, the chain's hash after it, and whom to tell."""
 
@@ -21,8 +20,9 @@ class Promise:
 
     __slots__ = ("event", "future")
 
-    def __init__(self, event: AuditEvent, future: asyncio.Future[AuditEvent]) -> None:
-        self.event = event
+    event: AuditEvent
+
+    def __init__(self, future: asyncio.Future[AuditEvent]) -> None:
         self.future = future
 
     def settle(self, error: JournalUnavailable | None) -> None:

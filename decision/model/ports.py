@@ -21,6 +21,9 @@ from decision.model.session import (
     SessionRequest,
 )
 
+Appended = Callable[[JournalUnavailable | None], None]
+"""Whom a journal tells that an event is durable, or why it is not."""
+
 
 class Clock(Protocol):
     """Time as an argument. Wall time for events, monotonic time for durations and deadlines."""
@@ -47,15 +50,18 @@ class Journal(Protocol):
         """
         ...
 
-    def append_then(self, before: bytes, after: bytes, done: Callable[[JournalUnavailable | None], None]) -> None:
-        """`append` for an event that is encoded already, without a future to wait for.
-
-        `before` and `after` are the two halves of its bytes, between which its place in the chain is to stand
-        (decision.wire.hot). `done` is called once, on the event loop and never within this call: with None when the
-        event is fsynced, else with why it will not be. Those of one journal are called in the order of the chain.
+    def append_then(self, draft: EventDraft, done: Appended) -> None:
+        """`append` without a future: `done` is called once, on the event loop and never within this call, with None
+        when the event is fsynced, else with why it will not be. Those of one journal are called in the order of the
+        chain.
 
         Raises JournalFull, JournalBusy or JournalPoisoned; then `done` is not called.
         """
+        ...
+
+    def append_encoded(self, before: bytes, after: bytes, done: Appended) -> None:
+        """`append_then` for an event that is encoded already: `before` and `after` are the halves of its bytes, between
+        which its place in the chain is to stand (decision.wire.hot)."""
         ...
 
     def check(self) -> None:

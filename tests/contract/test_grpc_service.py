@@ -6,11 +6,9 @@ is the journal's own test.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +27,7 @@ from decision.judge import StatementJudge
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot
 from decision.model.decision import Decision, MaskMethod, PolicyEffect
 from decision.model.errors import CredentialInvalid, SessionRefused, SessionUnknown
-from decision.model.events import AuditEvent, EventDraft, StatementDecided
+from decision.model.events import StatementDecided
 from decision.model.facts import RelationKind
 from decision.model.policy import Environment
 from decision.model.ports import DecisionPort
@@ -41,36 +39,9 @@ from decision.policy.reload import BundleReloader
 from decision.server import DecisionServer
 from decision.server_settings import ServerSettings
 from decision.service import DecisionService
-from decision.wire.events import ProtobufEventCodec
+from tests.fakes.journal import MemoryJournal
 
 REGO = Path(__file__).parents[2] / "rego"
-
-
-class MemoryJournal:
-    """A hash chain of encoded events; durable at once."""
-
-    def __init__(self) -> None:
-        self.events: list[bytes] = []
-        self._codec = ProtobufEventCodec()
-        self._hash = bytes(32)
-
-    def append(self, draft: EventDraft) -> Awaitable[AuditEvent]:
-        seq, before = len(self.events) + 1, self._hash
-        raw = self._codec.encode(draft, "memory", 1, seq, before)
-        self._hash = hashlib.sha256(before + raw).digest()
-        self.events.append(raw)
-        future: asyncio.Future[AuditEvent] = asyncio.get_running_loop().create_future()
-        future.set_result(AuditEvent(draft, "memory", 1, seq, before, self._hash, raw))
-        return future
-
-    def check(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-    def drafts(self) -> list[EventDraft]:
-        return [self._codec.decode(raw)[0] for raw in self.events]
 
 
 @dataclass
@@ -163,7 +134,7 @@ async def test_what_an_agent_may_not_do_is_denied_with_a_message(stand: Stand, t
     session = await stand.session(agent=True)
     decision = await stand.port.decide(DecideRequest(session, text))
     assert decision.effect is not PolicyEffect.ALLOW and decision.message
-    decided = [draft.payload for draft in stand.journal.drafts() if isinstance(draft.payload, StatementDecided)]
+    decided = [event.payload for event in stand.journal.events if isinstance(event.payload, StatementDecided)]
     assert [event.decision_id for event in decided] == [decision.decision_id]
 
 
@@ -173,9 +144,9 @@ async def test_the_record_of_a_decision_holds_its_whole_input_and_no_literal(sta
     await stand.port.decide(DecideRequest(session, b"SELECT id FROM customers WHERE email = 'literal-4711'"))
     await stand.port.report(ExecutionReport(session, "d", 0, Outcome.COMPLETED, "SELECT 1", 1))
     await stand.port.close_session(SessionEnd(session))
-    (decided,) = [draft.payload for draft in stand.journal.drafts() if isinstance(draft.payload, StatementDecided)]
+    (decided,) = [event.payload for event in stand.journal.events if isinstance(event.payload, StatementDecided)]
     assert b'"customers"' in decided.input_json
-    assert not any(b"literal-4711" in raw or b"eyJ" in raw for raw in stand.journal.events)
+    assert not any(b"literal-4711" in raw or b"eyJ" in raw for raw in [event.raw for event in stand.journal.events])
 
 
 async def test_a_batch_is_decided_as_one_by_one(stand: Stand) -> None:
@@ -192,7 +163,7 @@ async def test_a_batch_is_decided_as_one_by_one(stand: Stand) -> None:
     again = [replace(answer, decision_id="", approval_id="", hint="") for answer in singly]
     assert [answer.effect for answer in plain] == [answer.effect for answer in again]
     assert [answer.statements for answer in plain] == [answer.statements for answer in again]
-    ids = [d.payload.decision_id for d in stand.journal.drafts() if isinstance(d.payload, StatementDecided)]
+    ids = [d.payload.decision_id for d in stand.journal.events if isinstance(d.payload, StatementDecided)]
     assert ids == [answer.decision_id for answer in (*together, *singly) if isinstance(answer, Decision)]
 
 

@@ -6,9 +6,10 @@ import asyncio
 
 from decision.journal.chain import GENESIS, chain_hash
 from decision.journal.codec import SealingCodec
-from decision.journal.waiting import Appended
+from decision.journal.waiting import Promise
 from decision.model.errors import JournalBusy, JournalFull, JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
+from decision.model.ports import Appended
 from decision.wire.events import ProtobufEventCodec
 
 
@@ -43,30 +44,31 @@ class MemoryJournal:
 
     def append(self, draft: EventDraft) -> asyncio.Future[AuditEvent]:
         self.check()
-        seq, prev = (1, GENESIS) if self._last is None else (self._last.seq + 1, self._last.hash)
-        raw = self._codec.encode(draft, self._producer_id, 1, seq, prev)
-        event = self._last = AuditEvent(draft, self._producer_id, 1, seq, prev, chain_hash(prev, seq, raw), raw)
-        future: asyncio.Future[AuditEvent] = asyncio.get_running_loop().create_future()
+        promise = Promise(asyncio.get_running_loop().create_future())
+        promise.event = self._chained(draft)
+        self._queue(promise.event, promise.settle)
+        return promise.future
 
-        def settle(error: JournalUnavailable | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(event)
-            else:
-                future.set_exception(error)
-                future.exception()
-
-        self._queue(event, settle)
-        return future
-
-    def append_then(self, before: bytes, after: bytes, done: Appended) -> None:
+    def append_then(self, draft: EventDraft, done: Appended) -> None:
         self.check()
-        seq, prev = (1, GENESIS) if self._last is None else (self._last.seq + 1, self._last.hash)
+        self._queue(self._chained(draft), done)
+
+    def append_encoded(self, before: bytes, after: bytes, done: Appended) -> None:
+        self.check()
+        seq, prev = self._place()
         raw = self._codec.seal(before, self._codec.place(self._producer_id, 1), seq, prev, after)
-        draft = self._codec.decode(raw)[0]
-        event = self._last = AuditEvent(draft, self._producer_id, 1, seq, prev, chain_hash(prev, seq, raw), raw)
-        self._queue(event, done)
+        self._queue(self._stored(self._codec.decode(raw)[0], raw), done)
+
+    def _place(self) -> tuple[int, bytes]:
+        return (1, GENESIS) if self._last is None else (self._last.seq + 1, self._last.hash)
+
+    def _chained(self, draft: EventDraft) -> AuditEvent:
+        return self._stored(draft, self._codec.encode(draft, self._producer_id, 1, *self._place()))
+
+    def _stored(self, draft: EventDraft, raw: bytes) -> AuditEvent:
+        seq, prev = self._place()
+        self._last = AuditEvent(draft, self._producer_id, 1, seq, prev, chain_hash(prev, seq, raw), raw)
+        return self._last
 
     def _queue(self, event: AuditEvent, done: Appended) -> None:
         if not self._waiting:
