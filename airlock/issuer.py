@@ -33,7 +33,12 @@ MAX_TTL_S = 30 * 24 * 3600
 class DevelopmentIssuer:
     """An issuer in a folder of the data directory. Two processes may make it at the same moment: one key wins."""
 
-    def __init__(self, data_dir: Path, clock: Clock, *, issuer: str = ISSUER, audience: str = AUDIENCE) -> None:
+    def __init__(
+        self, data_dir: Path, clock: Clock, *, issuer: str = ISSUER, audience: str = AUDIENCE, make: bool = True
+    ) -> None:
+        """Without `make` its key has to be there already: nothing would believe the tokens of a new one."""
+        self._make = make
+        self._data_dir = data_dir
         self._folder = data_dir / "issuer"
         self._clock = clock
         self._issuer = issuer
@@ -86,8 +91,13 @@ class DevelopmentIssuer:
     def _load(self) -> ECKey:
         """The key, made if there is none; the JWKS file is (re)written where it is missing or does not fit."""
         if self._key is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._folder / "key.json"
+            if not self._make and not path.exists():
+                raise SettingsError(
+                    f"there is no development issuer in {self._data_dir}",
+                    hint="name the folder that airlock up runs on by --data-dir; up (or token --create) makes one",
+                )
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not path.exists():
                 made = ECKey.generate_key("P-256", auto_kid=True)
                 _create(path, json.dumps(made.as_dict(private=True)))

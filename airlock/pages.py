@@ -36,7 +36,7 @@ def listening(wanted: str, *, exactly: bool) -> socket.socket:
             if error.errno != errno.EADDRINUSE or candidate == 0 or exactly:
                 raise SettingsError(
                     f"the console can't listen on {wanted} ({error.strerror})",
-                    hint="stop what listens there, or choose another address",
+                    hint="choose another address; --console 127.0.0.1:0 takes a free port, --console off does without",
                 ) from None
         else:
             return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from pathlib import Path
 
 from airlock.compose import RunningService, private_folder, start_service
@@ -43,10 +44,32 @@ async def begin_service(host: Host, settings: Settings, databases: dict[str, Dat
     return running
 
 
+def cant_listen(who: str, address: object, option: str, error: OSError) -> SettingsError:
+    """`option` is the one that takes a free port."""
+    why = (error.strerror or str(error)).partition(" (while")[0]  # Python repeats the address there
+    return SettingsError(
+        f"{who} can't listen on {address} ({why})", hint=f"choose another address; {option} takes a free port"
+    )
+
+
+def check_free(address: Address, who: str, option: str) -> None:
+    """Raise SettingsError where `address` can't be listened on: gRPC itself would say so in a log line of its own."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise cant_listen(who, address, option, error) from None
+
+
 async def begin_grpc(host: Host, settings: Settings, port: DecisionPort) -> Address:
     """The gRPC shell over `port`. Local commands may always call, by their token."""
     entry = TokenEntry(name=LOCAL_CALLER, token_file=local_token_file(settings.data_dir))
     own: ServerSettings = settings.grpc.model_copy(update={"tokens": (*settings.grpc.tokens, entry)})
+    check_free(Address(own.host, own.port), "the decision service", "--grpc 127.0.0.1:0")
     server = DecisionServer(port, own)
     bound = await server.start()
     host.stack.push_async_callback(server.stop)
@@ -67,10 +90,6 @@ async def begin_proxy(
     try:
         await proxy.start()
     except OSError as error:
-        why = (error.strerror or str(error)).partition(" (while")[0]  # Python repeats the address there
-        raise SettingsError(
-            f"the enforcement point can't listen on {settings.proxy.listen} ({why})",
-            hint="choose another address; --listen 127.0.0.1:0 takes a free port",
-        ) from None
+        raise cant_listen("the enforcement point", settings.proxy.listen, "--listen 127.0.0.1:0", error) from None
     host.stack.push_async_callback(proxy.stop)
     return Address(*proxy.address)

@@ -6,11 +6,12 @@ between levels: `AIRLOCK_GRPC__PORT=7443` is `port` in `[grpc]`. Errors name the
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -21,7 +22,7 @@ from decision.identity.settings import IssuerSettings
 from decision.journal.settings import JournalSettings
 from decision.model.errors import SettingsError
 from decision.server_settings import ServerSettings
-from enforcement.config import EnforcementSettings, UpstreamDatabase
+from enforcement.config import EnforcementSettings, PointSettings, UpstreamDatabase
 
 DEFAULT_FILE = Path("airlock.toml")
 SHIPPED_BUNDLES = (Path(__file__).parent / "rego", Path(__file__).parent.parent / "rego")
@@ -47,14 +48,15 @@ class DatabaseSettings(DatabaseEntry):
         return DatabaseEntry(**{name: getattr(self, name) for name in own})
 
     def upstream_database(self) -> UpstreamDatabase:
-        """Raises SettingsError when there is no upstream, or its file can't be read."""
+        """Raises SettingsError when there is no upstream, its file can't be read, or it is no connection string that
+        can be kept to."""
         if (self.upstream is None) == (self.upstream_file is None):
             raise SettingsError(
                 f"database {self.name!r} needs exactly one of upstream and upstream_file",
                 hint='upstream = "postgresql://USER:PASSWORD@HOST:PORT/DB"',
             )
         if self.upstream is not None:
-            return UpstreamDatabase(name=self.name, upstream=self.upstream, catalog_dsn=self.catalog_dsn)
+            return self._with(self.upstream)
         assert self.upstream_file is not None
         try:
             text = self.upstream_file.read_text().strip()
@@ -63,7 +65,17 @@ class DatabaseSettings(DatabaseEntry):
                 f"database {self.name!r}: {self.upstream_file} can't be read ({error.strerror})",
                 hint="check upstream_file and its rights",
             ) from None
-        return UpstreamDatabase(name=self.name, upstream=SecretStr(text), catalog_dsn=self.catalog_dsn)
+        return self._with(SecretStr(text))
+
+    def _with(self, upstream: SecretStr) -> UpstreamDatabase:
+        try:
+            return UpstreamDatabase(name=self.name, upstream=upstream, catalog_dsn=self.catalog_dsn)
+        except ValidationError as error:
+            said = error.errors(include_url=False, include_input=False, include_context=False)[0]["msg"]
+            raise SettingsError(
+                f"database {self.name!r}: {said.removeprefix('Value error, ')}",
+                hint=f"mend {'upstream_file' if self.upstream is None else 'upstream'} of this entry",
+            ) from None
 
 
 class PolicySettings(BaseModel):
@@ -94,11 +106,24 @@ class IdentityTable(BaseModel):
         return not self.issuers if self.development_issuer is None else self.development_issuer
 
 
-class ProxySettings(BaseModel):
-    """`[proxy]`: the enforcement point. `decision_service` (HOST:PORT) asks a decision service over gRPC instead of
-    deciding in process; its token is read from `token_file`, its certificate checked against `ca_file`."""
+class ProxySettings(PointSettings):
+    """The enforcement point: `listen` (HOST:PORT) is where PostgreSQL clients connect. Times are in seconds, sizes in
+    bytes.
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    `decision_service` (HOST:PORT) asks a decision service over gRPC instead of deciding in process, with the bearer
+    token in `token_file`, or the certificate and key in `certificate_file` and `key_file`; `ca_file` is the authority
+    of that service's own certificate.
+
+    `plaintext`: clients without TLS are accepted `never`, on `loopback` only (where a token can't be overheard), or
+    `always` (behind a proxy that does TLS). `tls_certificate` and `tls_key` (PEM): what clients are shown; without them
+    a development certificate is made in the data folder.
+
+    `max_connections` clients at once; `max_message_bytes` of one message, `max_queued_bytes` waiting for a slow peer,
+    `max_unsent_reports` of executions waiting for the decision service. `login_timeout_s` for a client to sign in,
+    `upstream_timeout_s` to connect to the database, `decision_timeout_s` for an answer; after that it is a denial.
+    `hold_notice_s`: how often a client that waits for an approval is told so. `catalog_poll_s`: how often the catalog is
+    looked at for changes. `report_grace_s`: how long the end waits for reports to be taken.
+    """
 
     listen: str = "127.0.0.1:6432"
     decision_service: str = ""
@@ -114,7 +139,7 @@ class ProxySettings(BaseModel):
             listen_host=host,
             listen_port=port,
             databases=tuple(database.upstream_database() for database in databases),
-            **(self.model_extra or {}),
+            **{name: getattr(self, name) for name in PointSettings.model_fields},
         )
 
 
@@ -183,7 +208,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         raise SettingsError(f"{chosen} is no TOML: {error}", hint="see https://toml.io") from None
     except ValidationError as error:
         raise SettingsError(
-            describe(error, chosen), hint="airlock config show prints every key with its default"
+            describe(error, chosen), hint="airlock config show --config /dev/null prints every key with its default"
         ) from None
 
 
@@ -195,8 +220,11 @@ def _check_variables(environment: Mapping[str, str]) -> None:
             continue
         section = name.removeprefix("AIRLOCK_").split("__")[0]
         if section not in known:
+            near = difflib.get_close_matches(section, known, n=1)
             raise SettingsError(
-                f"the variable {name} is no setting", hint=f"known sections: {', '.join(sorted(known))}"
+                f"the variable {name} is no setting"
+                + (f"; did you mean AIRLOCK_{near[0]}{name.removeprefix(f'AIRLOCK_{section}')}?" if near else ""),
+                hint=f"known sections: {', '.join(sorted(known))}",
             )
 
 
@@ -205,8 +233,33 @@ def describe(error: ValidationError, file: Path | None) -> str:
     lines = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         key = ".".join(str(part) for part in item["loc"]) or "settings"
-        lines.append(f"{key}: {item['msg']}")
+        said = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), keys_at(item["loc"][:-1]), n=1)
+            said = "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+        lines.append(f"{key}: {said}")
     return f"{file or 'the settings'}: " + "; ".join(lines)
+
+
+def keys_at(place: Sequence[int | str]) -> list[str]:
+    """The keys that the settings know at `place`, as pydantic names places: tables' names and entries' numbers."""
+    model: type[BaseModel] = Settings
+    for part in place:
+        if isinstance(part, str):
+            found = model.model_fields.get(part)
+            inner = next((one for one in _models(found.annotation) if one), None) if found is not None else None
+            if inner is None:
+                return []
+            model = inner
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in an annotation, as in `tuple[TokenEntry, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def split_address(text: str, key: str) -> tuple[str, int]:

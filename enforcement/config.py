@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -90,23 +90,20 @@ class UpstreamDatabase(BaseModel):
         return (self.catalog_dsn or self.upstream).get_secret_value()
 
 
-class EnforcementSettings(BaseModel):
-    """`data_dir` holds the development certificate when none is given. Times are in seconds, sizes in bytes.
+class PointSettings(BaseModel):
+    """What an enforcement point takes wherever it stands. Times are in seconds, sizes in bytes.
 
     `plaintext`: clients without TLS are accepted `never`, on `loopback` only (where a token can't be overheard), or
-    `always` (behind a proxy that does TLS).
+    `always` (behind a proxy that does TLS). `tls_certificate` and `tls_key` (PEM): what clients are shown; without them
+    a development certificate is made in the data folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = "enforcement-point"
-    listen_host: str = "127.0.0.1"
-    listen_port: int = Field(default=6432, ge=0, le=65535)
-    data_dir: Path
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     plaintext: Literal["never", "loopback", "always"] = "loopback"
-    databases: tuple[UpstreamDatabase, ...] = Field(min_length=1)
     worker_id: int = Field(default=0, ge=0, le=255)
 
     max_connections: int = Field(default=500, ge=1)
@@ -121,9 +118,23 @@ class EnforcementSettings(BaseModel):
     report_grace_s: float = Field(default=10.0, gt=0)
 
     @model_validator(mode="after")
-    def _whole(self) -> EnforcementSettings:
+    def _pair(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together: give both, or none for a development one")
+        return self
+
+
+class EnforcementSettings(PointSettings):
+    """One enforcement point: where it listens, what is behind it, and `data_dir`, where its development certificate
+    lies."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: int = Field(default=6432, ge=0, le=65535)
+    data_dir: Path
+    databases: tuple[UpstreamDatabase, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
         names = [database.name for database in self.databases]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -93,7 +93,6 @@ def settings() -> str:
     from decision.identity.settings import ClaimNames, IssuerSettings, KindRule
     from decision.journal.settings import JournalSettings
     from decision.server_settings import ServerSettings, TokenEntry
-    from enforcement.config import EnforcementSettings
 
     lines = [
         "# Settings",
@@ -116,7 +115,6 @@ def settings() -> str:
         ("`[[grpc.tokens]]`", TokenEntry),
         ("`[proxy]`", ProxySettings),
         ("`[console]`", ConsoleSettings),
-        ("`[proxy]`, what the enforcement point itself takes", EnforcementSettings),
     ):
         lines += _table(title, model)
     return HEAD + "\n".join(lines) + "\n"

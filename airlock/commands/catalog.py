@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import psycopg
 
+from airlock.commands.common import why_unreachable
 from decision.analysis.snapshot_json import dump as to_json
 from decision.model.errors import SettingsError
 from enforcement.catalog import read_catalog
@@ -34,10 +35,9 @@ def dump(dsn: str, name: str, tags: bool, output: Path | None) -> None:
         known = name or str(psycopg.conninfo.conninfo_to_dict(dsn).get("dbname") or "")
         snapshot = asyncio.run(read_catalog(dsn, known))
     except psycopg.Error as error:
-        # libpq's message may repeat parts of the connection string
-        reason = "no connection string" if isinstance(error, psycopg.ProgrammingError) else type(error).__name__
         raise SettingsError(
-            f"the catalog can't be read: {reason}", hint="try the same DSN with psql; it needs a role that may connect"
+            f"the catalog can't be read: {why_unreachable(error, dsn)}",
+            hint="try the same DSN with psql; any role that may connect will do",
         ) from None
     text = to_json(classify(snapshot) if tags else snapshot)
     if output is not None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import psycopg
+
     from decision.client import GrpcDecisionPort
 
 Row = Mapping[str, object]
@@ -95,6 +97,19 @@ def _text(value: object) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def why_unreachable(error: psycopg.Error, dsn: str) -> str:
+    """Why a database can't be reached, in libpq's words, without the password of `dsn` in any spelling."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        secret = str(conninfo_to_dict(dsn).get("password") or "")
+    except ProgrammingError:  # its words may repeat any part of what was given
+        return "that is no connection string: write postgresql://USER:PASSWORD@HOST:PORT/DB"
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said.replace(secret, "***") if secret else said
+
+
 def moment(unix_nano: int) -> datetime:
     """A time of an event, in UTC."""
     return datetime.fromtimestamp(unix_nano / 1e9, UTC)
@@ -125,5 +140,5 @@ def own_token(data_dir: Path, subject: str, kind: str = "human", groups: Sequenc
     from decision.clock import SystemClock
     from decision.model.principal import PrincipalKind
 
-    issuer = DevelopmentIssuer(data_dir, SystemClock())
+    issuer = DevelopmentIssuer(data_dir, SystemClock(), make=False)
     return issuer.issue(subject, PrincipalKind(kind), groups=groups, on_behalf_of=human, ttl_s=3600)

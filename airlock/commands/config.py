@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import click
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
 from airlock.commands.common import config_option
-from airlock.settings import DEFAULT_FILE, Settings, describe, load_settings
-from decision.model.errors import SettingsError
+from airlock.settings import DEFAULT_FILE, Settings, load_settings
 
 
 @click.group("config")
@@ -20,22 +19,40 @@ def config() -> None:
 
 @config.command("check")
 @config_option
-def check(config: Path | None) -> None:
-    """Say what is wrong with the settings, with file, key and remedy; exit status 1 if something is."""
+@click.option("--connect", is_flag=True, help="Also connect to each database, and look whether what is tagged exists.")
+@click.pass_context
+def check(context: click.Context, config: Path | None, connect: bool) -> None:
+    """Say what is wrong with the settings, with file, key and remedy; exit status 1 if something is.
+
+    The files that they name are looked at too: whether they can be read, and whether secrets can be read by everybody.
+    """
+    from airlock.checks import mistakes, unreached
+    from airlock.main import complain
+
     settings = load_settings(config)
     source = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    if settings.database:
-        try:
-            settings.proxy.enforcement(settings.data_dir, settings.database)
-        except ValidationError as error:
-            raise SettingsError(describe(error, source), hint="see [proxy] in docs/reference/settings.md") from None
+    found = list(mistakes(settings))
+    if connect and not found:
+        found = [error for database in settings.database for error in unreached(database)]
+    for error in found:
+        complain(f"{source or 'settings'}: {error.message}", error.hint)
+    if found:
+        context.exit(1)
     names = ", ".join(f"{one.name} ({one.environment.value})" for one in settings.database) or "none: airlock up demo"
-    click.echo(f"{source or 'defaults (no airlock.toml here)'}: good; databases: {names}")
+    tried = " (not connected to; --connect does that)" if settings.database and not connect else ""
+    click.echo(f"{source or 'defaults (no airlock.toml here)'}: good; databases: {names}{tried}")
 
 
 @config.command("show")
 @config_option
-@click.option("--format", "form", type=click.Choice(["toml", "json"]), default="toml", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["toml", "json"]),
+    default="toml",
+    show_default=True,
+    help="TOML can be used as a settings file, but for the secrets.",
+)
 def show(config: Path | None, form: str) -> None:
     """Print every key with the value in force. Secrets are never shown."""
     shown = plain(load_settings(config))
@@ -49,9 +66,7 @@ def show(config: Path | None, form: str) -> None:
 def plain(value: object) -> object:
     """Settings as JSON has it: models as objects, paths as text, secrets as stars."""
     if isinstance(value, Settings | BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields} | {
-            name: plain(extra) for name, extra in (value.model_extra or {}).items()
-        }
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -35,7 +35,7 @@ def demo(data_dir: Path) -> None:
     if not runtime.databases[0].demo:
         raise SettingsError("the demo plays on the demo database only",
                             hint="start airlock up without --upstream and without [[database]]")  # fmt: skip
-    issuer = DevelopmentIssuer(data_dir, SystemClock())
+    issuer = DevelopmentIssuer(data_dir, SystemClock(), make=False)
 
     def token(person: Person) -> str:
         kind = PrincipalKind(person.kind)

@@ -36,12 +36,19 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     help="Where `airlock up` keeps its data; the issuer's key lies in it.",
 )
 @click.option("--subject", required=True, help="Who asks: a name, or an agent's or a job's id.")
-@click.option("--kind", type=click.Choice([kind.value for kind in PrincipalKind]), default="human", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in PrincipalKind]),
+    default="human",
+    show_default=True,
+    help="What the subject is: a person, an AI agent, or a program such as a CI job.",
+)
 @click.option("--groups", default="", callback=_names, metavar="G,…", help="The subject's groups.")
 @click.option("--email", default="", help="The subject's e-mail address.")
 @click.option("--on-behalf-of", default="", metavar="HUMAN", help="The human that an agent or a job acts for.")
 @click.option("--on-behalf-of-groups", default="", callback=_names, metavar="G,…", help="That human's groups.")
 @click.option("--ttl", default="8h", show_default=True, callback=_seconds, help="How long it holds: 90s, 15m, 8h, 1d.")
+@click.option("--create", is_flag=True, help="Make the issuer where there is none, before anything runs there.")
 def token(
     data_dir: Path,
     subject: str,
@@ -51,12 +58,14 @@ def token(
     on_behalf_of: str,
     on_behalf_of_groups: tuple[str, ...],
     ttl: int,
+    create: bool,
 ) -> None:
     """Print a token of the local development issuer, for use as a password.
 
-    An agent that acts for a human has both in its token and may only do what both may.
+    An agent that acts for a human has both in its token and may only do what both may. Since clocks differ, a token and
+    the sessions that it opened hold 30 seconds longer than it says.
     """
-    issuer = DevelopmentIssuer(data_dir, SystemClock())
+    issuer = DevelopmentIssuer(data_dir, SystemClock(), make=create)
     try:
         issued = issuer.issue(
             subject,
@@ -67,8 +76,6 @@ def token(
             on_behalf_of_groups=on_behalf_of_groups,
             ttl_s=ttl,
         )
-    except SettingsError as error:
-        raise click.ClickException(f"{error.message}" + (f" ({error.hint})" if error.hint else "")) from error
     except OSError as error:
-        raise click.ClickException(f"{data_dir}: {error.strerror}: choose another --data-dir") from error
+        raise SettingsError(f"{data_dir} can't be used ({error.strerror})", hint="choose another --data-dir") from None
     click.echo(issued)

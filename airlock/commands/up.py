@@ -17,6 +17,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
+from airlock.commands.common import why_unreachable
 from airlock.commands.node import console_option, folder_option, grpc_option, listen_option, log_option
 from airlock.compose import database_entries
 from airlock.demo.postgres import BundledPostgres
@@ -55,10 +56,9 @@ async def demo_databases(host: Host, data_dir: Path) -> tuple[DatabaseSettings, 
     click.echo("starting the bundled demo PostgreSQL …")
     await asyncio.to_thread(server.start)
     host.stack.push_async_callback(asyncio.to_thread, server.stop)
-    click.echo("loading the demo database shop …")
     admin = server.dsn("postgres")
-    shop = await asyncio.to_thread(load_shop, admin, "shop", FULL)
-    dev = await asyncio.to_thread(load_shop, admin, "shop_dev")
+    shop = await asyncio.to_thread(load_shop, admin, "shop", FULL, told=click.echo)
+    dev = await asyncio.to_thread(load_shop, admin, "shop_dev", told=click.echo)
     return (
         DatabaseSettings(name="shop", environment=Environment.PROD, upstream=SecretStr(shop), tags=SHOP_TAGS),
         DatabaseSettings(name="shop_dev", environment=Environment.DEV, upstream=SecretStr(dev), tags=SHOP_TAGS),
@@ -109,7 +109,7 @@ def warn_of_unreachable(databases: tuple[DatabaseSettings, ...]) -> None:
         try:
             psycopg.connect(database.upstream_database().reading_dsn(), connect_timeout=UPSTREAM_PATIENCE_S).close()
         except psycopg.OperationalError as error:
-            reason = " ".join(str(error).split()) or "no answer"
+            reason = why_unreachable(error, database.upstream_database().reading_dsn())
             click.echo(f"warning: the database {database.name} can't be reached: {reason}", err=True)
 
 

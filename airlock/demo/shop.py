@@ -7,6 +7,7 @@ it is made of lies beside this module in `shop.sql`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +64,11 @@ SHOP_TAGS: dict[str, list[str]] = {
 }
 
 
-def load_shop(admin: str, name: str, size: ShopSize = DEV) -> str:
+def load_shop(admin: str, name: str, size: ShopSize = DEV, *, told: Callable[[str], object] = lambda line: None) -> str:
     """Make database `name` on the server that `admin` (a superuser's DSN) reaches, unless it is there; its DSN.
 
-    It gets its name only when complete, so that a load that was interrupted starts again.
+    It gets its name only when complete, so that a load that was interrupted starts again. `told` hears that it is
+    loaded, before that begins.
     """
     loading = f"{name}_loading"
     target = make_conninfo(admin, dbname=name)
@@ -77,6 +79,7 @@ def load_shop(admin: str, name: str, size: ShopSize = DEV) -> str:
         ).fetchone()
         if row is not None and row[0] == comment:
             return target
+        told(f"loading the demo database {name} …")
         for old in (loading, name):
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(loading)))

@@ -121,7 +121,17 @@ def test_tokens_that_make_no_sense_are_not_issued(tmp_path: Path, arguments: dic
 
 async def test_the_command_prints_just_the_token(tmp_path: Path) -> None:
     """So that it can stand in a psql line."""
-    arguments = ["--data-dir", str(tmp_path), "--subject", "bot", "--kind", "agent", "--groups", "agents, readers,"]
+    arguments = [
+        "--create",
+        "--data-dir",
+        str(tmp_path),
+        "--subject",
+        "bot",
+        "--kind",
+        "agent",
+        "--groups",
+        "agents, readers,",
+    ]
     arguments += ["--on-behalf-of", "alice", "--on-behalf-of-groups", "dba", "--ttl", "15m", "--email", "b@example.com"]
     done = CliRunner().invoke(token, arguments)
     assert done.exit_code == 0 and done.output.count("\n") == 1
@@ -145,4 +155,4 @@ async def test_the_command_prints_just_the_token(tmp_path: Path) -> None:
 def test_the_command_says_what_is_wrong(tmp_path: Path, arguments: list[str], says: str) -> None:
     """Exit code not 0, and the way out."""
     done = CliRunner().invoke(token, ["--data-dir", str(tmp_path), *arguments])
-    assert done.exit_code != 0 and says in done.output
+    assert done.exit_code != 0 and says in f"{done.output} {done.exception}"
