@@ -99,15 +99,21 @@ def create_facts(schema: str) -> str:
     return ";".join(parts)
 
 
-def fact_view(name: str, paths: Sequence[str]) -> str:
-    """`fact.<name>`: the rows that travel in the catalog file itself and those of the listed segment files."""
-    hot = f"SELECT * FROM hot.{name}"
-    if not paths:
-        return f"CREATE VIEW fact.{name} AS {hot}"
-    columns = ", ".join(column.name for column in facts()[name].columns)
-    listed = ", ".join(quote(path) for path in paths)
-    cold = f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)"
-    return f"CREATE VIEW fact.{name} AS {cold} UNION ALL {hot}"
+def fact_view(name: str) -> str:
+    """`fact.<name>`: the rows that travel in the catalog file itself and those of the segment files."""
+    return f"CREATE VIEW fact.{name} AS SELECT * FROM cold.{name} UNION ALL SELECT * FROM hot.{name}"
+
+
+def cold_view(name: str, paths: Sequence[str], catalog: str) -> str:
+    """`cold.<name>`: the rows of the listed segment files. It alone changes with them: replacing a documented view
+    would cost its comments, and those take longer than all else in a catalog."""
+    columns = facts()[name].columns
+    if paths:
+        listed = ", ".join(quote(path) for path in paths)
+        rows = f"{', '.join(c.name for c in columns)} FROM read_parquet([{listed}], hive_partitioning = false)"
+    else:
+        rows = f"{', '.join(f'NULL::{c.type} AS {c.name}' for c in columns)} WHERE false"
+    return f"CREATE OR REPLACE VIEW {catalog}.cold.{name} AS SELECT {rows}"
 
 
 @cache

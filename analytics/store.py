@@ -78,7 +78,7 @@ class AnalyticsStore:
         self._counters = {"events": 0, "duplicates": 0, "dead_letters": 0, **self._live.counters()}
         self._hot = self._live.hot_rows()
         self._hot_since = self._clock.monotonic_ns()
-        self._publisher.outdate()
+        self._publisher.outdate(ddl.facts())
 
     def _remove_orphans(self) -> None:
         """Files that a killed writer left: no manifest ever named them, so no catalog did."""
@@ -167,7 +167,7 @@ class AnalyticsStore:
         self._dirty = self._dirty or bool(tables) or applied.duplicates > 0
         if direct:
             self._segments += written
-            self._publisher.outdate()
+            self._publisher.outdate(tables)
         else:
             if tables and not self._hot:
                 self._hot_since = self._clock.monotonic_ns()
@@ -198,7 +198,8 @@ class AnalyticsStore:
         if not self._dirty:
             return False
         listed: dict[str, list[tuple[str, str, int, int]]] = {}
-        for s in sorted(self._segments, key=lambda s: (s.first_time, s.path)):
+        changed = self._publisher.outdated
+        for s in sorted((s for s in self._segments if s.table in changed), key=lambda s: (s.first_time, s.path)):
             listed.setdefault(s.table, []).append(
                 (str(self._files.absolute(s).resolve()), s.day.isoformat(), s.rows, s.size)
             )
@@ -227,7 +228,7 @@ class AnalyticsStore:
         self._segments += written
         self._hot = {}
         self._dirty = True
-        self._publisher.outdate()
+        self._publisher.outdate(tables)
 
     def _paths(self, table: str) -> list[str]:
         return [str(self._files.absolute(segment)) for segment in self._segments if segment.table == table]
@@ -268,7 +269,7 @@ class AnalyticsStore:
         self._segments = [segment for segment in self._segments if segment not in merge.parts] + [whole]
         self._retired |= dict.fromkeys(old, now)
         self._dirty = True
-        self._publisher.outdate()
+        self._publisher.outdate((merge.table,))
 
     def retire_files(self, paths: Iterable[str]) -> None:
         """Keep files that this store did not make for the time of grace, as readers of another state may list them."""
