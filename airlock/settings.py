@@ -121,8 +121,8 @@ class ProxySettings(PointSettings):
     `max_connections` clients at once; `max_message_bytes` of one message, `max_queued_bytes` waiting for a slow peer,
     `max_unsent_reports` of executions waiting for the decision service. `login_timeout_s` for a client to sign in,
     `upstream_timeout_s` to connect to the database, `decision_timeout_s` for an answer; after that it is a denial.
-    `hold_notice_s`: how often a client that waits for an approval is told so. `catalog_poll_s`: how often the catalog is
-    looked at for changes. `report_grace_s`: how long the end waits for reports to be taken.
+    `hold_notice_s`: how often a client that waits for an approval is told so. `catalog_poll_s`: how often the catalog
+    is looked at for changes. `report_grace_s`: how long the end waits for reports to be taken.
     """
 
     listen: str = "127.0.0.1:6432"

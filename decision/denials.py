@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from decision.analysis.postgres.locate import position
 from decision.model.decision import Evaluation, PolicyEffect, RuleResult
 from decision.model.errors import AirlockError, AnalysisError, IdentityError, PolicyError, SyntaxRefused
 from decision.model.errors import LimitExceeded as _LimitExceeded
-from decision.model.facts import Facts
+from decision.model.facts import Access, Effect, Facts, Statement
 
 # NIST SP 800-53 AC-3 access enforcement, AC-4 information flow, IA-2 identification, SI-10 input validation,
 # SC-5 denial of service, SI-17 fail-safe procedures.
@@ -36,6 +37,7 @@ class BuiltinDenial:
     controls: tuple[str, ...] = ("NIST:SI-17",)
     sqlstate: str = "42501"
     cursor: int = 0
+    shown: str = ""  # what who asked is told instead, and nobody else: it may quote their text
 
     @property
     def result(self) -> RuleResult:
@@ -88,6 +90,7 @@ def from_error(error: AirlockError) -> BuiltinDenial:
         controls,
         "42601" if syntax else "42501",
         error.cursor if isinstance(error, SyntaxRefused) else 0,
+        error.shown if isinstance(error, SyntaxRefused) else "",
     )
 
 
@@ -119,24 +122,85 @@ def message_for(evaluation: Evaluation, results: tuple[RuleResult, ...]) -> str:
 
 NOT_UNDERSTOOD = "airlock.not_understood"
 
-_MISSING = (
-    ("no relation of this name", "42P01"),
-    ("no such relation here", "42P01"),
-    ("no such column", "42703"),
-)
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A name that does not exist, as PostgreSQL itself complains of it. `schema` and `name` are what to look for in the
+    text, to say where it stands; `target`: among the columns that are written."""
+
+    sqlstate: str
+    message: str
+    schema: str = ""
+    name: str = ""
+    column: bool = False
+    target: bool = False
 
 
-def missing_name(results: tuple[RuleResult, ...], facts: Facts) -> tuple[str, str] | None:
-    """What PostgreSQL itself would complain of: SQLSTATE and a message, where a statement is denied for nothing but
-    names that don't exist. Tools look for these states; a typing error should read like one."""
+LOCATED_BYTES = 16 * 1024
+# Follows from another complaint of the same statement.
+_CONSEQUENCES = ("the output's columns are not known", "the columns of this value are not known")
+_STALE = "what was made a moment ago by another session is known after some seconds"
+
+
+def missing_name(results: tuple[RuleResult, ...], facts: Facts) -> Missing | None:
+    """What PostgreSQL itself would complain of first, where a statement is denied for nothing but names that don't
+    exist. Tools look for these states; a typing error should read like one."""
     denying = {result.rule for result in results if result.effect is PolicyEffect.DENY}
     if denying != {NOT_UNDERSTOOD}:
         return None
-    found: tuple[str, str] | None = None
+    found: Missing | None = None
     for statement in facts.statements:
         for one in statement.unresolved:
-            state = next((state for why, state in _MISSING if one.why.startswith(why)), None)
-            if state is None:
+            if one.why.startswith(_CONSEQUENCES):
+                continue
+            complaint = _missing(one.what, one.why, statement)
+            if complaint is None:
                 return None
-            found = found or (state, f'denied by {NOT_UNDERSTOOD}: "{one.what}": {one.why}')
+            if found is None or (found.column and not complaint.column):  # relations are looked up before columns
+                found = complaint
     return found
+
+
+def _missing(what: str, why: str, statement: Statement) -> Missing | None:
+    if why.startswith("no relation of this name"):
+        _, _, schema = why.partition(" in schema ")
+        shown = f"{schema}.{what}" if schema else what
+        return Missing("42P01", f'relation "{shown}" does not exist', schema, what)
+    if why == "no such relation here":
+        return Missing("42P01", f'missing FROM-clause entry for table "{what}"', name=what, column=True)
+    if why == "no such column here":
+        table, dot, _ = what.partition(".")
+        if dot:
+            return Missing("42P01", f'missing FROM-clause entry for table "{table}"', name=what, column=True)
+        return Missing("42703", f'column "{what}" does not exist', name=what, column=True)
+    if why == "no such column in the target":
+        written = next((one.name for one in statement.relations if Access.WRITE in one.access), "")
+        return Missing("42703", f'column "{what}" of relation "{written}" does not exist', "", what, True, True)
+    if why.startswith("no cursor of this name"):
+        return Missing("34000", "the cursor does not exist: none of this name was declared in this session")
+    if why.startswith("no statement of this name"):
+        return Missing("26000", "the prepared statement does not exist: none of this name was prepared in this session")
+    return None
+
+
+def place_of(complaint: Missing, text: bytes) -> int:
+    """The 1-based character position that PostgreSQL would put its caret under; 0 where that can't be said."""
+    if not complaint.name or len(text) > LOCATED_BYTES:
+        return 0
+    decoded = text.decode("utf-8", "replace")
+    return position(decoded, complaint.schema, complaint.name, column=complaint.column, target=complaint.target)
+
+
+def hint_for(complaint: Missing | None, facts: Facts) -> str:
+    """What may be behind a denial that policy does not tell: a name that nothing in the database bears."""
+    if complaint is not None:
+        return _STALE if complaint.sqlstate == "42P01" and not complaint.column else ""
+    unknown = {
+        one.name
+        for statement in facts.statements
+        for one in statement.functions
+        if one.name and not one.schema and Effect.OPAQUE in one.effects
+    }
+    if not unknown:
+        return ""
+    return f"the catalog of this database holds no function {', '.join(sorted(unknown))}; {_STALE}"

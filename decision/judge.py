@@ -18,6 +18,7 @@ from decision.denials import (
     BuiltinDenial,
     from_error,
     message_for,
+    place_of,
 )
 from decision.digest import Digester
 from decision.model.catalog import CatalogSnapshot
@@ -135,7 +136,7 @@ class StatementJudge:
         decision = Decision(
             decision_id=question.decision_id,
             effect=evaluation.effect,
-            message=made.message,
+            message=made.message if made.missing is None else made.missing.message,
             hint=made.hint,
             results=made.results,
             statements=made.statements,
@@ -146,6 +147,7 @@ class StatementJudge:
             catalog_changing=made.catalog_changing,
             tracks=made.tracks,
             sqlstate=made.sqlstate,
+            cursor=0 if made.missing is None else place_of(made.missing, question.request.text),
         )
         return Judged(decision, evaluation, document, analysis, state, made)
 
@@ -155,7 +157,7 @@ class StatementJudge:
         decision = Decision(
             decision_id=question.decision_id,
             effect=PolicyEffect.DENY,
-            message=message_for(evaluation, evaluation.results),
+            message=denial.shown or message_for(evaluation, evaluation.results),
             hint=denial.hint,
             results=evaluation.results,
             policy_revision=evaluation.policy_revision,
@@ -178,7 +180,7 @@ class StatementJudge:
             environment=session.entry.environment.value,
             message_kind=request.kind.value,
             effect=effect,
-            message=decision.message,
+            message=message_for(judged.evaluation, decision.results) if judged.made is None else judged.made.message,
             results=decision.results,
             policy_revision=decision.policy_revision,
             engine=self._engine.name,

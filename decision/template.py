@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from decision.analysis import Analysis
-from decision.denials import message_for, missing_name, speaking_results
+from decision.denials import NOT_UNDERSTOOD, Missing, hint_for, message_for, missing_name, speaking_results
 from decision.model.decision import Evaluation, PolicyEffect, RuleResult, StatementObligations
 from decision.model.events import MaskedColumn
 from decision.model.facts import Facts, Kind
@@ -21,8 +21,9 @@ _CATALOG_CHANGING = frozenset({Kind.DDL, Kind.DCL, Kind.DO, Kind.CALL})
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The fields of Decision that bear these names; `masked` is the event's. `written` is for the judge: what of the
-    event follows from this and the kind of message, encoded."""
+    """The fields of Decision that bear these names; `message` (as recorded) and `masked` are the event's. `missing`:
+    the name that is complained of instead, to who asked. `written` is for the judge: what of the event follows from
+    this and the kind of message, encoded."""
 
     results: tuple[RuleResult, ...]
     message: str
@@ -32,12 +33,19 @@ class Template:
     catalog_changing: bool
     tracks: tuple[str, ...]
     masked: tuple[MaskedColumn, ...]
+    missing: Missing | None = None
     written: dict[str, tuple[bytes, bytes]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def template(facts: Facts, index: TagIndex, evaluation: Evaluation) -> Template:
     results = speaking_results(evaluation)
-    state, message = missing_name(results, facts) or ("42501", message_for(evaluation, results))
+    missing, message, hint = missing_name(results, facts), message_for(evaluation, results), ""
+    if missing is not None:
+        message = f"denied by {NOT_UNDERSTOOD}: {missing.message}"
+    if evaluation.effect is PolicyEffect.DENY:
+        hint = hint_for(missing, facts)
+    elif evaluation.effect is PolicyEffect.HOLD:
+        hint = " ".join(evaluation.advice)
     obligations: tuple[StatementObligations, ...] = ()
     if evaluation.effect is PolicyEffect.ALLOW:
         obligations = resolve(facts, index, evaluation.masks)
@@ -45,12 +53,13 @@ def template(facts: Facts, index: TagIndex, evaluation: Evaluation) -> Template:
     return Template(
         results=results,
         message=message,
-        sqlstate=state,
-        hint=" ".join(evaluation.advice) if evaluation.effect is PolicyEffect.HOLD else "",
+        sqlstate="42501" if missing is None else missing.sqlstate,
+        hint=hint,
         statements=obligations,
         catalog_changing=bool(kinds & _CATALOG_CHANGING),
         tracks=tuple("+".join(kind.value for kind in statement.kinds) for statement in facts.statements),
         masked=masked_columns(facts, obligations),
+        missing=missing,
     )
 
 

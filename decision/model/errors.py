@@ -53,13 +53,15 @@ class AnalysisError(Denied):
 
 
 class SyntaxRefused(AnalysisError):
-    """`cursor` is the 1-based character position of the error in the text, 0 if unknown."""
+    """`cursor` is the 1-based character position of the error in the text, 0 if unknown. `shown` is the parser's own
+    message for who sent the text, and for nobody else: it may quote a word of it."""
 
     code = "syntax_refused"
 
-    def __init__(self, message: str, *, hint: str = "", cursor: int = 0) -> None:
+    def __init__(self, message: str, *, hint: str = "", cursor: int = 0, shown: str = "") -> None:
         super().__init__(message, hint=hint)
         self.cursor = cursor
+        self.shown = shown
 
 
 class LimitExceeded(AnalysisError):

@@ -6,6 +6,7 @@ the node tag on fields whose type is fixed by the schema, so every reader below 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +33,7 @@ def parse(text: str) -> list[Node]:
     try:
         tree = parser.parse_sql_json(text)
     except parser.ParseError as error:
-        raise _refused(error) from None
+        raise _refused(error, text) from None
     try:
         parsed: Node = orjson.loads(tree)
     except orjson.JSONDecodeError:
@@ -41,16 +42,24 @@ def parse(text: str) -> list[Node]:
     return statements
 
 
-def _refused(error: Exception) -> SyntaxRefused | LimitExceeded:
+# Where the parser's message ends with a word or sign of the text that is no literal.
+_NEAR = re.compile(r'(?: at or near "(?:[^\W\d][\w$]*|[^\w\s\'"$]+)")?$')
+
+
+def _refused(error: Exception, text: str) -> SyntaxRefused | LimitExceeded:
     arguments = error.args
     message = str(arguments[0]) if arguments else ""
-    cursor = arguments[1] + 1 if len(arguments) > 1 and isinstance(arguments[1], int) and arguments[1] >= 0 else 0
     if "stack depth" in message or "memory" in message:
         return LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement")
-    for known in _KNOWN_MESSAGES:
-        if message.startswith(known):
-            return SyntaxRefused(known, hint="this is PostgreSQL's own parser", cursor=cursor)
-    return SyntaxRefused("syntax error", hint="this is PostgreSQL's own parser", cursor=cursor)
+    known = next((one for one in _KNOWN_MESSAGES if message.startswith(one)), "syntax error")
+    cursor = 0
+    if len(arguments) > 1 and isinstance(arguments[1], int) and arguments[1] >= 0:
+        # pglast takes the parser's position, which counts characters, for one in bytes: this turns it back.
+        cursor = len(text[: arguments[1]].encode("utf-8", "replace")) + 1
+    elif known.endswith("at end of input"):
+        cursor = len(text) + 1
+    near = _NEAR.fullmatch(message, len(known)) if message.startswith(known) else None
+    return SyntaxRefused(known, cursor=cursor, shown=message if near else known)
 
 
 def only(node: Node) -> tuple[str, Node]:
