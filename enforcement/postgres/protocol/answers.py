@@ -43,13 +43,14 @@ class Answers:
         self._carry = bytearray()
         self._need = 0
         self._through = 0  # bytes of an unmasked row that are still to come
-        self._swallow_through = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they come. Raises ProtocolViolation by the server."""
-        if self._through:
-            data = self._pass_through(data)
-        if self._carry:
+        position = 0
+        if self._through:  # nothing is carried then
+            position = min(self._through, len(data))
+            self._through -= position
+        elif self._carry:
             self._carry += data
             if len(self._carry) < self._need:
                 return
@@ -58,23 +59,17 @@ class Answers:
         if not data:
             return
         try:
-            self._scan(data)
+            self._scan(data, position)
         except ProtocolViolation as violation:
             violation.by = "server"
             raise
         except (IndexError, struct.error) as error:
             raise ProtocolViolation("the server sent a message that is cut short", by="server") from error
 
-    def _pass_through(self, data: bytes) -> bytes:
-        part = data[: self._through]
-        self._through -= len(part)
-        if not self._swallow_through:
-            self.state.to_client.append(part)
-        return data[len(part) :]
-
-    def _scan(self, data: bytes) -> None:
+    def _scan(self, data: bytes, position: int) -> None:
+        """Go on from `position`; what stands before it goes out."""
         out = self.state.to_client
-        position = start = 0  # data[start:position] is seen and goes out as it is
+        start = 0  # data[start:position] is seen and goes out as it is
         size = len(data)
         while size - position >= 5:
             code = data[position]
@@ -186,7 +181,6 @@ class Answers:
         if length < 4 or length > LARGEST:
             self._check_length(data[position], length)
         self._through = position + 1 + length - len(data)
-        self._swallow_through = False
         head.rows += 1
         head.bytes += 1 + length
 
