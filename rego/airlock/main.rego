@@ -13,82 +13,69 @@ package airlock
 
 import data.airlock.index
 
-decision := {
-	"effect": effect,
-	"results": results,
-	"masks": masks,
-	"limits": limits,
-	"advice": {a | some v in voices; some a in v.advice},
-	"holds": unmet,
-}
-
-# What the policies say with each member of the chain in the principal's place.
-voices := [v |
+# The members of the chain, each asked in the principal's place.
+decision := combined([v |
 	some p in array.concat([input.principal], input.principal.on_behalf_of)
 	v := index.voice with input.principal as p
-]
+])
 
-denials := {r | some v in voices; some r in v.deny}
-
-held := {r | some v in voices; some r in v.hold}
-
-approved := {rule | some rule in input.context.approval.rules}
-
-unmet := {h | some h in held; not h.rule in approved}
-
-default effect := "deny"
-
-effect := "hold" if {
-	count(unmet) > 0
-	count(denials) == 0
-	permitted
+# What they said, as one decision.
+combined(voices) := {
+	"effect": outcome(count(denials) > 0, count(unmet) > 0, permitted),
+	"results": (results | {r | permitted == false; denials == set(); r := missing}),
+	"masks": strongest({m | some v in voices; some m in v.mask}),
+	"limits": smallest({l | some v in voices; some l in v.limit}),
+	"advice": {a | some v in voices; some a in v.advice},
+	"holds": unmet,
+} if {
+	denials := {r | some v in voices; some r in v.deny}
+	held := {r | some v in voices; some r in v.hold}
+	allowed := {r | some v in voices; some r in v.allow}
+	approved := {rule | some rule in input.context.approval.rules}
+	unmet := {h | some h in held; not h.rule in approved}
+	permitted := permits(voices)
+	results := {result(kind, r) | some kind, said in {"deny": denials, "hold": held, "allow": allowed}; some r in said}
 }
 
-effect := "allow" if {
-	count(unmet) == 0
-	count(denials) == 0
+# deny beats hold beats allow; without permission it is a deny.
+outcome(denied, waiting, permitted) := "allow" if {
 	permitted
-}
-
-default permitted := false
+	not denied
+	not waiting
+} else := "hold" if {
+	permitted
+	not denied
+} else := "deny"
 
 # A chain within the chain would not be evaluated, so it permits nothing.
-permitted if {
+permits(voices) if {
 	every p in input.principal.on_behalf_of { p.on_behalf_of == [] }
 	every v in voices { allows(v.allow) }
-}
+} else := false
 
 # An allow is for the whole message, or for the one statement at its index (`"statement": 2`).
 allows(grants) if {
-	count(grants) > 0
-	input.phase in {"session", "approval"}
-}
-
-allows(grants) if {
-	count(grants) > 0
 	input.phase == "statement"
 	input.statement.complete == true
 	is_array(input.statement.statements)
 	some r in grants
 	not "statement" in object.keys(r)
-}
-
-allows(grants) if {
-	count(grants) > 0
+} else if {
 	input.phase == "statement"
 	input.statement.complete == true
 	count(input.statement.statements) > 0
 	every i, _ in input.statement.statements { covers(grants, i) }
-}
-
-# What analysis could not understand needs an allow that says it means exactly that (`"incomplete": true`).
-allows(grants) if {
+} else if {
+	# What analysis could not understand needs an allow that says it means exactly that (`"incomplete": true`).
 	input.phase == "statement"
 	input.statement.complete == false
 	knowing := {r | some r in grants; r.incomplete == true}
 	count(knowing) > 0
 	count(input.statement.statements) > 0
 	every i, _ in input.statement.statements { covers(knowing, i) }
+} else if {
+	input.phase in {"session", "approval"}
+	count(grants) > 0
 }
 
 covers(grants, i) if {
@@ -96,20 +83,13 @@ covers(grants, i) if {
 	object.get(r, "statement", i) == i
 }
 
-results := (({result("deny", r) | some r in denials} | {result("hold", r) | some r in held}) | granted) | missing
-
-granted := {result("allow", r) | some v in voices; some r in v.allow}
-
 # What is missing stays visible, and is refused by whoever reads the decision.
-result(kind, r) := {
-	"effect": kind,
-	"rule": object.get(r, "rule", ""),
-	"message": object.get(r, "message", ""),
-	"severity": object.get(r, "severity", ""),
-	"controls": object.get(r, "controls", []),
-}
+result(kind, r) := object.union(
+	{"effect": kind, "rule": "", "message": "", "severity": "", "controls": []},
+	object.filter(r, ["rule", "message", "severity", "controls"]),
+)
 
-missing := {{
+missing := {
 	"effect": "deny",
 	"rule": "airlock.not_understood",
 	"message": concat("", [
@@ -119,20 +99,15 @@ missing := {{
 	]),
 	"severity": "medium",
 	"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-3"],
-}} if {
-	not permitted
-	count(denials) == 0
+} if {
 	input.statement.complete == false
-} else := {{
+} else := {
 	"effect": "deny",
 	"rule": "airlock.default_deny",
 	"message": "no policy allows this; ask those who keep the policies for access",
 	"severity": "medium",
 	"controls": ["SOC2:CC6.1", "ISO27001:A.5.15", "NIST:AC-3"],
-}} if {
-	not permitted
-	count(denials) == 0
-} else := set()
+}
 
 # What analysis could not know, for the person.
 unknowns := concat("", [" (", concat(", ", array.slice(sort(named), 0, 3)), ")"]) if {
@@ -141,42 +116,29 @@ unknowns := concat("", [" (", concat(", ", array.slice(sort(named), 0, 3)), ")"]
 
 named := {concat(": ", [u.what, u.why]) | some s in input.statement.statements; some u in s.unresolved}
 
-# Masks: of those for one target only the strongest stay.
-strength := {"email": 0, "last_four": 1, "partial": 2, "hash": 3, "full": 4, "null": 5}
+# Masks: of those for one target only the strongest stay. Mostly each has a tag of its own.
+strongest(wishes) := wishes if {
+	count({m.tag | some m in wishes}) == count(wishes)
+} else := {m | some m in wishes; not outdone(m, wishes)}
 
-wishes := {m | some v in voices; some m in v.mask}
-
-target(m) := [object.get(m, name, "") | some name in ["tag", "except_tags", "schema", "table", "column"]]
-
-masks := wishes if {
-	tags := {m.tag | some m in wishes}
-	columns := {[m.schema, m.table, m.column] | some m in wishes}
-	count(tags) + count(columns) == count(wishes)
-} else := {m | some m in wishes; not outdone(m)}
-
-outdone(m) if {
+outdone(m, wishes) if {
 	some other in wishes
 	strength[other.method] > strength[m.method]
 	target(other) == target(m)
 }
 
+strength := {"email": 0, "last_four": 1, "partial": 2, "hash": 3, "full": 4, "null": 5}
+
+target(m) := [object.get(m, name, "") | some name in ["tag", "except_tags", "schema", "table", "column"]]
+
 # Limits: the smallest of each; read-only if any says so.
-bounds := {l | some v in voices; some l in v.limit}
-
-limits := set_limits if {
-	count(bounds) > 0
-} else := {}
-
-set_limits := object.union(smallest, read_only)
-
-smallest := {name: value |
-	some name in ["rows", "bytes", "timeout_ms"]
-	values := {l[name] | some l in bounds}
-	count(values) > 0
-	value := min(values)
-}
-
-read_only := {"read_only": true} if {
-	some l in bounds
-	l.read_only == true
-} else := {}
+smallest(bounds) := {} if {
+	bounds == set()
+} else := object.union(
+	{name: min(values) |
+		some name in ["rows", "bytes", "timeout_ms"]
+		values := {l[name] | some l in bounds}
+		values != set()
+	},
+	{"read_only": true | some l in bounds; l.read_only == true},
+)

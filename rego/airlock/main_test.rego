@@ -15,7 +15,7 @@ voice(said) := object.union(
 )
 
 effect(said) := e if {
-	e := airlock.effect with input as t.prod(t.human, {}) with data.airlock.index.voice as voice(said)
+	e := airlock.decision.effect with input as t.prod(t.human, {}) with data.airlock.index.voice as voice(said)
 }
 
 test_nothing_said_is_a_denial if {
@@ -40,22 +40,22 @@ grant(rules) := object.union(t.prod(t.human, {}), {"context": {"approval": {
 
 test_an_approval_meets_the_hold_that_it_covers if {
 	said := voice({"allow": {ok}, "hold": {wait}})
-	airlock.effect == "allow" with input as grant(["x.wait"]) with data.airlock.index.voice as said
-	airlock.effect == "hold" with input as grant(["x.other"]) with data.airlock.index.voice as said
+	airlock.decision.effect == "allow" with input as grant(["x.wait"]) with data.airlock.index.voice as said
+	airlock.decision.effect == "hold" with input as grant(["x.other"]) with data.airlock.index.voice as said
 }
 
 bot(human) := object.union(t.agent, {"on_behalf_of": [human]})
 
 test_every_member_of_the_chain_must_be_allowed if {
-	airlock.effect == "allow" with input as t.prod(bot(t.human), {})
-	airlock.effect == "deny" with input as t.prod(bot(t.human), {"kinds": ["insert"]})
+	airlock.decision.effect == "allow" with input as t.prod(bot(t.human), {})
+	airlock.decision.effect == "deny" with input as t.prod(bot(t.human), {"kinds": ["insert"]})
 	nested := object.union(t.human, {"on_behalf_of": [t.dba]})
-	airlock.effect == "deny" with input as t.prod(bot(nested), {})
+	airlock.decision.effect == "deny" with input as t.prod(bot(nested), {})
 }
 
 test_an_agent_does_not_inherit_its_humans_sight if {
 	reader := t.member("human", ["pii_readers", "secret_readers"])
-	masks := airlock.masks with input as t.prod(object.union(t.agent, {"on_behalf_of": [reader]}), {})
+	masks := airlock.decision.masks with input as t.prod(object.union(t.agent, {"on_behalf_of": [reader]}), {})
 	"pii.email" in {m.tag | some m in masks}
 }
 
@@ -63,16 +63,16 @@ test_an_allow_for_one_statement_covers_no_other if {
 	two := t.message(t.human, "prod", [t.plain_statement, t.plain_statement])
 	first := object.union(ok, {"statement": 0})
 	second := object.union(ok, {"statement": 1})
-	airlock.effect == "deny" with input as two with data.airlock.index.voice as voice({"allow": {first}})
-	airlock.effect == "allow" with input as two with data.airlock.index.voice as voice({"allow": {first, second}})
+	airlock.decision.effect == "deny" with input as two with data.airlock.index.voice as voice({"allow": {first}})
+	airlock.decision.effect == "allow" with input as two with data.airlock.index.voice as voice({"allow": {first, second}})
 }
 
 test_what_was_not_understood_needs_an_allow_that_says_so if {
 	dark := t.prod(t.human, {"unresolved": [{"what": "x", "why": "y"}]})
-	airlock.effect == "deny" with input as dark with data.airlock.index.voice as voice({"allow": {ok}})
+	airlock.decision.effect == "deny" with input as dark with data.airlock.index.voice as voice({"allow": {ok}})
 	knowing := object.union(ok, {"incomplete": true})
-	airlock.effect == "allow" with input as dark with data.airlock.index.voice as voice({"allow": {knowing}})
-	said := {r.rule | some r in airlock.results} with input as dark with data.airlock.index.voice as voice({})
+	airlock.decision.effect == "allow" with input as dark with data.airlock.index.voice as voice({"allow": {knowing}})
+	said := {r.rule | some r in airlock.decision.results} with input as dark with data.airlock.index.voice as voice({})
 	said == {"airlock.not_understood"}
 }
 
@@ -80,15 +80,15 @@ test_the_strongest_mask_and_the_smallest_limit_win if {
 	weak := {"rule": "a", "tag": "pii", "method": "partial"}
 	strong := {"rule": "b", "tag": "pii", "method": "null"}
 	said := voice({"allow": {ok}, "mask": {weak, strong}, "limit": {{"rule": "a", "rows": 9}, {"rule": "b", "rows": 3, "read_only": true}}})
-	airlock.masks == {strong} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
-	airlock.limits == {"rows": 3, "read_only": true} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
+	airlock.decision.masks == {strong} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
+	airlock.decision.limits == {"rows": 3, "read_only": true} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
 }
 
 test_a_mask_with_exceptions_does_not_outdo_one_without if {
 	narrow := {"rule": "a", "tag": "pii", "method": "full", "except_tags": ["pii.email"]}
 	wide := {"rule": "b", "tag": "pii", "method": "partial"}
 	said := voice({"mask": {narrow, wide}})
-	airlock.masks == {narrow, wide} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
+	airlock.decision.masks == {narrow, wide} with input as t.prod(t.human, {}) with data.airlock.index.voice as said
 }
 
 test_a_decision_has_every_field if {
@@ -101,19 +101,19 @@ test_a_decision_has_every_field if {
 }
 
 test_a_default_denial_says_so if {
-	said := airlock.results with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({})
+	said := airlock.decision.results with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({})
 	{r.rule | some r in said} == {"airlock.default_deny"}
-	airlock.limits == {} with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({})
+	airlock.decision.limits == {} with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({})
 }
 
 test_sessions_and_approvals_need_some_allow if {
 	every name in ["session", "approval"] {
-		airlock.effect == "allow" with input as t.phase(name, t.human) with data.airlock.index.voice as voice({"allow": {ok}})
-		airlock.effect == "deny" with input as t.phase(name, t.human) with data.airlock.index.voice as voice({})
+		airlock.decision.effect == "allow" with input as t.phase(name, t.human) with data.airlock.index.voice as voice({"allow": {ok}})
+		airlock.decision.effect == "deny" with input as t.phase(name, t.human) with data.airlock.index.voice as voice({})
 	}
 }
 
 test_a_rule_that_lacks_a_field_shows_it if {
-	said := airlock.results with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({"deny": {{"rule": "x"}}})
+	said := airlock.decision.results with input as t.prod(t.human, {}) with data.airlock.index.voice as voice({"deny": {{"rule": "x"}}})
 	{"effect": "deny", "rule": "x", "message": "", "severity": "", "controls": []} in said
 }

@@ -23,8 +23,6 @@ reading_verbs := {
 	"deallocate", "fetch", "move", "declare", "prepare", "execute",
 }
 
-changing_access := {"write", "ddl"}
-
 changing_effects := {
 	"writes", "reads_files", "writes_files", "os_command", "network", "dynamic_sql",
 	"kills_sessions", "large_object", "opaque", "sleeps",
@@ -40,50 +38,45 @@ reading := {i | some i, s in input.statement.statements; reads(s)}
 
 changing := [s | some i, s in input.statement.statements; not i in reading]
 
-# Whether the statement is a plain read: kinds, relations, functions, flags, files and settings all say so.
+# Whether the statement is a plain read: kinds, relations, functions, flags, files and settings all say so. Next come
+# LISTEN, SHOW, DISCARD … as utility, of which every operation must be one that reads; last, an empty statement.
 reads(s) if {
-	count({kind | some kind in s.kinds} - reading_kinds) == 0
-	not changes(s)
-}
-
-# LISTEN, SHOW, DISCARD … come as utility; every operation must then be one that reads.
-reads(s) if {
+	every kind in s.kinds { kind in reading_kinds }
+	harmless(s)
+} else if {
 	"utility" in s.kinds
 	every kind in s.kinds { kind in {"utility", "session", "cursor", "select"} }
 	count(s.operations) > 0
 	every op in s.operations { op.verb in reading_verbs }
-	not changes(s)
+	harmless(s)
+} else if {
+	"empty" in s.flags
 }
 
-# An empty statement.
-reads(s) if "empty" in s.flags
-
-changes(s) if {
-	some relation in s.relations
-	some access in relation.access
-	access in changing_access
+# Nothing beside its kinds makes the statement a change.
+harmless(s) if {
+	every relation in s.relations {
+		every access in relation.access { not access in {"write", "ddl"} }
+	}
+	every fn in s.functions {
+		every effect in fn.effects { expected(effect, fn) }
+	}
+	every flag in s.flags { harmless_flag(flag, s) }
+	s.files == []
+	s.programs == []
+	every name in s.settings { not lower(name) in data.settings.security_settings }
 }
 
-changes(s) if {
-	some fn in s.functions
-	some effect in fn.effects
-	effect in changing_effects
-	not trusted(fn)
+expected(effect, fn) if {
+	not effect in changing_effects
+} else if {
+	trusted(fn)
 }
 
-changes(s) if {
-	some flag in s.flags
-	flag in changing_flags
-	not resets(s)
-}
-
-changes(s) if count(s.files) > 0
-
-changes(s) if count(s.programs) > 0
-
-changes(s) if {
-	some name in s.settings
-	lower(name) in data.settings.security_settings
+harmless_flag(flag, s) if {
+	not flag in changing_flags
+} else if {
+	resets(s)
 }
 
 # RESET ALL and DISCARD ALL lead back to the session's own role.

@@ -7,54 +7,25 @@ package airlock.powers
 import data.airlock.lib
 
 # The powers that the message uses, by name. `texts` says what each is.
-used contains power if {
+used := {power |
 	some s in lib.changing
-	some fn in s.functions
-	some effect in fn.effects
-	power := of_effect[effect]
-	not lib.trusted(fn)
+	some power in of_statement(s)
 }
 
-used contains power if {
-	some s in lib.changing
-	some flag in s.flags
-	power := of_flag[flag]
-}
-
-used contains power if {
-	some s in lib.changing
-	some kind in s.kinds
-	power := of_kind[kind]
-}
-
-used contains power if {
-	some s in lib.changing
-	some op in s.operations
-	power := of_object[op.object_type]
-	not op.verb in {"checkpoint", "comment", "grant", "revoke"}
-}
-
-used contains "role_change" if {
-	some s in lib.changing
-	"role_change" in s.flags
-	not lib.resets(s)
-}
-
-used contains "server_files" if {
-	some s in lib.changing
-	count(s.files) > 0
-}
-
-used contains "server_programs" if {
-	some s in lib.changing
-	count(s.programs) > 0
-}
-
-used contains "security_setting" if {
-	some s in lib.changing
-	some name in s.settings
-	lower(name) in data.settings.security_settings
-}
+of_statement(s) := union({
+	{power | some fn in s.functions; some effect in fn.effects; power := of_effect[effect]; not lib.trusted(fn)},
+	{power | some flag in s.flags; power := of_flag[flag]},
+	{power | some kind in s.kinds; power := of_kind[kind]},
+	{power |
+		some op in s.operations
+		power := of_object[op.object_type]
+		not op.verb in {"checkpoint", "comment", "grant", "revoke"}
+	},
+	{"role_change" | some flag in s.flags; flag == "role_change"; not lib.resets(s)},
+	{"server_files" | count(s.files) > 0},
+	{"server_programs" | count(s.programs) > 0},
+	{"security_setting" | some name in s.settings; lower(name) in data.settings.security_settings},
+})
 
 # A privileged person may do it with an approval.
 approvable(text) if {

@@ -83,12 +83,10 @@ allow contains {
 	input.phase == "statement"
 	lib.prod
 	input.principal.kind in {"human", "service"}
-	every s in input.statement.statements { known_kinds(s) }
-}
-
-known_kinds(s) if {
-	count(s.kinds) > 0
-	every kind in s.kinds { kind in production_kinds }
+	every s in input.statement.statements {
+		s.kinds != []
+		every kind in s.kinds { kind in production_kinds }
+	}
 }
 
 production_kinds := {
@@ -105,8 +103,8 @@ allow contains {
 	"statement": i,
 } if {
 	input.phase == "statement"
-	lib.prod
 	lib.agent
+	lib.prod
 	some i in lib.reading
 }
 
@@ -119,8 +117,8 @@ allow contains {
 	"statement": i,
 } if {
 	input.phase == "statement"
-	lib.prod
 	lib.agent
+	lib.prod
 	some i, s in input.statement.statements
 	lib.granted(s)
 }

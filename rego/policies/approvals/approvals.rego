@@ -15,8 +15,8 @@ hold contains object.union(terms(data.settings.changes), {
 	"severity": "medium",
 	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
 }) if {
-	lib.prod
 	some s in lib.changing
+	lib.prod
 	"ddl" in s.kinds
 	not lib.planned(s)
 	not lib.temporary(s)
@@ -34,8 +34,8 @@ hold contains object.union(terms(data.settings.mass_change), {
 	"severity": "medium",
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:AC-5"],
 }) if {
-	lib.prod
 	some s in lib.changing
+	lib.prod
 	mass_change(s)
 	not lib.planned(s)
 	not lib.temporary(s)
@@ -63,8 +63,8 @@ hold contains object.union(terms(data.settings.changes), {
 	"severity": text.severity,
 	"controls": text.controls,
 }) if {
-	lib.prod
 	some power in powers.used
+	lib.prod
 	text := powers.texts[power]
 	powers.approvable(text)
 }

@@ -18,8 +18,8 @@ deny contains {
 	"severity": "critical",
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
-	lib.prod
 	some s in lib.changing
+	lib.prod
 	destroys(s)
 	some relation in s.relations
 	lib.changed(relation)
@@ -48,8 +48,8 @@ deny contains {
 	"severity": "critical",
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
-	lib.prod
 	some s in lib.changing
+	lib.prod
 	some op in s.operations
 	op.verb in {"drop", "drop_owned"}
 	contains_tables(op)
@@ -75,8 +75,8 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:SI-10"],
 } if {
-	lib.prod
 	some s in lib.changing
+	lib.prod
 	some kind in s.kinds
 	kind in {"update", "delete"}
 	not lib.upsert(s)
@@ -94,9 +94,9 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "ISO27001:A.5.15", "NIST:AC-3", "NIST:AC-6"],
 } if {
-	lib.prod
-	lib.agent
 	some s in lib.changing
+	lib.agent
+	lib.prod
 	not lib.granted(s)
 }
 
@@ -106,9 +106,9 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
 } if {
-	lib.prod
-	lib.agent
 	some s in lib.changing
+	lib.agent
+	lib.prod
 	"ddl" in s.kinds
 }
 
@@ -119,8 +119,8 @@ deny contains {
 	"severity": "medium",
 	"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-6", "NIST:SI-10"],
 } if {
-	lib.agent
 	input.statement.multi_statement
+	lib.agent
 	count(lib.changing) > 0
 }
 

@@ -11,15 +11,12 @@ package policies.masking
 
 import data.airlock.lib
 
-active if {
-	input.phase == "statement"
-	input.resource.environment in data.settings.masking.environments
-}
-
 # The families which this member may not see, each with its settings.
-closed := {family: true |
-	active
-	some family, settings in data.settings.masking.families
+closed := {family: settings |
+	input.phase == "statement"
+	masking := data.settings.masking
+	input.resource.environment in masking.environments
+	some family, settings in masking.families
 	not reader(settings)
 }
 
@@ -28,12 +25,12 @@ reader(settings) if {
 	group in input.principal.groups
 }
 
-family_of(tag) := split(tag, ".")[0]
+family_of(tag) := parts[0] if parts := split(tag, ".")
 
 # The masks of each closed family: tags with a method of their own, and one for all others (`except_tags`).
 mask contains m if {
-	some family, _ in closed
-	some m in data.settings.masking.families[family].masks
+	some settings in closed
+	some m in settings.masks
 }
 
 # A computed value is masked in full: reversing, splitting or concatenating would turn the shape that a mask leaves
@@ -43,7 +40,6 @@ mask contains {
 	"tag": tag,
 	"method": "full",
 } if {
-	count(closed) > 0
 	some s in input.statement.statements
 	some output in s.output
 	some tag in output.tags
@@ -62,14 +58,16 @@ mask contains {
 	input.phase == "statement"
 	some s in input.statement.statements
 	some column in s.columns
-	column.schema == "pg_catalog"
-	column.table == "pg_subscription"
 	column.column == "subconninfo"
+	column.table == "pg_subscription"
+	column.schema == "pg_catalog"
 }
 
-computed(output) if output.transform != "identity"
-
-computed(output) if output.opaque
+computed(output) if {
+	output.transform != "identity"
+} else if {
+	output.opaque
+}
 
 # An output of unknown origin can't be masked by its column: where something masked may flow into it, it is closed.
 deny contains {
@@ -81,10 +79,10 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-3", "NIST:AC-4"],
 } if {
-	count(closed) > 0
 	some s in input.statement.statements
 	some output in s.output
 	output.opaque
+	count(closed) > 0
 	not masked_itself(output)
 	may_flow(s)
 }
@@ -116,8 +114,8 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
 } if {
-	count(closed) > 0
 	some s in lib.changing
+	count(closed) > 0
 	lib.keeps(s)
 	not lib.planned(s)
 	some column in s.columns
@@ -157,13 +155,12 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:C1.1", "SOC2:CC6.7", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
 } if {
-	count(closed) > 0
 	some s in input.statement.statements
-	not lib.planned(s)
 	some column in s.columns
 	"passed" in column.usage
 	some tag in column.tags
 	closed[family_of(tag)]
+	not lib.planned(s)
 }
 
 # The planner's statistics hold values of every column.
@@ -176,11 +173,11 @@ deny contains {
 	"severity": "high",
 	"controls": ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4"],
 } if {
-	count(closed) > 0
 	some s in input.statement.statements
 	some relation in s.relations
 	relation.schema == "pg_catalog"
 	relation.name in statistics_relations
+	count(closed) > 0
 }
 
 statistics_relations := {
@@ -201,33 +198,25 @@ deny contains {
 
 shows_statements(s) if {
 	some column in s.columns
-	column.schema == "pg_catalog"
-	column.table == "pg_stat_activity"
 	column.column == "query"
-}
-
-shows_statements(s) if {
+	column.table == "pg_stat_activity"
+	column.schema == "pg_catalog"
+} else if {
 	some relation in s.relations
 	relation.name in {"pg_stat_statements", "pg_stat_statements_info", "pg_stat_monitor"}
+} else if {
+	some fn in s.functions
+	returns_statements(fn.name, s)
 }
 
-shows_statements(s) if {
-	some fn in s.functions
-	fn.name in {"pg_stat_get_backend_activity", "pg_stat_statements"}
-}
+returns_statements(name, _) if name in {"pg_stat_get_backend_activity", "pg_stat_statements"}
 
 # The function under the view, called by itself: its columns are not told apart.
-shows_statements(s) if {
-	some fn in s.functions
-	fn.name == "pg_stat_get_activity"
+returns_statements("pg_stat_get_activity", s) if {
 	count([relation | some relation in s.relations; startswith(relation.name, "pg_stat_")]) == 0
 }
 
-shows_statements(s) if {
-	some fn in s.functions
-	fn.name == "pg_stat_get_activity"
-	contains(lower(s.normalized_text), "pg_stat_get_activity")
-}
+returns_statements("pg_stat_get_activity", s) if contains(lower(s.normalized_text), "pg_stat_get_activity")
 
 # A secret may not be guessed by asking for it either.
 deny contains {
