@@ -154,11 +154,12 @@ def overview(now: datetime) -> dict[str, Question]:
     hour = since.replace(minute=0, second=0, microsecond=0)
     return {
         "figures": (
-            "SELECT count(*) AS decisions, count(*) FILTER (effect = 'deny') AS denials, "
+            "SELECT count(*) AS decisions, "
+            "(SELECT count(*) FROM denials WHERE time >= ? AND stage = 'statement') AS denials, "
             "count(*) FILTER (effect = 'hold') AS holds, count(*) FILTER (len(masked) > 0) AS masked, "
             "count(DISTINCT (principal_issuer, principal)) AS principals, median(latency_us) AS latency_us "
             "FROM decisions WHERE time >= ? AND NOT (message_kind = 'parse' AND effect = 'allow')",
-            (hour,),
+            (hour, hour),
         ),
         "denials": (_DENIALS_PER_HOUR, (since, since)),
         "masked": (_MASKED_PER_HOUR, (since, since)),
@@ -169,10 +170,11 @@ def overview(now: datetime) -> dict[str, Question]:
             (hour,),
         ),
         "principals": (
-            "SELECT who, count(*) AS n, count(*) FILTER (effect = 'deny') AS denials, "
-            "count(*) FILTER (len(masked) > 0) AS masked FROM decisions "
-            "WHERE time >= ? AND NOT (message_kind = 'parse' AND effect = 'allow') "
+            "SELECT who, count(*) AS n, coalesce(any_value(refused.n), 0) AS denials, "
+            "count(*) FILTER (len(masked) > 0) AS masked FROM decisions LEFT JOIN "
+            "(SELECT who, count(*) AS n FROM denials WHERE time >= ? AND stage = 'statement' GROUP BY who) refused "
+            "USING (who) WHERE time >= ? AND NOT (message_kind = 'parse' AND effect = 'allow') "
             "GROUP BY who ORDER BY denials DESC, n DESC, who LIMIT 8",
-            (hour,),
+            (hour, hour),
         ),
     }

@@ -161,7 +161,7 @@ FROM fact.statements s
 JOIN fact.decisions d ON d.decision_id = s.decision_id
 LEFT JOIN fact.executions x ON x.decision_id = s.decision_id AND x.statement_index = s.statement_index;
 
-CREATE VIEW denials AS -- Everything that was refused: statements, executions at run time, and sessions
+CREATE VIEW denials AS -- Everything that was refused, once: statements, executions at run time, and sessions
 SELECT
   time, -- When it was refused
   who, -- Who asked, for people: `agent for human`
@@ -187,7 +187,12 @@ FROM (
   SELECT time, who, database, environment, statement, rules, message, intent, ticket, tables, policy_revision,
     principal, principal_kind, principal_groups, human, severity, 'statement' AS stage, error_code, decision_id,
     session_id
-  FROM fact.decisions WHERE effect = 'deny'
+  FROM (
+    -- Drivers send a bind right behind its parse: both are refused, and that is one statement.
+    SELECT *, lag(message_kind) OVER (PARTITION BY session_id, statement_digest ORDER BY time, decision_id) AS before
+    FROM fact.decisions WHERE effect = 'deny'
+  )
+  WHERE NOT (message_kind = 'bind' AND coalesce(before, '') = 'parse')
   UNION ALL
   SELECT x.time, d.who, d.database, d.environment, d.statement, d.rules,
     'denied at run time: an obligation of the decision could not be fulfilled', d.intent, d.ticket, d.tables,
