@@ -18,8 +18,9 @@ class SystemClock:
 
 
 _BUFFERED = 256  # ids for which random bytes are fetched at once: a call of the kernel costs as much as the id
-_DIGITS = 20  # of hexadecimal, taken for each: 16 stand in the id, the others seed the counter
-_VARIANTS = "89ab"  # the variant's two bits 10, then two random ones
+_DIGITS = 16  # of hexadecimal, taken for each
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # bits 10, then two random ones
+_COUNTERS = [f"{counter:03x}-" for counter in range(0x1000)]
 
 
 class Uuid7Source:
@@ -33,30 +34,31 @@ class Uuid7Source:
         self._millis = 0
         self._counter = 0
         self._begun = ""
-        self._random = ""
-        self._used = 0
+        self._ends: list[str] = []
 
     def new_id(self) -> str:
         with self._lock:
-            used = self._used
-            if used == len(self._random):
-                self._random, used = os.urandom(_DIGITS // 2 * _BUFFERED).hex(), 0
-            random = self._random
-            self._used = used + _DIGITS
+            if not self._ends:
+                self._ends = _random_ends()
+            end = self._ends.pop()
             millis = time.time_ns() // 1_000_000
             if millis > self._millis:
                 self._begin(millis)
-                self._counter = int(random[used + 16 : used + 20], 16) & 0x3FF  # room to count up: 12 bits, top free
+                self._counter = int(end[-3:], 16) & 0x3FF  # room to count up: 12 bits, the top two free
+            elif self._counter == 0xFFF:
+                self._begin(self._millis + 1)
+                self._counter = 0
             else:
                 self._counter += 1
-                if self._counter > 0xFFF:
-                    self._begin(self._millis + 1)
-                    self._counter = 0
-            begun, counter = self._begun, self._counter
-        variant = _VARIANTS[int(random[used], 16) & 3]
-        return f"{begun}{counter:03x}-{variant}{random[used + 1 : used + 4]}-{random[used + 4 : used + 16]}"
+            return self._begun + _COUNTERS[self._counter] + end
 
     def _begin(self, millis: int) -> None:
         self._millis = millis
         text = f"{millis:012x}"
         self._begun = f"{text[:8]}-{text[8:]}-7"
+
+
+def _random_ends() -> list[str]:
+    digits = os.urandom(_DIGITS // 2 * _BUFFERED).hex()
+    starts = range(0, len(digits), _DIGITS)
+    return [f"{_VARIANTS[digits[n]]}{digits[n + 1 : n + 4]}-{digits[n + 4 : n + 16]}" for n in starts]

@@ -102,6 +102,7 @@ class Decider:
                 waiting: list[Awaitable[AuditEvent]] = []
                 question = None
             else:
+                self._recorder.check()
                 question = self._question(session, request)
                 waiting, decision = await self._in_turn(question, started)
         if question is None:
@@ -114,7 +115,6 @@ class Decider:
     def _at_once(self, session: Session, request: DecideRequest, started_ns: int, done: Done) -> bool:
         """Decide and queue the event; False, and nothing done, where that can't be. What raises comes before the event
         is queued. Raises JournalUnavailable."""
-        self._recorder.check()
         if self._consent.may_be_granted(request):
             return False
         time_unix_nano = self._clock.time_unix_nano()
@@ -130,6 +130,7 @@ class Decider:
             after = self._after(request, decision_id, warm, started_ns)
             self._recorder.decided(after, time_unix_nano, Answer(Decision(decision_id, *warm.rest), done).settle)
             return True
+        self._recorder.check()
         question = self._question(session, request)
         judged = self._denied_unjudged(question) or self._judge.judge_now(question, self._consent.grant_for)
         if judged is None or judged.decision.effect is PolicyEffect.HOLD:

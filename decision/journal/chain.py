@@ -26,7 +26,7 @@ _HINT = "restore the journal from a copy that verifies, or keep it as evidence a
 
 
 def chain_hash(prev_hash: bytes, seq: int, raw: bytes) -> bytes:
-    return hashlib.sha256(b"%b%b%b%b" % (prev_hash, seq.to_bytes(8, "big"), len(raw).to_bytes(4, "big"), raw)).digest()
+    return hashlib.sha256(prev_hash + ((seq << 32) | len(raw)).to_bytes(12, "big") + raw).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,15 +111,23 @@ class DecidedForm:
         self, decision_id: str, parameters_digest: bytes, pinned: bytes, latency_ns: int, parse_decision_id: str
     ) -> bytes:
         """The second half of the event. `pinned`: pinned parts one after the other."""
-        own = sized(b"\x0a", decision_id.encode())
-        digest = b"\x72\x20" + parameters_digest if len(parameters_digest) == 32 else sized(b"\x72", parameters_digest)
         end = b"\xc0\x01" + varint(latency_ns) if latency_ns else b""
         if parse_decision_id:
             end += sized(b"\xca\x01", parse_decision_id.encode())
-        payload = b"".join((own, self._opening, digest, self._duty, pinned, self._words, end, self._place))
-        if len(payload) > _MAX_AFTER:
+        payload = b"%b%b%b%b%b%b%b%b" % (
+            sized(b"\x0a", decision_id.encode()),
+            self._opening,
+            sized(b"\x72", parameters_digest) if parameters_digest else b"",
+            self._duty,
+            pinned,
+            self._words,
+            end,
+            self._place,
+        )
+        size = len(payload)
+        if size > _MAX_AFTER:
             raise ValueError("the event has to be cut")
-        return b"%b\xba\x01%b%b" % (self._links, unsigned(len(payload)), payload)
+        return b"%b\xba\x01%b%b" % (self._links, unsigned(size), payload)
 
 
 def executed_after(report: ExecutionReport) -> bytes:
