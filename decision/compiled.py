@@ -37,7 +37,7 @@ def _of(package: str, names: str) -> tuple[str, ...]:
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "enforcement": (
-        *_of("enforcement.masking", "copy_binary copy_csv copy_text rows"),
+        *_of("enforcement.masking", "copy_binary copy_csv copy_messages copy_text rows"),
         *_of(
             "enforcement.postgres.protocol",
             "answers asking core denial exchange executions framing gate messages parsing planning readonly"

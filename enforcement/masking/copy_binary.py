@@ -1,17 +1,27 @@
 """Masks in COPY output in binary format. Compiled by mypyc like `rows`.
 
-Fed with the payloads of CopyData messages in any chunks, `feed` gives what may leave so far and keeps the piece of a
-row whose end has not come; `finish` says that the output is over. What a server would not write raises.
+`rewrite` takes runs of whole CopyData messages. `feed` takes their payloads in any chunks, gives what may leave so far
+and keeps the piece of a row whose end has not come; `finish` says that the output is over. What a server would not
+write raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
+from struct import error as struct_error
 from typing import Final
 
+from enforcement.masking.copy_messages import fed, head_of, message_end
 from enforcement.masking.pieces import Pieces
-from enforcement.masking.rows import ColumnMask, int32, malformed, ordered
+from enforcement.masking.rows import (
+    NULL_FIELD,
+    ColumnMask,
+    int32,
+    malformed,
+    ordered,
+    read_int32,
+)
 
 COMPILED: Final = not __file__.endswith(".py")
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\x00"
@@ -34,6 +44,59 @@ class CopyBinaryRewriter:
         self._header = True
         self._over = False
 
+    def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+        """The whole CopyData messages in buffer[start:end], masked; the number of rows and of masked cells.
+
+        A row that comes in one message leaves in one. Raises ObligationUnfulfillable like `feed`, and for messages that
+        are cut or are no CopyData.
+        """
+        if not 0 <= start <= end <= len(buffer):
+            raise malformed()
+        rows, cells = self.rows, self.masked_cells
+        try:
+            out: list[bytes] = []
+            position = start
+            while position < end:
+                after = self._tuples(buffer, position, end, out)
+                if after == position:  # the header, the trailer, or a piece
+                    after = message_end(buffer, position, end)
+                    out.append(fed(self.feed, buffer, position, after))
+                position = after
+            masked = b"".join(out)
+        except (struct_error, IndexError):
+            raise malformed() from None
+        return masked, self.rows - rows, self.masked_cells - cells
+
+    def _tuples(self, buffer: bytes, start: int, end: int, out: list[bytes]) -> int:
+        """Mask as many messages as hold one whole tuple each; where they end."""
+        position = start
+        while position < end and not (self._header or self._over or self._have):
+            after = message_end(buffer, position, end)
+            if after - position < 7 or (buffer[position + 5] << 8 | buffer[position + 6]) != self.columns:
+                break
+            if self._fields_end(buffer, position + 7, after) != after:
+                break
+            slot = len(out)
+            out.append(b"")
+            size = self._tuple(buffer, position + 5, after, out)
+            out[slot] = head_of(size)
+            position = after
+        return position
+
+    def _fields_end(self, buffer: bytes, position: int, end: int) -> int:
+        """Behind the fields at `position`; -1 if they are not whole."""
+        for _ in range(self.columns):
+            if position + 4 > end:
+                return -1
+            if COMPILED:
+                size = read_int32(buffer, position)
+            else:
+                size = INT32.unpack_from(buffer, position)[0]
+            if size < -1:
+                raise malformed()
+            position += 4 + size if size > 0 else 4
+        return position
+
     def feed(self, chunk: bytes) -> bytes:
         """Raises ObligationUnfulfillable for another header than known, and tuples with other columns."""
         if not chunk:
@@ -55,7 +118,7 @@ class CopyBinaryRewriter:
             elif self._over:
                 out.append(data[position:end])
             else:
-                self._tuple(data, position, out)
+                self._tuple(data, position, end, out)
             position = end
         left = data[position:]
         self._have = len(left)
@@ -111,32 +174,30 @@ class CopyBinaryRewriter:
             return -1
         return position
 
-    def _tuple(self, data: bytes, position: int, out: list[bytes]) -> None:
-        copied = position
-        position += 2
+    def _tuple(self, data: bytes, start: int, end: int, out: list[bytes]) -> int:
+        """Write the tuple in data[start:end], masked; the size of what was written."""
+        copied, position, column, written = start, start + 2, 0, end - start
         self.rows += 1
-        column = 0
         for mask in self._masks:
-            while True:
-                size: int = INT32.unpack_from(data, position)[0]
-                begin = position + 4
-                position = begin + size if size > 0 else begin
+            size = 0
+            while column < mask.ordinal:
+                position += size if size > 0 else 0
+                size = read_int32(data, position) if COMPILED else INT32.unpack_from(data, position)[0]
+                position += 4
                 column += 1
-                if column == mask.ordinal:
-                    break
             if size < 0:
                 continue
-            out.append(data[copied : begin - 4])
-            copied = position
-            value = mask.apply(data[begin:position])
+            out.append(data[copied : position - 4])
+            copied = position + size
+            value = mask.apply(data[position:copied])
             if value is None:
-                out.append(b"\xff\xff\xff\xff")
+                out.append(NULL_FIELD)
+                written -= size
             else:
                 out.append(int32(len(value)))
                 out.append(value)
+                written += len(value) - size
+            position = copied
             self.masked_cells += 1
-        while column < self.columns:
-            size = INT32.unpack_from(data, position)[0]
-            position += 4 + size if size > 0 else 4
-            column += 1
-        out.append(data[copied:position])
+        out.append(data[copied:end])
+        return written

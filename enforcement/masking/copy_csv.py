@@ -1,20 +1,24 @@
 """Masks in COPY output in csv format. Compiled by mypyc like `rows`.
 
-Fed with the payloads of CopyData messages in any chunks, `feed` gives what may leave so far and keeps the piece of a
-row whose end has not come; `finish` says that the output is over. What a server would not write raises. Everything
+`rewrite` takes runs of whole CopyData messages. `feed` takes their payloads in any chunks, gives what may leave so far
+and keeps the piece of a row whose end has not come; `finish` says that the output is over. What a server would not
+write raises. Everything
 is UTF-8, so that no delimiter is part of another character.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import error as struct_error
 from typing import Final
 
 from decision.model.errors import ObligationUnfulfillable
+from enforcement.masking.copy_messages import fed, in_messages, lines_of
 from enforcement.masking.pieces import Pieces
-from enforcement.masking.rows import ColumnMask, malformed, ordered
+from enforcement.masking.rows import CALL, CONSTANT, NULL, ColumnMask, malformed, ordered
 
 COMPILED: Final = not __file__.endswith(".py")
+OF_MASKS: Final = b"*0123456789abcdef"  # what they write beside parts of the value
 
 
 class CopyCsvRewriter:
@@ -36,15 +40,49 @@ class CopyCsvRewriter:
         self.columns = columns
         self.rows = 0
         self.masked_cells = 0
-        self._masks = ordered(masks, columns)
         self._delimiter = delimiter
         self._null_text = null
         self._header = header
         self._quote = quote
         self._escape = escape
+        # With each mask: what stands in the place of every value, as it is written, or None where that depends on the
+        # value; and whether what it makes of a value without quotes has none.
+        safe = quote not in OF_MASKS and escape not in OF_MASKS
+        self._plan = [
+            (mask.ordinal - 1, self._always(mask), mask, safe and mask.action != CALL)
+            for mask in ordered(masks, columns)
+        ]
         self._rest = Pieces()
         self._quoted = False  # at the end of what was looked at, in `_rest`
         self._escaped = False
+
+    def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+        """The whole CopyData messages in buffer[start:end], masked; the number of rows and of masked cells.
+
+        A row that comes in one message leaves in one. Raises ObligationUnfulfillable like `feed`, and for messages that
+        are cut or are no CopyData.
+        """
+        if not 0 <= start <= end <= len(buffer):
+            raise malformed()
+        rows, cells = self.rows, self.masked_cells
+        try:
+            lines = [] if self._header or self._rest.size else lines_of(buffer, start, end)
+            text = b"\n".join(lines)
+            quotes = text.count(self._quote)
+            if not lines or text.count(b"\n") != len(lines) - 1 or (quotes and not self._closed(lines)):
+                masked = fed(self.feed, buffer, start, end)
+            else:
+                masked = in_messages(self._lines(lines, quotes > 0))
+        except (struct_error, IndexError):
+            raise malformed() from None
+        return masked, self.rows - rows, self.masked_cells - cells
+
+    def _closed(self, lines: list[bytes]) -> bool:
+        """Whether no line ends within quotes; False too where that can't be said at a glance."""
+        quote = self._quote
+        if quote != self._escape:
+            return False
+        return all(line.count(quote) % 2 == 0 for line in lines)
 
     def feed(self, chunk: bytes) -> bytes:
         """Raises ObligationUnfulfillable for a row that has not the expected columns or quoting."""
@@ -62,7 +100,8 @@ class CopyCsvRewriter:
                 self._header = False
                 out.append(row)
             else:
-                out.append(self._row(row))
+                out += self._lines([row[:-1]], True)
+                out.append(b"\n")
             begin = end
 
     def finish(self) -> bytes:
@@ -101,24 +140,68 @@ class CopyCsvRewriter:
                 return position
         return -1
 
-    def _row(self, row: bytes) -> bytes:
-        fields = self._fields(row[:-1])
-        if len(fields) != self.columns:
-            raise malformed()
-        self.rows += 1
-        for mask in self._masks:
-            index = mask.ordinal - 1
-            field = fields[index]
-            quoted = field[:1] == self._quote
-            if not quoted and field == self._null_text:
+    def _always(self, mask: ColumnMask) -> bytes | None:
+        if mask.action == NULL:
+            return self._null_text
+        return self._written(mask.constant) if mask.action == CONSTANT else None
+
+    def _lines(self, rows: list[bytes], quotes: bool) -> list[bytes]:
+        """Rows without their last newline. `quotes`: whether there is one in any of them."""
+        columns, delimiter, quote, null, plan = self.columns, self._delimiter, self._quote, self._null_text, self._plan
+        doubled = quote == self._escape
+        out: list[bytes] = []
+        cells = 0
+        for row in rows:
+            if not quotes or row.find(quote) < 0:
+                fields = row.split(delimiter)
+            else:
+                fields = self._by_parity(row) if doubled else self._fields(row)
+            if len(fields) != columns:
+                raise malformed()
+            for index, written, mask, safe in plan:
+                field = fields[index]
+                quoted = quotes and field[:1] == quote
+                if field == null and not quoted:
+                    continue
+                if written is not None:
+                    fields[index] = written
+                else:
+                    clear = self._unquote(field) if quoted else field
+                    value = mask.apply(clear) if COMPILED else mask.function(clear)  # type: ignore[misc]
+                    if value is None:
+                        fields[index] = null
+                    elif safe and not quoted:
+                        fields[index] = quote + value + quote
+                    else:
+                        fields[index] = self._written(value)
+                cells += 1
+            out.append(delimiter.join(fields))
+        self.rows += len(rows)
+        self.masked_cells += cells
+        return out
+
+    def _by_parity(self, row: bytes) -> list[bytes]:
+        """The fields as they are written, where a quote inside is doubled: a field is over when its quotes are even."""
+        quote, two = self._quote, self._quote + self._quote
+        fields: list[bytes] = []
+        held = b""
+        for part in row.split(self._delimiter):
+            if not held and part.find(quote) < 0:
+                fields.append(part)
                 continue
-            value = mask.apply(self._unquote(field) if quoted else field)
-            fields[index] = self._null_text if value is None else self._written(value)
-            self.masked_cells += 1
-        return self._delimiter.join(fields) + b"\n"
+            held = held + self._delimiter + part if held else part
+            if held.count(quote) % 2:
+                continue
+            if held[:1] != quote or held[-1:] != quote or held[1:-1].replace(two, b"").find(quote) >= 0:
+                raise malformed()
+            fields.append(held)
+            held = b""
+        if held:
+            raise malformed()
+        return fields
 
     def _fields(self, row: bytes) -> list[bytes]:
-        """The fields as they are written, quotes included."""
+        """The fields as they are written, quotes included, where another character escapes a quote inside."""
         fields: list[bytes] = []
         position = 0
         while True:
@@ -140,14 +223,6 @@ class CopyCsvRewriter:
     def _closing(self, row: bytes, position: int) -> int:
         """Where the quote stands that ends the field whose text begins at `position`."""
         quote, escape = self._quote, self._escape
-        if quote == escape:
-            while True:
-                position = row.find(quote, position)
-                if position < 0:
-                    raise malformed()
-                if row[position + 1 : position + 2] != quote:
-                    return position
-                position += 2
         while position < len(row):
             if row[position : position + 1] == escape:
                 position += 2

@@ -1,22 +1,27 @@
 """Masks in COPY output in text format. Compiled by mypyc like `rows`.
 
-Fed with the payloads of CopyData messages in any chunks, `feed` gives what may leave so far and keeps the piece of a
-row whose end has not come; `finish` says that the output is over. What a server would not write raises. Everything
-is UTF-8, so that no delimiter is part of another character.
+`rewrite` takes runs of whole CopyData messages. `feed` takes their payloads in any chunks, gives what may leave so far
+and keeps the piece of a row whose end has not come; `finish` says that the output is over. What a server would not
+write raises. Everything is UTF-8, so that no delimiter is part of another character.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from struct import error as struct_error
 from typing import Final
 
 from decision.model.errors import ObligationUnfulfillable
+from enforcement.masking.copy_messages import fed, in_messages, lines_of
 from enforcement.masking.pieces import Pieces
-from enforcement.masking.rows import ColumnMask, malformed, ordered
+from enforcement.masking.rows import CALL, CONSTANT, NULL, ColumnMask, malformed, ordered
 
 COMPILED: Final = not __file__.endswith(".py")
 ESCAPES: Final = {98: 8, 102: 12, 110: 10, 114: 13, 116: 9, 118: 11}  # \b \f \n \r \t \v
 WRITTEN: Final = {8: b"\\b", 9: b"\\t", 10: b"\\n", 11: b"\\v", 12: b"\\f", 13: b"\\r", 92: b"\\\\"}
+OF_MASKS: Final = b"*0123456789abcdef"  # what they write beside parts of the value
+SPECIAL: Final = re.compile(rb"[\x08-\x0d\\]")
 # Any other null string may be a value, which would leave as if it were NULL: a way to ask for a value by guessing it.
 UNMISTAKABLE: Final = (b"\\N", b"")
 
@@ -55,6 +60,8 @@ def unescape(field: bytes) -> bytes:
 
 def escape(value: bytes, delimiter: int) -> bytes:
     """`value` as a field of COPY's text format."""
+    if SPECIAL.search(value) is None and value.find(delimiter) < 0:
+        return value
     out = bytearray()
     for code in value:
         if code in WRITTEN:
@@ -91,11 +98,38 @@ class CopyTextRewriter:
         self.columns = columns
         self.rows = 0
         self.masked_cells = 0
-        self._masks = ordered(masks, columns)
         self._delimiter = delimiter
         self._null_text = null
+        self._escaped = b"\\" + delimiter
+        # With each mask: what stands in the place of every value, as it is written, or None where that depends on the
+        # value; and whether what it makes of a value without escapes needs none.
+        safe = delimiter not in OF_MASKS
+        self._plan = [
+            (mask.ordinal - 1, self._always(mask), mask, safe and mask.action != CALL)
+            for mask in ordered(masks, columns)
+        ]
         self._header = header
         self._rest = Pieces()
+
+    def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+        """The whole CopyData messages in buffer[start:end], masked; the number of rows and of masked cells.
+
+        A row that comes in one message leaves in one. Raises ObligationUnfulfillable like `feed`, and for messages that
+        are cut or are no CopyData.
+        """
+        if not 0 <= start <= end <= len(buffer):
+            raise malformed()
+        rows, cells = self.rows, self.masked_cells
+        try:
+            lines = [] if self._header or self._rest.size else lines_of(buffer, start, end)
+            text = b"\n".join(lines)
+            if lines and text.count(b"\n") == len(lines) - 1:
+                masked = in_messages(self._lines(lines, text.find(b"\\") >= 0))
+            else:
+                masked = fed(self.feed, buffer, start, end)
+        except (struct_error, IndexError):
+            raise malformed() from None
+        return masked, self.rows - rows, self.masked_cells - cells
 
     def feed(self, chunk: bytes) -> bytes:
         """Raises ObligationUnfulfillable for a row that has not the expected columns."""
@@ -108,15 +142,11 @@ class CopyTextRewriter:
         data = self._rest.take()
         if end < len(chunk):
             self._rest.add(chunk[end:])
-        out: list[bytes] = []
-        for line in data[:-1].split(b"\n"):
-            if self._header:
-                self._header = False
-                out.append(line)
-            else:
-                out.append(self._line(line))
-        out.append(b"")
-        return b"\n".join(out)
+        lines = data[:-1].split(b"\n")
+        if not self._header:
+            return b"\n".join([*self._lines(lines, data.find(b"\\") >= 0), b""])
+        self._header = False
+        return b"\n".join([lines[0], *self._lines(lines[1:], True), b""])
 
     def finish(self) -> bytes:
         """Raises ObligationUnfulfillable if a row was left without its end."""
@@ -124,13 +154,16 @@ class CopyTextRewriter:
             raise malformed()
         return b""
 
+    def _always(self, mask: ColumnMask) -> bytes | None:
+        if mask.action == NULL:
+            return self._null_text
+        return escape(mask.constant, self._delimiter[0]) if mask.action == CONSTANT else None
+
     def _fields(self, line: bytes) -> list[bytes]:
-        parts = line.split(self._delimiter)
-        if line.find(b"\\" + self._delimiter) < 0:
-            return parts
+        """The fields of a line with escaped delimiters, as they are written."""
         fields: list[bytes] = []
         held: list[bytes] = []
-        for part in parts:
+        for part in line.split(self._delimiter):
             held.append(part)
             if not _odd_backslashes(part):
                 fields.append(self._delimiter.join(held))
@@ -139,17 +172,34 @@ class CopyTextRewriter:
             raise malformed()
         return fields
 
-    def _line(self, line: bytes) -> bytes:
-        fields = self._fields(line)
-        if len(fields) != self.columns:
-            raise malformed()
-        self.rows += 1
-        for mask in self._masks:
-            index = mask.ordinal - 1
-            field = fields[index]
-            if field == self._null_text:
-                continue
-            value = mask.apply(unescape(field) if field.find(b"\\") >= 0 else field)
-            fields[index] = self._null_text if value is None else escape(value, self._delimiter[0])
-            self.masked_cells += 1
-        return self._delimiter.join(fields)
+    def _lines(self, lines: list[bytes], escaped: bool) -> list[bytes]:
+        """`escaped`: whether there is a backslash in any of them."""
+        columns, delimiter, null, plan = self.columns, self._delimiter, self._null_text, self._plan
+        out: list[bytes] = []
+        cells = 0
+        for line in lines:
+            fields = line.split(delimiter)
+            here = escaped and line.find(b"\\") >= 0
+            if here and line.find(self._escaped) >= 0:
+                fields = self._fields(line)
+            if len(fields) != columns:
+                raise malformed()
+            for index, written, mask, safe in plan:
+                field = fields[index]
+                if field == null:
+                    continue
+                clear = unescape(field) if here and field.find(b"\\") >= 0 else field
+                if written is not None:
+                    fields[index] = written
+                else:
+                    value = mask.apply(clear) if COMPILED else mask.function(clear)  # type: ignore[misc]
+                    if value is None:
+                        value = null
+                    elif not safe or clear is not field:
+                        value = escape(value, delimiter[0])
+                    fields[index] = value
+                cells += 1
+            out.append(delimiter.join(fields))
+        self.rows += len(lines)
+        self.masked_cells += cells
+        return out

@@ -13,7 +13,8 @@ from enforcement.masking.copy_options import copy_options
 from enforcement.masking.copy_text import CopyTextRewriter
 from enforcement.masking.errors import clean
 from enforcement.masking.plan import FieldLike, plan_copy, plan_rows
-from enforcement.masking.rows import RowRewriter
+from enforcement.masking.row_calls import CallingRowRewriter
+from enforcement.masking.rows import COMPILED, RowRewriter
 
 CopyRewriter = CopyTextRewriter | CopyCsvRewriter | CopyBinaryRewriter
 SHORTEST_KEY = 16
@@ -44,14 +45,16 @@ class MaskingEngine:
 
     def for_rows(
         self, obligations: StatementObligations, fields: Sequence[FieldLike], formats: Sequence[int]
-    ) -> RowRewriter | None:
+    ) -> RowRewriter | CallingRowRewriter | None:
         """The rewriter of a result described by `fields`; None if nothing of it is masked.
 
         `formats` are the result formats of the Bind if `fields` come from the description of a prepared statement;
         empty if the formats of `fields` hold.
         """
         masks = plan_rows(obligations, fields, formats, self._key, self._text_types)
-        return RowRewriter(len(fields), masks) if masks else None
+        if not masks:
+            return None
+        return (RowRewriter if COMPILED else CallingRowRewriter)(len(fields), masks)
 
     def for_copy(
         self,

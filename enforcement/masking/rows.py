@@ -1,12 +1,11 @@
-"""Masks in DataRow messages. The hot module: plain typed Python that runs the same interpreted and compiled by mypyc.
+"""Masks in DataRow messages. The hot module: plain typed Python, compiled by mypyc.
 
 A result passes as runs of whole DataRow messages ('D', int32 length, int16 count, then per field an int32 length, -1
 for NULL, and the value). Only masked fields are rebuilt; everything between them is copied in slices as large as
 possible, across rows where nothing changes. What does not have the described shape raises: a row that can't be
 understood can't be masked.
 
-It is longer than other modules because calls between compiled modules go through the interpreter: the masks of
-values that every row needs stand beside the loop.
+`RowRewriter` is made to be compiled; `row_calls` has what is used instead of it where nothing is.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from struct import Struct
-from struct import error as struct_error
 from typing import Final
 
 from decision.model.errors import ObligationUnfulfillable
 
 INT32 = Struct("!i")
 HEAD = Struct("!BiH")
+MESSAGE = Struct("!Bi")
 ROW: Final = 68  # 'D'
 SHORT = [INT32.pack(number) for number in range(4096)]  # int32 of the usual lengths
 NULL_FIELD: Final = b"\xff\xff\xff\xff"
@@ -42,7 +41,8 @@ ALNUM: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LOCAL: Final = 64  # the most characters of a local part, of a domain's first label, and of its rest
 LABEL: Final = 64
 REST: Final = 191
-MAILBOX: Final = re.compile(rb"[A-Za-z0-9._%+'-]{1,64}+@[A-Za-z0-9_%+'-]{1,64}+\.[A-Za-z0-9._%+'-]{0,191}+")
+MAILBOX: Final = rb"[A-Za-z0-9._%+'-]{1,64}+@[A-Za-z0-9_%+'-]{1,64}+\.[A-Za-z0-9._%+'-]{0,191}+"
+ADDRESS: Final = re.compile(MAILBOX)
 KINDS: Final = bytes({64: 2, 46: 3}.get(code, 1 if code in ALNUM + b"_%+-'" else 0) for code in range(256))
 PUNCTUATION: Final = bytes(set(range(128)) - set(ALNUM))
 LEAST_PARTIAL: Final = 6
@@ -55,7 +55,7 @@ def int32(number: int) -> bytes:
 
 
 def at_sign(value: bytes) -> int:
-    """Where the @ of a mail address stands; -1 if `value` is none. The compiled way; the interpreted is MAILBOX."""
+    """Where the @ of a mail address stands; -1 if `value` is none. The compiled way; the interpreted is ADDRESS."""
     at = dot = -1
     for index in range(len(value)):
         kind = KINDS[value[index]]
@@ -75,7 +75,7 @@ def mask_email(value: bytes) -> bytes:
     if COMPILED:
         at = at_sign(value)
     else:
-        at = value.find(b"@") if MAILBOX.fullmatch(value) else -1
+        at = value.find(b"@") if ADDRESS.fullmatch(value) else -1
     if at < 0:
         bare = value.strip(b" ")
         return mask_email(bare) if len(bare) < len(value) else FULL_TEXT
@@ -181,16 +181,11 @@ def ordered(masks: Sequence[ColumnMask], columns: int) -> list[ColumnMask]:
 
 
 class RowRewriter:
-    """Masks `masks` in rows of `columns` fields. Keeps no state between calls.
+    """Masks `masks` in rows of `columns` fields by plain arithmetic. Keeps no state between calls."""
 
-    There are two ways through the same rows: one of few calls, for the interpreter, and one of plain arithmetic, which
-    compiles well. `native` chooses the second.
-    """
-
-    def __init__(self, columns: int, masks: Sequence[ColumnMask], native: bool = COMPILED) -> None:
+    def __init__(self, columns: int, masks: Sequence[ColumnMask]) -> None:
         self.columns = columns
         self._masks = ordered(masks, columns)
-        self._native = native
         before = [0] + [mask.ordinal for mask in self._masks]
         # For each mask: the fields to skip before it.
         self._skips = [mask.ordinal - last - 1 for mask, last in zip(self._masks, before, strict=False)]
@@ -203,72 +198,11 @@ class RowRewriter:
         if not 0 <= start <= end <= len(buffer):
             raise malformed()
         try:
-            if self._native:
-                return self._by_arithmetic(buffer, start, end)
-            return self._by_calls(buffer, start, end)
-        except (struct_error, IndexError):
+            return self._rewrite(buffer, start, end)
+        except IndexError:
             raise malformed() from None
 
-    def _by_calls(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
-        out: list[bytes] = []
-        plan = [(range(skip), mask) for skip, mask in zip(self._skips, self._masks, strict=True)]
-        columns, unpack, head, short = self.columns, INT32.unpack_from, HEAD.unpack_from, SHORT
-        rows = cells = 0
-        copied = position = start
-        while position < end:
-            code, length, count = head(buffer, position)
-            after = position + 1 + length
-            if code != ROW or count != columns or length < 6 or after > end:
-                raise malformed()
-            field = position + 7
-            slot = -1
-            growth = 0
-            for skipped, mask in plan:
-                for _ in skipped:
-                    size: int = unpack(buffer, field)[0]
-                    if size > 0:
-                        field += size + 4
-                    elif size >= -1:
-                        field += 4
-                    else:
-                        raise malformed()
-                size = unpack(buffer, field)[0]
-                field += 4
-                if size < 0:
-                    if size < -1:
-                        raise malformed()
-                    continue
-                if slot < 0:
-                    slot = len(out) + 1
-                    out += (buffer[copied : position + 1], b"", buffer[position + 5 : field - 4])
-                else:
-                    out.append(buffer[copied : field - 4])
-                copied = field + size
-                if mask.action <= CONSTANT:
-                    out.append(mask.written)
-                    growth += len(mask.written) - 4 - size
-                else:
-                    value = mask.function(buffer[field:copied])  # type: ignore[misc]
-                    if value is None:
-                        out.append(NULL_FIELD)
-                        growth -= size
-                    else:
-                        new = len(value)
-                        out += (short[new] if new < 4096 else INT32.pack(new), value)
-                        growth += new - size
-                cells += 1
-                field = copied
-            if field > after:
-                raise malformed()
-            if slot >= 0:
-                new = length + growth
-                out[slot] = short[new] if new < 4096 else INT32.pack(new)
-            rows += 1
-            position = after
-        out.append(buffer[copied:end])
-        return b"".join(out), rows, cells
-
-    def _by_arithmetic(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+    def _rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
         out: list[bytes] = []
         masks, skips, columns = self._masks, self._skips, self.columns
         rows = cells = 0
@@ -339,10 +273,28 @@ def behind(begin: int, size: int) -> int:
 
 def count_messages(buffer: bytes, start: int, end: int, code: int, most: int) -> tuple[int, int]:
     """How many whole messages of `code` stand at `start`, at most `most` (-1: no bound), and where they end."""
+    if COMPILED:
+        return _count_by_arithmetic(buffer, start, end, code, most)
+    head = MESSAGE.unpack_from
+    position, found, last, length = start, 0, end - 5, 0
+    while position <= last:
+        got: int
+        got, length = head(buffer, position)
+        if got != code or found == most:
+            break
+        if length < 4:
+            raise malformed()
+        position += length + 1
+        found += 1
+    if position > end:  # the last one is not whole
+        return position - length - 1, found - 1
+    return position, found
+
+
+def _count_by_arithmetic(buffer: bytes, start: int, end: int, code: int, most: int) -> tuple[int, int]:
     position, found = start, 0
-    unpack = INT32.unpack_from
     while found != most and position + 5 <= end and buffer[position] == code:
-        length: int = unpack(buffer, position + 1)[0]
+        length = read_int32(buffer, position + 1)
         if length < 4:
             raise malformed()
         if position + 1 + length > end:
