@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from decision.model.catalog import CatalogRelation, CatalogSnapshot
-from decision.model.decision import ColumnGuard, MaskMethod, MaskRule, OutputMask, StatementObligations
+from decision.model.decision import ColumnGuard, MaskRule, OutputMask, StatementObligations
 from decision.model.facts import ColumnName, Facts, OutputColumn, RelationKind, Statement
 
 Names = tuple[str, str]
 MAX_GUARDS = 4_096  # relations under one set of rules whose guards are kept
+MAX_WISHES = 64  # sets of rules kept prepared
+MAX_TAGS = 1_024  # sets of tags under one set of rules
 
 
 class TagIndex:
@@ -19,16 +21,49 @@ class TagIndex:
         self.version = snapshot.version
         self.relations: Mapping[Names, CatalogRelation] = {(r.schema, r.name): r for r in snapshot.relations}
         self._guards: dict[tuple[int, int], tuple[Sequence[MaskRule], tuple[ColumnGuard, ...]]] = {}
+        self._wishes: dict[int, Wishes] = {}
 
-    def guards(self, relation: CatalogRelation, rules: Sequence[MaskRule]) -> tuple[ColumnGuard, ...]:
+    def wishes(self, rules: Sequence[MaskRule]) -> Wishes:
+        """The rules prepared, remembered for rules that are one shared object."""
+        found = self._wishes.get(id(rules))
+        if found is None or found.rules is not rules:
+            if len(self._wishes) >= MAX_WISHES:
+                self._wishes.clear()
+            found = self._wishes[id(rules)] = Wishes(rules)
+        return found
+
+    def guards(self, relation: CatalogRelation, wishes: Wishes) -> tuple[ColumnGuard, ...]:
         """`column_guards` of one of the snapshot's relations, remembered for rules that are one shared object."""
-        key = (id(relation), id(rules))  # both are kept alive here
+        key = (id(relation), id(wishes.rules))  # both are kept alive here
         found = self._guards.get(key)
-        if found is None or found[0] is not rules:
+        if found is None or found[0] is not wishes.rules:
             if len(self._guards) >= MAX_GUARDS:
                 self._guards.clear()
-            found = self._guards[key] = (rules, column_guards((relation,), rules))
+            found = self._guards[key] = (wishes.rules, column_guards(relation, wishes))
         return found[1]
+
+
+class Wishes:
+    """The mask rules of an evaluation, prepared: columns with equal tags are asked for once."""
+
+    def __init__(self, rules: Sequence[MaskRule]) -> None:
+        self.rules = rules
+        self.by_name = [rule for rule in rules if rule.column]
+        self._by_tags: dict[tuple[str, ...], tuple[MaskRule, ...]] = {}
+
+    def of(self, tags: tuple[str, ...], names: Iterable[ColumnName]) -> Sequence[MaskRule]:
+        """The rules, in their order, for a column that bears these tags or one of these names."""
+        if not self.by_name:
+            return self._tagged(tags) if tags else ()
+        return [rule for rule in self.rules if _wants(rule, tags) or any(_names_column(rule, name) for name in names)]
+
+    def _tagged(self, tags: tuple[str, ...]) -> tuple[MaskRule, ...]:
+        found = self._by_tags.get(tags)
+        if found is None:
+            if len(self._by_tags) >= MAX_TAGS:
+                self._by_tags.clear()
+            found = self._by_tags[tags] = tuple(rule for rule in self.rules if _wants(rule, tags))
+        return found
 
 
 def tag_matches(tag: str, wanted: str) -> bool:
@@ -44,46 +79,35 @@ def _wants(rule: MaskRule, tags: Iterable[str]) -> bool:
     )
 
 
-def _stronger(current: OutputMask | None, rule: MaskRule, ordinal: int) -> OutputMask:
-    if current is not None and current.method.strength >= rule.method.strength:
-        return current
-    return OutputMask(ordinal, rule.method, rule.rule)
-
-
 def _names_column(rule: MaskRule, source: ColumnName) -> bool:
     return rule.column != "" and (rule.schema, rule.table, rule.column) == (source.schema, source.table, source.column)
 
 
-def _applies(rule: MaskRule, output: OutputColumn) -> bool:
-    return _wants(rule, output.tags) or any(_names_column(rule, source) for source in output.sources)
+def _strongest(rules: Sequence[MaskRule]) -> MaskRule:
+    """The first of the strongest."""
+    return rules[0] if len(rules) == 1 else max(rules, key=lambda rule: rule.method.strength)
 
 
-def output_masks(outputs: Iterable[OutputColumn], rules: Sequence[MaskRule]) -> tuple[OutputMask, ...]:
+def output_masks(outputs: Iterable[OutputColumn], wishes: Wishes) -> tuple[OutputMask, ...]:
     """The strongest mask for each output column that a rule applies to."""
-    chosen: dict[int, OutputMask] = {}
-    by_name = [rule for rule in rules if rule.column]
+    chosen: dict[int, MaskRule] = {}
     for output in outputs:
-        for rule in rules if output.tags else by_name:
-            if _applies(rule, output):
-                chosen[output.ordinal] = _stronger(chosen.get(output.ordinal), rule, output.ordinal)
-    return tuple(chosen[ordinal] for ordinal in sorted(chosen))
+        rules = wishes.of(output.tags, output.sources)
+        if rules:
+            strongest = _strongest(rules)
+            earlier = chosen.get(output.ordinal)
+            if earlier is None or earlier.method.strength < strongest.method.strength:
+                chosen[output.ordinal] = strongest
+    return tuple(OutputMask(ordinal, chosen[ordinal].method, chosen[ordinal].rule) for ordinal in sorted(chosen))
 
 
-def column_guards(relations: Iterable[CatalogRelation], rules: Sequence[MaskRule]) -> tuple[ColumnGuard, ...]:
-    """Every column of the relations that a rule masks, as RowDescription would name it."""
+def column_guards(relation: CatalogRelation, wishes: Wishes) -> tuple[ColumnGuard, ...]:
+    """Every column of the relation that a rule masks, as RowDescription would name it."""
     guards: list[ColumnGuard] = []
-    by_name = any(rule.column for rule in rules)
-    for relation in relations:
-        for column in relation.columns:
-            if not column.tags and not by_name:
-                continue
-            name = ColumnName(relation.schema, relation.name, column.name)
-            methods: list[MaskMethod] = [
-                rule.method for rule in rules if _names_column(rule, name) or _wants(rule, column.tags)
-            ]
-            if methods:
-                strongest = max(methods, key=lambda method: method.strength)
-                guards.append(ColumnGuard(relation.oid, column.number, strongest))
+    for column in relation.columns:
+        rules = wishes.of(column.tags, (ColumnName(relation.schema, relation.name, column.name),))
+        if rules:
+            guards.append(ColumnGuard(relation.oid, column.number, _strongest(rules).method))
     return tuple(guards)
 
 
@@ -91,15 +115,18 @@ def resolve(facts: Facts, index: TagIndex | None, rules: Sequence[MaskRule]) -> 
     """The obligations of each statement; empty when nothing is masked for this principal."""
     if not rules:
         return ()
-    return tuple(_statement(number, statement, index, rules) for number, statement in enumerate(facts.statements))
+    wishes = Wishes(rules) if index is None else index.wishes(rules)
+    return tuple(_statement(number, statement, index, wishes) for number, statement in enumerate(facts.statements))
 
 
-def _statement(
-    number: int, statement: Statement, index: TagIndex | None, rules: Sequence[MaskRule]
-) -> StatementObligations:
-    relations = [] if index is None else _known_relations(statement, index)
-    guards = column_guards([*relations, *([] if index is None else _origins(statement, index))], rules)
-    masks = output_masks(statement.output, rules)
+def _statement(number: int, statement: Statement, index: TagIndex | None, wishes: Wishes) -> StatementObligations:
+    relations: list[CatalogRelation] = []
+    guards: list[ColumnGuard] = []
+    if index is not None:
+        relations = _known_relations(statement, index)
+        for relation in (*relations, *_origins(statement, index)):
+            guards += index.guards(relation, wishes)
+    masks = output_masks(statement.output, wishes)
     masked = {mask.ordinal for mask in masks}
     opaque = tuple(output.ordinal for output in statement.output if output.opaque and output.ordinal not in masked)
     checked = bool(masks or guards or opaque)
@@ -107,7 +134,7 @@ def _statement(
         index=number,
         output_count=len(statement.output) if checked and statement.returns_rows else None,
         masks=masks,
-        guards=guards,
+        guards=tuple(guards),
         tables=tuple(sorted({relation.oid for relation in relations})),
         scan_text=opaque,
         other_tables=len(relations) < len(statement.relations),

@@ -24,7 +24,10 @@ class MaskMethod(StrEnum):
 
     @property
     def strength(self) -> int:
-        return tuple(MaskMethod).index(self)
+        return _STRENGTHS[self]
+
+
+_STRENGTHS = {method: strength for strength, method in enumerate(MaskMethod)}
 
 
 @dataclass(frozen=True, slots=True)
