@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -66,23 +67,23 @@ class CatalogPublisher:
         if self._template is None:
             self._template = self._make_template()
         if self.outdated:
-            self._list_segments(live, self._template, segments)
+            try:
+                with _attached(live, self._template, "template"):
+                    self._list_segments(live, segments)
+                    if not hot:
+                        _fill(live, "template", (), status)
+            except BaseException:
+                self._template, self.outdated = None, set(ddl.facts())
+                raise
+            filled, self.outdated = not hot, set()
+        else:
+            filled = False
         fresh = self._work / "fresh.duckdb"
         fresh.unlink(missing_ok=True)
         shutil.copyfile(self._template, fresh)
-        live.execute(f"ATTACH {ddl.quote(str(fresh))} AS fresh")
-        try:
-            live.execute("BEGIN")
-            for table in hot:
-                live.execute(f"INSERT INTO fresh.hot.{table} FROM hot.{table}")
-            live.execute("INSERT INTO fresh.meta.coverage FROM meta.coverage")
-            live.execute("INSERT INTO fresh.meta.status SELECT make_timestamptz(?::BIGINT), ?, ?, ?, ?", list(status))
-            live.execute("COMMIT")
-        except BaseException:
-            live.execute("ROLLBACK")
-            raise
-        finally:
-            live.execute("DETACH fresh")
+        if not filled:
+            with _attached(live, fresh, "fresh"):
+                _fill(live, "fresh", hot, status)
         fresh.chmod(0o444)
         descriptor = os.open(fresh, os.O_RDONLY)
         try:
@@ -107,27 +108,43 @@ class CatalogPublisher:
             connection.execute("COMMIT")
         return path
 
-    def _list_segments(self, live: duckdb.DuckDBPyConnection, template: Path, segments: Listed) -> None:
+    def _list_segments(self, live: duckdb.DuckDBPyConnection, segments: Listed) -> None:
         tables = sorted(self.outdated)
-        live.execute(f"ATTACH {ddl.quote(str(template))} AS template")
+        names = ", ".join(map(ddl.quote, tables))
+        live.execute(f"DELETE FROM template.meta.segments WHERE table_name IN ({names})")
+        listed = [(table, *file) for table in tables for file in segments.get(table, ())]
+        for start in range(0, len(listed), 1000):
+            rows = ", ".join(
+                f"({ddl.quote(table)}, {ddl.quote(file)}, DATE {ddl.quote(day)}, {rows}, {size})"
+                for table, file, day, rows, size in listed[start : start + 1000]
+            )
+            live.execute(f"INSERT INTO template.meta.segments VALUES {rows}")
+        for table in tables:
+            live.execute(ddl.cold_view(table, [file[0] for file in segments.get(table, ())], "template"))
+
+
+@contextmanager
+def _attached(live: duckdb.DuckDBPyConnection, path: Path, name: str) -> Iterator[None]:
+    """The file at `path` as database `name`, changed in one transaction."""
+    live.execute(f"ATTACH {ddl.quote(str(path))} AS {name}")
+    try:
+        live.execute("BEGIN")
         try:
-            live.execute("BEGIN")
-            names = ", ".join(map(ddl.quote, tables))
-            live.execute(f"DELETE FROM template.meta.segments WHERE table_name IN ({names})")
-            listed = [(table, *file) for table in tables for file in segments.get(table, ())]
-            for start in range(0, len(listed), 1000):
-                rows = ", ".join(
-                    f"({ddl.quote(table)}, {ddl.quote(file)}, DATE {ddl.quote(day)}, {rows}, {size})"
-                    for table, file, day, rows, size in listed[start : start + 1000]
-                )
-                live.execute(f"INSERT INTO template.meta.segments VALUES {rows}")
-            for table in tables:
-                live.execute(ddl.cold_view(table, [file[0] for file in segments.get(table, ())], "template"))
+            yield
             live.execute("COMMIT")
         except BaseException:
             live.execute("ROLLBACK")
-            self._template, self.outdated = None, set(ddl.facts())
             raise
-        finally:
-            live.execute("DETACH template")
-        self.outdated = set()
+    finally:
+        live.execute(f"DETACH {name}")
+
+
+def _fill(
+    live: duckdb.DuckDBPyConnection, name: str, hot: Sequence[str], status: tuple[int, int, int, int, int]
+) -> None:
+    for table in hot:
+        live.execute(f"INSERT INTO {name}.hot.{table} FROM hot.{table}")
+    live.execute(f"DELETE FROM {name}.meta.coverage")
+    live.execute(f"INSERT INTO {name}.meta.coverage FROM meta.coverage")
+    live.execute(f"DELETE FROM {name}.meta.status")
+    live.execute(f"INSERT INTO {name}.meta.status SELECT make_timestamptz(?::BIGINT), ?, ?, ?, ?", list(status))

@@ -18,6 +18,7 @@ from analytics.segments import Segment
 from decision.model.errors import AirlockError
 
 LIVE = "live.duckdb"
+_FEW = 8
 
 _META = """
 CREATE SCHEMA meta;
@@ -140,15 +141,17 @@ class LiveFile:
 
     def save_counters(self, counters: Mapping[str, int]) -> None:
         self.connection.execute("DELETE FROM meta.counter")
-        for name, value in counters.items():
-            self.connection.execute("INSERT INTO meta.counter VALUES (?, ?)", [name, value])
+        values = [item for pair in counters.items() for item in pair]
+        self.connection.execute(f"INSERT INTO meta.counter VALUES {', '.join(['(?, ?)'] * len(counters))}", values)
 
     def add_segments(self, segments: Iterable[Segment]) -> None:
-        for s in segments:
-            self.connection.execute(
-                "INSERT INTO meta.segment VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [s.table, s.path, s.day, s.rows, s.size, s.first_time, s.last_time],
-            )
+        values = [
+            f"({ddl.quote(s.table)}, {ddl.quote(s.path)}, DATE '{s.day.isoformat()}', {s.rows}, {s.size}, "
+            f"{s.first_time}, {s.last_time})"
+            for s in segments
+        ]
+        if values:  # at once: a statement each takes longer than all of them together
+            self.connection.execute(f"INSERT INTO meta.segment VALUES {', '.join(values)}")
 
     def retire(self, paths: Sequence[str], since: int) -> None:
         """Take the segments out of the manifest; their files wait for readers that still list them."""
@@ -168,5 +171,23 @@ def to_arrow(rows: Rows) -> dict[str, pa.Table]:
 
 def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(column: Sequence[object], kind: pa.DataType) -> pa.Array:
+    """Lists are converted once for equal ones, and a column of one value once for all: most of what is known of a
+    statement is known of the ones before it, and a nested value costs ten times a lookup."""
+    if pa.types.is_nested(kind):
+        places: dict[object, int] = {}
+        taken = [places.setdefault(value, len(places)) for value in column]
+        distinct = pa.array(list(places), kind)
+        return distinct.take(pa.array(taken, pa.int32())) if len(places) > 1 else _repeated(distinct, len(column))
+    first = column[0]
+    if first == column[-1] and len(column) > _FEW and column.count(first) == len(column):
+        return _repeated(pa.array([first], kind), len(column))
+    return pa.array(column, kind)
+
+
+def _repeated(one: pa.Array, times: int) -> pa.Array:
+    return one if times == 1 else one.take(pa.repeat(0, times))

@@ -68,10 +68,20 @@ def plan_merges(segments: Iterable[Segment], fan_in: int, largest: int) -> list[
 
 def split_by_day(rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     """The rows of each UTC day, in order of time. Rows without a time belong to 1970-01-01."""
-    ordered = rows.sort_by([("time", "ascending")])
+    ordered = rows if _in_order(rows["time"]) else rows.sort_by([("time", "ascending")])
     days = pc.fill_null(pc.cast(pc.cast(ordered["time"], pa.timestamp("us")), pa.date32()), UNDATED)
+    if ordered.num_rows and days[0] == days[-1] and ordered["time"].null_count == 0:
+        yield days[0].as_py(), ordered  # as nearly always; sorting and filtering would copy every row
+        return
     for day in pc.unique(days).to_pylist():
         yield day, ordered.filter(pc.equal(days, pa.scalar(day, pa.date32())))
+
+
+def _in_order(times: pa.ChunkedArray) -> bool:
+    if times.null_count:
+        return False
+    micros = times.cast(pa.int64()).combine_chunks()
+    return bool(pc.all(pc.greater_equal(micros[1:], micros[:-1])).as_py() in (True, None))
 
 
 class SegmentFolder:

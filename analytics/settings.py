@@ -14,9 +14,9 @@ class StoreSettings:
     may run longer."""
 
     seal_events: int = 2_000
-    direct_events: int = 4_096
+    direct_events: int = 1_000
     seal_after_s: float = 60.0
-    fan_in: int = 8
+    fan_in: int = 16
     largest_bytes: int = 256 * 1024 * 1024
     grace_s: float = 900.0
     memory_limit: str = "256MB"

@@ -1,8 +1,9 @@
 """The embedded runner: journal to analytics on one machine, in a process of its own.
 
 It polls the journal briefly (a read transaction that stays open would make its WAL grow), folds what is new, stores it
-with its position, and publishes it. A lone event is visible about 0.2 s after it happened; under load publications are
-at least `publish_s` apart and take at most a quarter of the time.
+with its position, and publishes it. A lone event is visible about 0.2 s after it happened; under load what came since
+the last publication is taken as one batch: publications are at least `publish_s` apart and take at most a quarter of
+the time. Where more waits than one batch holds, batches follow each other without a pause.
 
     python -m ingest.local --data-dir D        until SIGTERM or SIGINT, or until --parent PID is gone
 """
@@ -29,6 +30,7 @@ from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import JournalUnavailable
 from decision.model.ports import Clock, IdSource, JournalReader
 from decision.wire.events import ProtobufEventCodec
+from ingest.priority import step_back
 from ingest.reading import WitnessCodec, read_batch
 from ingest.status import IngestStatus, write_status
 
@@ -44,7 +46,7 @@ class LocalSettings:
     `batch`: the most events taken at once. `status_s`: how often the status is written at least."""
 
     poll_s: float = 0.1
-    publish_s: float = 0.4
+    publish_s: float = 0.5
     batch: int = 8_192
     status_s: float = 2.0
     store: StoreSettings = STORE_DEFAULTS
@@ -69,6 +71,7 @@ class LocalRunner:
         self._clock = clock
         self._settings = settings
         self._witness = witness
+        self._behind = False
         self._published_at = clock.monotonic_ns() - 60_000_000_000
         self._publish_cost = 0
         self._oldest_unpublished = 0
@@ -79,9 +82,8 @@ class LocalRunner:
 
     def step(self) -> bool:
         """Read, store, publish, compact: whatever is due. Returns whether there may be more to read at once."""
-        full = False
-        if self._publication_is_due() or not self._store.dirty:
-            full = self._take()
+        if self._behind or self._publication_is_due() or not self._store.dirty:
+            self._behind = self._take()
         if self._store.dirty and self._publication_is_due():
             self._publish()
         self._store.compact()
@@ -89,7 +91,7 @@ class LocalRunner:
         now = self._clock.monotonic_ns()
         if now - self._status_at >= self._settings.status_s * 1e9:
             self.write_status()
-        return full
+        return self._behind
 
     def run(self, stopped: Callable[[float], bool]) -> None:
         """Until `stopped(seconds)`, which waits that long or until it is time to stop; then all that is durable is
@@ -246,6 +248,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--parent", type=int, default=0, help="end when this is no longer the parent process")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s ingest: %(message)s")
+    step_back()
     stop = threading.Event()
 
     def on_signal(_: int, __: FrameType | None) -> None:
