@@ -20,8 +20,10 @@ from decision.model.events import Payload, StatementDecided
 from decision.model.session import DecideRequest, MessageKind, ParameterValue
 from tests.support.service import SNAPSHOT, SetClock, Stand, stand
 
-SEEDS = int(os.environ.get("AIRLOCK_TEST_SEEDS", "6"))
-STEPS = 60
+SEEDS = int(os.environ.get("AIRLOCK_TEST_SEEDS", "8"))
+STEPS = 120
+MADE = "CREATE TEMP TABLE mine AS SELECT email FROM t"
+READ_MADE = "SELECT * FROM mine"
 TEXTS = (
     "SELECT id FROM t WHERE id = $1",
     "SELECT id, email FROM t WHERE id = 7",
@@ -33,11 +35,12 @@ TEXTS = (
     "SELECT nothing FROM nowhere",
     "BEGIN",
     "COMMIT",
-    "CREATE TEMP TABLE mine AS SELECT email FROM t",
-    "SELECT * FROM mine",
+    MADE,
+    READ_MADE,
     "SET search_path = other",
     "SELECT 1; SELECT id FROM t",
 )
+USUAL = (TEXTS[0], TEXTS[2], MADE, READ_MADE)
 PARAMETERS = (
     (),
     (ParameterValue(23, 0, b"1"), ParameterValue(23, 0, b"2")),
@@ -52,13 +55,13 @@ def message(rng: random.Random) -> DecideRequest:
     usual = rng.random() < 0.7
     return DecideRequest(
         "",
-        rng.choice(TEXTS[:3] if usual else TEXTS).encode(),
+        rng.choice(USUAL if usual else TEXTS).encode(),
         rng.choice((MessageKind.BIND, MessageKind.PARSE)) if usual else rng.choice(list(MessageKind)),
         rng.choice(PARAMETERS),
-        SETTINGS[0] if usual else rng.choice(SETTINGS),
+        rng.choice(SETTINGS) if rng.random() < 0.15 else SETTINGS[0],
         "I" if rng.random() < 0.8 else rng.choice("ITE"),
-        "" if usual else rng.choice(("", "tidying up")),
-        "" if usual else rng.choice(("", "OPS-1")),
+        rng.choice(("", "", "", "tidying up")),
+        rng.choice(("", "", "", "OPS-1")),
         rng.choice(("", "p" * 36)),
     )
 
