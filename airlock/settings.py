@@ -185,7 +185,9 @@ class Settings(BaseSettings):
 
 
 # Variables of tools and tests that share the prefix and are no settings.
-NOT_SETTINGS = frozenset({"AIRLOCK_REQUIRE_ALL", "AIRLOCK_OPA", "AIRLOCK_NO_COMPILED", "AIRLOCK_TOKEN"})
+NOT_SETTINGS = frozenset(
+    {"AIRLOCK_REQUIRE_ALL", "AIRLOCK_OPA", "AIRLOCK_NO_COMPILED", "AIRLOCK_TOKEN", "AIRLOCK_INGEST_NICE"}
+)
 
 
 def load_settings(file: Path | None = None, **given: Any) -> Settings:

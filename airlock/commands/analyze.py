@@ -19,7 +19,8 @@ INDENT = orjson.OPT_INDENT_2
 
 
 @click.command("analyze")
-@click.option("--dialect", type=click.Choice(["postgres"]), default="postgres", show_default=True)
+@click.option("--dialect", type=click.Choice(["postgres"]), default="postgres", show_default=True,
+              help="Whose SQL it is.")  # fmt: skip
 @click.option("--catalog", "catalog_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A snapshot by `airlock catalog dump`; without one, no name resolves.")  # fmt: skip
 @click.option("--lines", is_flag=True, help="Each line of the input is a message; one document a line.")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +22,22 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, object]
 
+
+def default_data_dir() -> Path:
+    """Where `airlock up` keeps its data when it is started here without --data-dir: what airlock.toml says, if there is
+    one. What else is wrong with that file is for others to say."""
+    try:
+        given = tomllib.loads(Path("airlock.toml").read_text()).get("data_dir", ".airlock")
+    except (OSError, ValueError):
+        given = ".airlock"
+    return Path(given if isinstance(given, str) else ".airlock")
+
+
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".airlock"),
-    show_default=True,
+    default=default_data_dir,
+    show_default="data_dir in airlock.toml, else .airlock",
     envvar="AIRLOCK_DATA_DIR",
     help="Where `airlock up` keeps its data.",
 )

@@ -34,4 +34,5 @@ log_option = click.option(
     show_default=True,
     expose_value=False,
     callback=_log,
+    help="What is written to standard error: this and what is worse.",
 )

@@ -111,10 +111,12 @@ def test(bundle: Path | None, opa: Path | None) -> None:
 @click.option("--sql", help="A statement, instead of --input.")
 @click.option("--catalog", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="What the database holds (made by `airlock catalog`); without it no table is known.")  # fmt: skip
-@click.option("--kind", type=click.Choice(["human", "agent", "service"]), default="human", show_default=True)
+@click.option("--kind", type=click.Choice(["human", "agent", "service"]), default="human", show_default=True,
+              help="What the principal is.")  # fmt: skip
 @click.option("--groups", default="", help="The principal's groups, separated by commas.")
 @click.option("--on-behalf-of-groups", default=None, help="The groups of the human behind an agent.")
-@click.option("--environment", type=click.Choice([e.value for e in Environment]), default="prod", show_default=True)
+@click.option("--environment", type=click.Choice([e.value for e in Environment]), default="prod", show_default=True,
+              help="What the database is.")  # fmt: skip
 @click.option("--approved", multiple=True, help="A hold's rule that an approval covers.")
 def explain(
     bundle: Path | None,
@@ -177,7 +179,8 @@ def _show(evaluation: Evaluation, form: str) -> None:
 @policy.command("bench")
 @bundle_option
 @click.option("--input", "source", type=click.File("rb"), help="An input document (default: a typical one).")
-@click.option("--count", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True)
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True,
+              help="How many evaluations.")  # fmt: skip
 def bench(bundle: Path | None, source: BinaryIO | None, count: int) -> None:
     """Measure uncached evaluations of one input on the embedded engine."""
     from decision.policy.smoke import SMOKE_DOCUMENTS

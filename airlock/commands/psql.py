@@ -18,7 +18,13 @@ from decision.model.errors import SettingsError
 @data_dir_option
 @click.option("--database", default="", help="A database in the settings (default: the first).")
 @click.option("--subject", default=getpass.getuser, show_default="your account", help="Who you are.")
-@click.option("--kind", type=click.Choice(["human", "agent", "service"]), default="human", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["human", "agent", "service"]),
+    default="human",
+    show_default=True,
+    help="What you are: a person, an AI agent, or a program such as a CI job.",
+)
 @click.option("--groups", default="", metavar="G,…", help="Your groups.")
 @click.option("--on-behalf-of", default="", metavar="HUMAN", help="The human that an agent or a job acts for.")
 @click.option("--intent", default="", help="Why; it is recorded.")

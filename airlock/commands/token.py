@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from airlock.commands.common import data_dir_option
 from airlock.issuer import DevelopmentIssuer
 from decision.clock import SystemClock
 from decision.model.errors import SettingsError
@@ -27,14 +28,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 
 
 @click.command("token")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".airlock"),
-    show_default=True,
-    envvar="AIRLOCK_DATA_DIR",
-    help="Where `airlock up` keeps its data; the issuer's key lies in it.",
-)
+@data_dir_option
 @click.option("--subject", required=True, help="Who asks: a name, or an agent's or a job's id.")
 @click.option(
     "--kind",

@@ -17,7 +17,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from airlock.commands.common import why_unreachable
+from airlock.commands.common import default_data_dir, why_unreachable
 from airlock.commands.node import console_option, folder_option, grpc_option, listen_option, log_option
 from airlock.compose import database_entries
 from airlock.demo.postgres import BundledPostgres
@@ -183,7 +183,8 @@ def up(
     With no database given, a bundled PostgreSQL with the demo database shop starts behind it.
     """
     settings = chosen_settings(config, {"data_dir": data_dir, "listen": listen, "grpc": grpc, "console": console})
-    option = "" if data_dir is None else f" --data-dir {shlex.quote(data_dir)}"
+    found_here = Path(os.environ.get("AIRLOCK_DATA_DIR") or default_data_dir()).resolve() == settings.data_dir
+    option = "" if found_here else f" --data-dir {shlex.quote(data_dir or str(settings.data_dir))}"
 
     async def body(host: Host) -> None:
         runtime = await begin(host, settings, config, upstream, environment, console)

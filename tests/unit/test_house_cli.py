@@ -8,13 +8,15 @@ import resource
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from airlock.commands.common import show_rows
 from airlock.commands.config import toml
-from airlock.main import COMMANDS, run
+from airlock.main import COMMANDS, cli, run
 
 PROGRAM = Path(sys.executable).with_name("airlock")
 
@@ -57,6 +59,41 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     """`--help` works everywhere."""
     assert run([name, "--help"]) == 0
     assert "Usage: airlock" in capsys.readouterr().out
+
+
+def options(name: str, command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    """Every option that a person sees, with the command that it belongs to."""
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from options(f"{name} {child}", found)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            yield name, parameter
+
+
+def test_every_option_is_explained_with_its_default() -> None:
+    """No option without a help text; a default that means something is shown, or said in it."""
+    bare, undefaulted = [], []
+    for name, option in options("airlock", cli):
+        where = f"{name} {option.opts[0]}"
+        if not option.help:
+            bare.append(where)
+        default = option.to_info_dict()["default"]
+        said = option.show_default or "default" in (option.help or "")
+        if not option.is_flag and default not in (None, "", ()) and not said:
+            undefaulted.append(where)
+    assert (bare, undefaulted) == ([], [])
+
+
+@pytest.mark.parametrize("given", ["", 'data_dir = "elsewhere"\n'])
+def test_commands_look_where_the_settings_say(elsewhere: Path, given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What runs by the airlock.toml here is found by the commands here, without --data-dir."""
+    (elsewhere / "airlock.toml").write_text(given)
+    assert run(["token", "--subject", "alice"]) == 1
+    assert f"no development issuer in {'elsewhere' if given else '.airlock'}" in capsys.readouterr().err
 
 
 def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
