@@ -19,6 +19,7 @@ from enforcement.catalog import catalog_fingerprint
 from enforcement.config import UpstreamDatabase
 
 log = logging.getLogger(__name__)
+TRIES = 5
 ReadCatalog = Callable[[str, str], Awaitable[CatalogSnapshot]]
 
 
@@ -53,6 +54,18 @@ class Catalogs:
                 await self._port.sync_catalog(snapshot)
                 self._versions[name] = snapshot.version
             self._done[name] = covers
+
+    async def renewed(self, database: UpstreamDatabase) -> bool:
+        """Whether, after a change, the catalog could be read at last."""
+        for attempt in range(TRIES):
+            try:
+                await self.refresh(database)
+            except Exception as error:  # noqa: BLE001 - tried again, then given up
+                log.warning("catalog not read after a change: %s", type(error).__name__)
+                await asyncio.sleep(0.2 * (attempt + 1))
+            else:
+                return True
+        return False
 
     def forget(self) -> None:
         """The decision service may have started anew: the next session of each database sends its snapshot again."""

@@ -54,7 +54,7 @@ class Ways:
     """How the session is reached: `tell` the client, give the core its input by `step`, end with a `restarted`
     service."""
 
-    tell: Callable[[bytes], None]
+    tell: Callable[[bytes], object]
     step: Step
     restarted: Callable[[], None]
 

@@ -118,6 +118,11 @@ class Link(asyncio.Protocol):
             if not self.reasons and self.transport is not None and not self.lost:
                 self.transport.resume_reading()
 
+    def rest(self, seconds: float) -> None:
+        """Read nothing for so long."""
+        self.pause("rest")
+        asyncio.get_running_loop().call_later(seconds, self.resume, "rest")
+
     def close(self) -> None:
         """Send what is buffered, then close."""
         if self.transport is not None and not self.lost:

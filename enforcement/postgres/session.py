@@ -24,10 +24,16 @@ from enforcement.postgres.protocol.core import SessionCore
 from enforcement.postgres.protocol.errors import ProtocolViolation
 from enforcement.postgres.protocol.startup import Startup
 from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, CoreLimits, HoldStarted, SyncCatalog
+from enforcement.postgres.timing import TimeLimit
 
 log = logging.getLogger(__name__)
 SLICE = 128 * 1024  # bytes of rows to mask in one turn of the loop
-CATALOG_TRIES = 5
+# Once a client has been sent so many bytes since it last said something, the rest is taken in larger portions: when
+# less than a full one was there, the server gets time to make more, or each of its packets of 8 KiB would cost a read,
+# a write and a reader woken.
+BULK = 1024 * 1024
+PORTION = 64 * 1024
+REST_S = 0.001
 
 
 class Session:
@@ -58,18 +64,21 @@ class Session:
         self._now = around.clock.monotonic_ns
         around.reporter.watch(grant.session_id, self._reports_waiting)
         self._decisions = Decisions(
-            around, grant.session_id, self._core, Ways(self._tell, self._step, self._service_restarted)
+            around,
+            grant.session_id,
+            self._core,
+            Ways(lambda data: client.write(data), self._step, self._service_restarted),
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: deque[bytes] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0
+        self._time_limit = TimeLimit(self._core, around.clock, self._step)
         self._expiry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._ended = False
         self._began_ns = around.clock.monotonic_ns()
         self._bytes_in = 0
+        self._answered = 0  # bytes that the server has sent since the client last sent something
         self._max_queued = around.settings.max_queued_bytes
         self._max_reports = around.settings.max_unsent_reports
         self._bytes_out = 0
@@ -97,9 +106,9 @@ class Session:
         await self._finish(reason)
 
     async def _finish(self, reason: str) -> None:
-        for timer in (self._timer, self._expiry):
-            if timer is not None:
-                timer.cancel()
+        self._time_limit.cancel()
+        if self._expiry is not None:
+            self._expiry.cancel()
         self._decisions.close()
         for task in list(self._tasks):
             task.cancel()
@@ -136,9 +145,6 @@ class Session:
         self._client.write(messages.error_response(sqlstate, message, hint=hint, severity="FATAL"))
         self._end(reason)
 
-    def _tell(self, data: bytes) -> None:
-        self._client.write(data)
-
     def _expired(self) -> None:
         self.fatal("28000", "the session's credential has expired", reason="expired", hint="sign in again")
 
@@ -151,7 +157,7 @@ class Session:
 
     def _server_lost(self) -> None:
         while self._backlog:
-            self._work_off(self._backlog.popleft())
+            self._step(self._core.server_data, self._backlog.popleft())
         self._end("server")
 
     # ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,6 +166,7 @@ class Session:
         if self._ended:
             return
         self._bytes_in += len(data)
+        self._answered = 0
         self._state.now_ns = self._now()
         try:
             self._core.client_data(data)
@@ -179,26 +186,19 @@ class Session:
             self._server.pause("work")
             self._turn()
             return
-        self._work_off(data)
+        self._step(self._core.server_data, data)
+        self._answered += len(data)
+        if self._answered > BULK and len(data) < PORTION and self._state.pending:
+            self._server.rest(REST_S)
 
     def _turn(self) -> None:
         """One slice a turn of the loop, so that masking one session's rows does not hold up the others."""
         if self._backlog and not self._ended:
-            self._work_off(self._backlog.popleft())
+            self._step(self._core.server_data, self._backlog.popleft())
         if self._backlog:
             self._loop.call_soon(self._turn)
         else:
             self._server.resume("work")
-
-    def _work_off(self, data: bytes) -> None:
-        if self._ended:
-            return
-        self._state.now_ns = self._now()
-        try:
-            self._core.server_data(data)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong ends the session
-            self._failed(error)
-        self._flush()
 
     def _step(self, work: Callable[..., None], *arguments: object) -> None:
         """Give the core one input, then perform what it wants. Whatever goes wrong ends the session."""
@@ -215,14 +215,12 @@ class Session:
         if not isinstance(error, ProtocolViolation):  # a fault of ours: nothing may pass on its account
             log.error("session ended by a fault: %s", place_of(error))
             error = ProtocolViolation("internal error of the enforcement point", hint="connect again")
-        self._violated(error)
-
-    def _violated(self, error: ProtocolViolation) -> None:
-        self._core.state.to_client.append(
+        state = self._state
+        state.to_client.append(
             messages.error_response(error.sqlstate, error.message, hint=error.hint, severity="FATAL")
         )
-        self._core.state.to_server.clear()
-        self._core.state.commands.append(CloseSession("error" if error.by == "client" else "server"))
+        state.to_server.clear()
+        state.commands.append(CloseSession("error" if error.by == "client" else "server"))
 
     def _flush(self) -> None:
         """Perform what the core wants."""
@@ -250,9 +248,7 @@ class Session:
         if self._client.reasons and self._core.queued_bytes <= self._max_queued:
             self._client.resume("queue")
         if state.timed:
-            deadline = self._core.deadline_ns
-            if deadline is not None and deadline != self._timer_at:
-                self._set_timer(deadline)
+            self._time_limit.look()
 
     def _perform(self, command: HoldStarted | CancelUpstream | SyncCatalog | CloseSession) -> None:
         match command:
@@ -276,7 +272,7 @@ class Session:
         elif self._client.reasons and count < self._max_reports // 2:
             self._client.resume("reports")
 
-    # ── cancel, time limits, catalog ────────────────────────────────────────────────────────────────────────────────
+    # ── cancel, catalog ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def cancel(self) -> None:
         """A cancel request of the client: for what waits here, or for what the server runs."""
@@ -286,41 +282,14 @@ class Session:
             await self._cancel_quietly()
 
     async def _cancel_quietly(self) -> None:
-        try:
-            await upstreams.cancel(self._database, self._upstream, self._around.settings.upstream_timeout_s)
-        except Exception as error:  # noqa: BLE001 - a cancel request has no answer that could tell
-            log.warning("cancel request not delivered: %s", type(error).__name__)
+        await upstreams.cancel_quietly(self._database, self._upstream, self._around.settings.upstream_timeout_s)
 
     async def _cancel_own(self) -> None:
         await self._cancel_quietly()
         self._step(self._core.cancel_finished)
 
-    def _set_timer(self, deadline_ns: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = deadline_ns
-        left = (deadline_ns - self._around.clock.monotonic_ns()) / 1e9
-        self._timer = self._loop.call_later(max(left, 0), self._time_over)
-
-    def _time_over(self) -> None:
-        deadline = self._core.deadline_ns
-        if deadline is None or self._over.done():
-            self._timer_at = 0
-            return
-        if self._around.clock.monotonic_ns() >= deadline:
-            self._timer_at = 0
-            self._step(self._core.time_over)
-        else:
-            self._set_timer(deadline)
-
     async def _sync_catalog(self) -> None:
-        for attempt in range(CATALOG_TRIES):
-            try:
-                await self._around.catalogs.refresh(self._database)
-            except Exception as error:  # noqa: BLE001 - tried again, then the session ends
-                log.warning("catalog not read after a change: %s", type(error).__name__)
-                await asyncio.sleep(0.2 * (attempt + 1))
-            else:
-                self._step(self._core.catalog_synced)
-                return
-        self.fatal("58000", "the catalog could not be read after it was changed", reason="error", hint="connect again")
+        if await self._around.catalogs.renewed(self._database):
+            self._step(self._core.catalog_synced)
+        else:
+            self.fatal("58000", "the changed catalog could not be read", reason="error", hint="connect again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from enforcement.postgres.protocol.errors import ProtocolViolation
 from enforcement.postgres.protocol.messages import INT32, Back, Front
 from enforcement.postgres.tls import ALPN, upstream_context
 
+log = logging.getLogger(__name__)
 SSL_REQUEST = INT32.pack(8) + INT32.pack(80877103)
 Randomness = Callable[[int], bytes]
 
@@ -260,3 +262,11 @@ async def cancel(database: UpstreamDatabase, upstream: Upstream, timeout_s: floa
             return
         finally:
             link.abort()
+
+
+async def cancel_quietly(database: UpstreamDatabase, upstream: Upstream, timeout_s: float) -> None:
+    """`cancel` for those that nobody could tell of a failure."""
+    try:
+        await cancel(database, upstream, timeout_s)
+    except Exception as error:  # noqa: BLE001 - a cancel request has no answer that could tell
+        log.warning("cancel request not delivered: %s", type(error).__name__)
