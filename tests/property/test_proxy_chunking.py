@@ -12,7 +12,7 @@ from decision.model.decision import Decision, Limits, MaskMethod, PolicyEffect, 
 from decision.model.session import ExecutionReport
 from enforcement.postgres.protocol import messages
 from enforcement.postgres.protocol.core import SessionCore
-from enforcement.postgres.protocol.exchange import CopyMasker, RowMasker
+from enforcement.postgres.protocol.exchange import RowMasker
 from enforcement.postgres.protocol.messages import Back, Front, message
 from enforcement.postgres.protocol.parsing import CopyFormats, Field
 from tests.clients.port import masks
@@ -21,8 +21,6 @@ from tests.clients.raw import bind, describe, execute
 
 class Upper:
     """A masker that makes every row recognisable: it replaces the value by M of the same length."""
-
-    masked_cells = 0
 
     def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
         out, rows = b"", 0
@@ -33,9 +31,18 @@ class Upper:
             rows += 1
         return out, rows, rows
 
-    def feed(self, data: bytes) -> bytes:
-        self.masked_cells += 1
-        return b"M" * len(data)
+
+class UpperCopy:
+    """The same for CopyData."""
+
+    def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+        out, rows = b"", 0
+        while start < end:
+            length = int.from_bytes(buffer[start + 1 : start + 5], "big")
+            out += buffer[start : start + 5] + b"M" * (length - 4)
+            start += 1 + length
+            rows += 1
+        return out, rows, rows
 
 
 class UpperMasks:
@@ -44,8 +51,8 @@ class UpperMasks:
     ) -> RowMasker:
         return Upper()
 
-    def for_copy(self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats) -> CopyMasker:
-        return Upper()
+    def for_copy(self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats) -> RowMasker:
+        return UpperCopy()
 
     def clean(self, fields: dict[str, str]) -> dict[str, str]:
         return {**fields, "M": "cleaned"}

@@ -16,7 +16,7 @@ from enforcement.masking.rows import count_messages
 from enforcement.postgres.protocol import denial
 from enforcement.postgres.protocol.errors import MessageTooLarge, ProtocolViolation
 from enforcement.postgres.protocol.exchange import Exchange, Refusal
-from enforcement.postgres.protocol.messages import Back, message
+from enforcement.postgres.protocol.messages import Back
 from enforcement.postgres.protocol.results import Results
 from enforcement.postgres.protocol.state import CancelUpstream, State
 from enforcement.postgres.protocol.table import ANY_TIME, STEPS, Expect, Step
@@ -216,20 +216,11 @@ class Answers:
             self.state.to_client.append(masked)
 
     def _masked(self, head: Exchange, code: int, data: bytes, begin: int, end: int) -> bytes:
-        if code == ROW:
-            assert head.masker is not None
-            masked, _, cells = head.masker.rewrite(data, begin, end)
-            head.masked += cells
-            return masked
-        assert head.copy_masker is not None
-        pieces = []
-        while begin < end:
-            after = begin + 1 + LENGTH.unpack_from(data, begin + 1)[0]
-            payload = head.copy_masker.feed(data[begin + 5 : after])
-            if payload:
-                pieces.append(message(COPY, payload))
-            begin = after
-        return b"".join(pieces)
+        masker = head.masker if code == ROW else head.copy_masker
+        assert masker is not None
+        masked, _, cells = masker.rewrite(data, begin, end)
+        head.masked += cells
+        return masked
 
     # ── single messages ─────────────────────────────────────────────────────────────────────────────────────────────
 

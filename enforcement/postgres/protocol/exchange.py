@@ -13,19 +13,11 @@ from enforcement.postgres.protocol.text import first_word, fixed_shape, inert
 
 
 class RowMasker(Protocol):
-    """Masks complete DataRow messages."""
+    """Masks complete DataRow messages of a result, or CopyData messages of a COPY."""
 
     def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
         """The messages between `start` and `end` with their masks applied, the number of rows, of masked cells."""
         ...
-
-
-class CopyMasker(Protocol):
-    """Masks the payloads of CopyData messages."""
-
-    masked_cells: int
-
-    def feed(self, data: bytes) -> bytes: ...
 
 
 class Masks(Protocol):
@@ -37,7 +29,7 @@ class Masks(Protocol):
 
     def for_copy(
         self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats
-    ) -> CopyMasker | None: ...
+    ) -> RowMasker | None: ...
 
     def clean(self, fields: dict[str, str]) -> dict[str, str]:
         """Error or notice fields without values."""
@@ -136,7 +128,7 @@ class Exchange:
         self.masked = 0
         self.started_ns = 0
         self.masker: RowMasker | None = None
-        self.copy_masker: CopyMasker | None = None
+        self.copy_masker: RowMasker | None = None
 
     @property
     def covering(self) -> Decision | None:

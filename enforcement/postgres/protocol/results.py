@@ -123,9 +123,7 @@ class Results:
         return b"" if head.aborted else None
 
     def _copy_end(self, head: Exchange, raw: bytes) -> bytes | None:
-        if head.copy_masker is not None:
-            head.masked += head.copy_masker.masked_cells
-            head.copy_masker = None
+        head.copy_masker = None
         return b"" if head.aborted else None
 
     # ── completions ─────────────────────────────────────────────────────────────────────────────────────────────────
