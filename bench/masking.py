@@ -3,13 +3,14 @@
 Two measurements, all ratios of one run on one machine:
 
 - in memory: rows of six columns (136 bytes) rewritten with one column masked by each method, interpreted and compiled,
-  beside a plain copy of the same buffers;
+  beside a plain copy of the same buffers; the same rows as COPY sends them;
 - on sockets: a real PostgreSQL sends the rows, this process relays them to a reader in another process; without masks,
   and with one column of six masked. `direct` is reading from the server without a relay.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 from types import ModuleType
@@ -40,6 +42,8 @@ QUERY = (
     "SELECT i, 'Some Name Here '||i, 'somebody'||i||'@example.com', timestamp '2024-01-01', repeat('x', 30), 12.50"
     " FROM generate_series(1, {rows}) i"
 )
+COPIES = ("copy_text", "copy_csv", "copy_binary")
+MASKED = 3  # the column
 METHODS = {"full": 1, "email": 2, "last_four": 3, "partial": 4, "hash": 5}
 SLICE = 32 * 1024
 ROUNDS = 5
@@ -50,17 +54,44 @@ def row() -> bytes:
     return b"D" + INT32.pack(len(body) + 4) + body
 
 
-def forms() -> dict[str, ModuleType]:
-    import enforcement.masking.rows as used
+@dataclass(frozen=True)
+class Form:
+    """The hot modules, all compiled or all interpreted. `Rewriter` is the one that is used in that form."""
 
-    found = {"interpreted": load_source("enforcement.masking.rows")}
-    if used.COMPILED:
-        found["compiled"] = used
+    rows: ModuleType
+    copy_text: ModuleType
+    copy_csv: ModuleType
+    copy_binary: ModuleType
+    Rewriter: type[Any]
+
+    def mask(self, action: int) -> Any:
+        return self.rows.ColumnMask(MASKED, action, b"***" if action == METHODS["full"] else b"", b"0123456789abcdef")
+
+    def rewriter(self, action: int) -> Any:
+        return self.Rewriter(len(COLUMNS), [self.mask(action)])
+
+
+def interpreted() -> Form:
+    """From source, beside whatever form is in use: each is made of the others' sources too."""
+    names = [f"enforcement.masking.{name}" for name in ("rows", "row_calls", "copy_messages", *COPIES)]
+    used = {name: sys.modules.get(name) for name in names}
+    try:
+        for name in names:
+            sys.modules[name] = load_source(name)
+        rows, calls, _, *copies = (sys.modules[name] for name in names)
+    finally:
+        for name, module in used.items():
+            if module is not None:
+                sys.modules[name] = module
+    return Form(rows, *copies, Rewriter=calls.CallingRowRewriter)
+
+
+def forms() -> dict[str, Form]:
+    used = [importlib.import_module(f"enforcement.masking.{name}") for name in ("rows", *COPIES)]
+    found = {"interpreted": interpreted()}
+    if used[0].COMPILED:
+        found["compiled"] = Form(*used, Rewriter=used[0].RowRewriter)
     return found
-
-
-def rewriter(module: ModuleType, action: int) -> Any:
-    return module.RowRewriter(len(COLUMNS), [module.ColumnMask(3, action, b"***", b"0123456789abcdef")])
 
 
 # ── in memory ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,17 +108,36 @@ def cpu(work: Callable[[bytes], object], buffer: bytes, repeat: int) -> float:
     return best
 
 
-def in_memory(modules: dict[str, ModuleType]) -> dict[str, Any]:
+def copied(form: str, count: int) -> bytes:
+    """What a server sends for COPY of `count` rows, as runs of messages; binary without its header and trailer."""
+    if form == "binary":
+        payload = len(COLUMNS).to_bytes(2, "big") + b"".join(INT32.pack(len(value)) + value for value in COLUMNS)
+    else:
+        payload = (b"\t" if form == "text" else b",").join(COLUMNS) + b"\n"
+    return (b"d" + INT32.pack(len(payload) + 4) + payload) * count
+
+
+def in_memory(forms: dict[str, Form]) -> dict[str, Any]:
     count = SLICE // len(row())
     buffer = row() * count
     found: dict[str, Any] = {"row_bytes": len(row()), "copy_ns_per_row": round(cpu(bytearray, buffer, 200) / count, 1)}
-    for name, module in modules.items():
+    for name, form in forms.items():
         for method, action in METHODS.items():
-            one = rewriter(module, action)
+            one = form.rewriter(action)
             spent = cpu(lambda data, one=one: one.rewrite(data, 0, len(data)), buffer, 40)  # type: ignore[misc]
             found[f"{name}_{method}_ns_per_row"] = round(spent / count)
-        scanned = cpu(lambda d, m=module: m.count_messages(d, 0, len(d), 68, -1), buffer, 40)  # type: ignore[misc]
+        scanned = cpu(lambda d, m=form.rows: m.count_messages(d, 0, len(d), 68, -1), buffer, 40)  # type: ignore[misc]
         found[f"{name}_count_ns_per_row"] = round(scanned / count)
+        for kind in COPIES:
+            run = copied(kind.removeprefix("copy_"), count)
+            for method in ("full", "email"):
+                module = getattr(form, kind)
+                make = getattr(module, f"Copy{kind.removeprefix('copy_').title()}Rewriter")
+                copy = make(len(COLUMNS), [form.mask(METHODS[method])])
+                if kind == "copy_binary":
+                    copy.feed(module.SIGNATURE + bytes(8))
+                spent = cpu(lambda data, copy=copy: copy.rewrite(data, 0, len(data)), run, 40)  # type: ignore[misc]
+                found[f"{name}_{kind}_{method}_ns_per_row"] = round(spent / count)
     return found
 
 
@@ -108,11 +158,9 @@ def reader() -> tuple[socket.socket, int]:
 
 
 def relay(
-    connection: psycopg.Connection[Any], query: bytes, sink: socket.socket | None, mask: Any
+    connection: psycopg.Connection[Any], query: bytes, sink: socket.socket | None, form: Form | None, mask: Any
 ) -> tuple[float, float]:
     """Seconds and CPU seconds of this process until the server is ready again. `mask` rewrites runs of rows."""
-    import enforcement.masking.rows as used
-
     connection.pgconn.send_query(query)
     while connection.pgconn.flush():
         pass
@@ -124,14 +172,14 @@ def relay(
         select.select([server], [], [])
         data = os.read(server, SLICE * 4)
         over = data.endswith(b"Z\x00\x00\x00\x05I")
-        if mask is None:
+        if form is None:
             if sink is not None:
                 sink.sendall(data)
             continue
         data = carry + data
         position = 0
         while position < len(data):
-            end, _ = used.count_messages(data, position, len(data), 68, -1)
+            end, _ = form.rows.count_messages(data, position, len(data), 68, -1)
             if end > position:
                 for begin, stop in slices(data, position, end):
                     sink.sendall(mask.rewrite(data, begin, stop)[0])  # type: ignore[union-attr]
@@ -153,7 +201,7 @@ def slices(data: bytes, position: int, end: int) -> list[tuple[int, int]]:
     return [(position, end)]
 
 
-def on_sockets(modules: dict[str, ModuleType], rows: int) -> dict[str, Any]:
+def on_sockets(forms: dict[str, Form], rows: int) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="airlock-bench-"))
     folder.chmod(0o755)
     server = BundledPostgres(folder / "postgres", settings={"fsync": "off"})
@@ -161,17 +209,17 @@ def on_sockets(modules: dict[str, ModuleType], rows: int) -> dict[str, Any]:
     try:
         dsn = server.start()
         query = QUERY.format(rows=rows).encode()
-        plans: dict[str, Any] = {"direct": None, "relay": None}
-        for name, module in modules.items():
+        plans: dict[str, tuple[Form | None, Any]] = {"direct": (None, None), "relay": (None, None)}
+        for name, form in forms.items():
             for method in ("full", "email", "hash"):
-                plans[f"{name}_{method}"] = rewriter(module, METHODS[method])
+                plans[f"{name}_{method}"] = (form, form.rewriter(METHODS[method]))
         times: dict[str, list[float]] = {name: [] for name in plans}
         spent: dict[str, list[float]] = {name: [] for name in plans}
         for _ in range(ROUNDS):  # all in each round, so that what else the machine does meets all alike
-            for name, mask in plans.items():
+            for name, (used, mask) in plans.items():
                 with psycopg.connect(dsn, autocommit=True) as connection:
                     sink, child = (None, 0) if name == "direct" else reader()
-                    seconds, cpu_seconds = relay(connection, query, sink, mask)
+                    seconds, cpu_seconds = relay(connection, query, sink, used, mask)
                     times[name].append(seconds)
                     spent[name].append(cpu_seconds)
                     if sink is not None:
@@ -194,14 +242,14 @@ def on_sockets(modules: dict[str, ModuleType], rows: int) -> dict[str, Any]:
 
 def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    modules = forms()
+    known = forms()
     result = {
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 1),  # what else the machine did: above 0.5, trust CPU times, not rates
         "aims": {"compiled_to_direct": 0.7, "interpreted_to_direct": 0.4},
-        "in_memory": in_memory(modules),
-        "on_sockets": on_sockets(modules, rows),
+        "in_memory": in_memory(known),
+        "on_sockets": on_sockets(known, rows),
     }
     out = ROOT / "bench" / "results" / "masking.json"
     out.parent.mkdir(parents=True, exist_ok=True)
