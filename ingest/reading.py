@@ -29,6 +29,9 @@ class WitnessCodec:
             self._refused = raw
             raise
 
+    def place_of(self, raw: bytes) -> tuple[str, int, int, bytes]:
+        return self._codec.place_of(raw)
+
     def take_refused(self) -> bytes:
         """The bytes that were refused since the last call; empty if none."""
         refused, self._refused = self._refused, b""

@@ -18,7 +18,6 @@ from typing import NoReturn
 
 from decision.journal.codec import EventCodec
 from decision.model.errors import ChainBroken
-from decision.model.events import AuditEvent
 
 GENESIS = bytes(32)
 
@@ -60,26 +59,25 @@ class ChainVerifier:
         self.head = head
         self._anchored = anchored
 
-    def verify_batch(self, raws: Sequence[bytes], seal: bytes) -> list[AuditEvent]:
-        """The batch's events. Raises ChainBroken naming the first bad event."""
-        events: list[AuditEvent] = []
-        for raw in raws:
-            event = self._decoded(raw)
+    def verify_batch(self, raws: Sequence[bytes], seal: bytes) -> None:
+        """Verify that `raws` continue the head and end in `seal`. Raises ChainBroken naming the first bad event."""
+        for index, raw in enumerate(raws):
+            epoch, seq, prev_hash = self._place_of(raw)
             if not self._anchored:
                 self._anchored = True
-                self.head = Head(self.head.seq, event.prev_hash, event.epoch)
-            if event.prev_hash != self.head.hash:
-                self._blame(event, raws, len(events), seal)
-            self.head = Head(event.seq, event.hash, event.epoch)
-            events.append(event)
+                self.head = Head(self.head.seq, prev_hash, epoch)
+            found = chain_hash(prev_hash, seq, raw)
+            if prev_hash != self.head.hash:
+                self._blame(epoch, seq, found, raws, index, seal)
+            self.head = Head(seq, found, epoch)
         if self.head.hash != seal:
             self._fail("the batch's seal does not match its last event", self.head.epoch, self.head.seq)
-        return events
 
-    def _decoded(self, raw: bytes) -> AuditEvent:
+    def _place_of(self, raw: bytes) -> tuple[int, int, bytes]:
+        """(epoch, seq, prev_hash) of what must be the next event."""
         expected = self.head.seq + 1
         try:
-            draft, producer_id, epoch, seq, prev_hash = self._codec.decode(raw)
+            producer_id, epoch, seq, prev_hash = self._codec.place_of(raw)
         except ChainBroken as error:
             raise broken(error.message, self.producer_id, self.head.epoch, expected) from error
         if producer_id != self.producer_id:
@@ -88,20 +86,21 @@ class ChainVerifier:
             self._fail(f"seq {seq} where {expected} must stand", epoch, expected)
         if epoch < self.head.epoch:
             self._fail(f"epoch {epoch} after epoch {self.head.epoch}", epoch, seq)
-        return AuditEvent(draft, producer_id, epoch, seq, prev_hash, chain_hash(prev_hash, seq, raw), raw)
+        return epoch, seq, prev_hash
 
-    def _blame(self, event: AuditEvent, raws: Sequence[bytes], index: int, seal: bytes) -> NoReturn:
-        """`event` does not continue the head: name the one of the two that nothing vouches for."""
+    def _blame(self, epoch: int, seq: int, found: bytes, raws: Sequence[bytes], index: int, seal: bytes) -> NoReturn:
+        """Event `seq`, of chain value `found`, does not continue the head: name the one of the two that nothing
+        vouches for."""
         voucher = seal
         if index + 1 < len(raws):
             try:
-                voucher = self._codec.decode(raws[index + 1])[4]
+                voucher = self._codec.place_of(raws[index + 1])[3]
             except ChainBroken:
                 voucher = b""
-        changed_before = index > 0 and voucher == event.hash
+        changed_before = index > 0 and voucher == found
         if changed_before:
             self._fail("the event was changed", self.head.epoch, self.head.seq)
-        self._fail("the event does not continue the chain", event.epoch, event.seq)
+        self._fail("the event does not continue the chain", epoch, seq)
 
     def _fail(self, message: str, epoch: int, seq: int) -> NoReturn:
         raise broken(message, self.producer_id, epoch, seq)

@@ -21,7 +21,7 @@ from decision.model import events as model
 from decision.model.errors import ChainBroken
 from decision.model.events import EventDraft, Omission, Payload, UnknownPayload
 from decision.wire.gen import events_pb2 as pb
-from decision.wire.mapping import Mapping, WireMismatch, mapping
+from decision.wire.mapping import Mapping, Own, WireMismatch, mapping
 from decision.wire.omit import omit
 from decision.wire.raw import place, seal
 
@@ -47,6 +47,11 @@ PAYLOADS: dict[type, tuple[str, str, Mapping[Any]]] = {
 """Payload class to (field of the oneof, event type, table)."""
 
 _BY_FIELD = {field: table for field, _, table in PAYLOADS.values()}
+_DECIDED = PAYLOADS[model.StatementDecided][2]
+_OWN = Own(
+    _DECIDED, "decision_id", "session_id", "input_json", "statement_digest", "parameters_digest", "pinned",
+    "latency_ns", "parse_decision_id", "client",
+)  # fmt: skip
 _OMISSION = mapping(Omission, pb.Omission)
 
 
@@ -86,13 +91,7 @@ class ProtobufEventCodec:
 
     def decode(self, raw: bytes) -> tuple[EventDraft, str, int, int, bytes]:
         """(draft, producer_id, epoch, seq, prev_hash). Raises ChainBroken for bytes that are no event."""
-        event = pb.AuditEvent()
-        try:
-            event.ParseFromString(raw)
-        except DecodeError as error:
-            raise ChainBroken(
-                "stored bytes are no audit event", hint="verify the journal with `airlock verify`"
-            ) from error
+        event = _parsed(raw)
         draft = EventDraft(
             event.id,
             event.time_unix_nano,
@@ -105,6 +104,20 @@ class ProtobufEventCodec:
             tuple([_OMISSION.decode(item) for item in event.omissions]) if event.omissions else (),
         )
         return draft, event.producer_id, event.epoch, event.seq, event.prev_hash
+
+    def place_of(self, raw: bytes) -> tuple[str, int, int, bytes]:
+        """(producer_id, epoch, seq, prev_hash). Raises ChainBroken for bytes that are no event."""
+        event = _parsed(raw)
+        return event.producer_id, event.epoch, event.seq, event.prev_hash
+
+
+def _parsed(raw: bytes) -> pb.AuditEvent:
+    event = pb.AuditEvent()
+    try:
+        event.ParseFromString(raw)
+    except DecodeError as error:
+        raise ChainBroken("stored bytes are no audit event", hint="verify the journal with `airlock verify`") from error
+    return event
 
 
 def _message(draft: EventDraft, producer_id: str, epoch: int, seq: int, prev_hash: bytes) -> pb.AuditEvent:
@@ -143,7 +156,8 @@ def _payload(event: pb.AuditEvent) -> Payload:
     if table is None:
         return UnknownPayload(event.type, "this version does not read the payload")
     try:
-        payload: Payload = table.decode(getattr(event, field))
+        found = getattr(event, field)
+        payload: Payload = table.decode_alike(found, _OWN) if table is _DECIDED else table.decode(found)
     except WireMismatch as error:
         return UnknownPayload(event.type, str(error))
     return payload

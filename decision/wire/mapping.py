@@ -62,6 +62,7 @@ class Mapping(Generic[T]):
         self._decoders: list[tuple[int, Convert]] = []
         self._optional: list[tuple[int, str]] = []
         self._shared: dict[bytes, T] = {}
+        self._alike: dict[bytes, list[Any]] = {}
         self._written: dict[int, tuple[T, dict[str, Any]]] = {}
 
     def encode(self, value: T) -> Any:
@@ -106,6 +107,9 @@ class Mapping(Generic[T]):
 
     def decode(self, message: Any) -> T:
         """The value in `message`. Raises WireMismatch where an enum holds a number unknown here."""
+        return self.model(*self._values(message))
+
+    def _values(self, message: Any) -> list[Any]:
         if not self._built:
             self._build()
         values = list(self._read(message))
@@ -115,6 +119,23 @@ class Mapping(Generic[T]):
         for index, convert in self._decoders:
             if values[index] is not None:
                 values[index] = convert(values[index])
+        return values
+
+    def decode_alike(self, message: Any, own: Own) -> T:
+        """As `decode`, for messages that differ from one another in the fields `own` only: all else is decoded once
+        and shared. The message's own fields are gone afterwards."""
+        mine = own.take(message)
+        key = message.SerializeToString()
+        found = self._alike.get(key)
+        if found is None:
+            found = self._values(message)
+            if len(key) <= _SHARED_BYTES:
+                if len(self._alike) >= _SHARED_ENTRIES:
+                    self._alike.clear()
+                self._alike[key] = found
+        values = found.copy()
+        for index, value in zip(own.places, mine, strict=True):
+            values[index] = value
         return self.model(*values)
 
     def decode_shared(self, message: Any) -> T:
@@ -165,6 +186,31 @@ class Mapping(Generic[T]):
         self._plain = plain
         self._converted = converted
         self._built = True  # last: another thread may be looking
+
+
+class Own:
+    """The fields of a message in which each of its kind has values of its own. None of them may be `optional`."""
+
+    def __init__(self, table: Mapping[Any], *names: str) -> None:
+        if not table._built:
+            table._build()
+        fields = [field.name for field in dataclasses.fields(table.model)]
+        decoders = dict(table._decoders)
+        self.places = tuple(fields.index(name) for name in names)
+        if {place for place, _ in table._optional} & set(self.places):
+            raise TypeError("an optional field can't be told from an empty one here")
+        self._names = names
+        self._read = _reader(list(names))
+        self._convert = [(at, decoders[place]) for at, place in enumerate(self.places) if place in decoders]
+
+    def take(self, message: Any) -> list[Any]:
+        """The values, in the order of `names`; they are removed from `message`."""
+        values = list(self._read(message))
+        for at, convert in self._convert:
+            values[at] = convert(values[at])
+        for name in self._names:
+            message.ClearField(name)
+        return values
 
 
 _TABLES: dict[tuple[type, str], Mapping[Any]] = {}

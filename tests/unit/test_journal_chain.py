@@ -51,11 +51,10 @@ def test_the_hash_is_what_the_module_says() -> None:
 
 
 def test_an_untouched_run_verifies() -> None:
-    """The head is the last event's, and the events come back."""
+    """The head is the last event's."""
     raws = chain(6)
     verifier = ChainVerifier(CODEC, "p", Head())
-    events = verifier.verify_batch(raws, seal(raws))
-    assert [event.raw for event in events] == raws
+    verifier.verify_batch(raws, seal(raws))
     assert verifier.head == Head(6, seal(raws), 1)
 
 
