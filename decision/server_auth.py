@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from decision.model.errors import SessionRefused
 from decision.server_settings import ServerSettings
 
 _OPEN = "/grpc.health.v1.Health/"
@@ -32,6 +33,7 @@ class Authenticator:
         self._mtls = settings.client_ca_file is not None
         self._names = frozenset(settings.client_names)
         self._tokens = [(entry.name, _digest(entry.read())) for entry in settings.tokens]
+        self._databases = settings.databases
 
     def name(self, certificate: Mapping[str, Iterable[bytes]], metadata: Iterable[tuple[str, Any]] | None) -> str:
         """The caller's authenticated name, empty where nothing is configured. Raises Refused."""
@@ -68,6 +70,14 @@ class Authenticator:
         if not found:
             raise Refused("the bearer token is not one of grpc.tokens")
         return found
+
+    def check_database(self, name: str, database: str) -> None:
+        """Raise SessionRefused where the caller of this name does not stand in front of `database`."""
+        if self._databases and database not in self._databases.get(name, ()):
+            raise SessionRefused(
+                f"the enforcement point {name!r} does not stand in front of database {database!r}",
+                hint="name the database for it in [grpc.databases] of the decision service",
+            )
 
     def name_of(self, context: Any) -> str:
         """The name of who made the call of `context`. Raises Refused."""

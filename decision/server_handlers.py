@@ -101,6 +101,7 @@ class DecisionHandlers:
     async def OpenSession(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         name = self._authenticator.name_of(context)
         asked = SESSION_REQUEST.decode(request)
+        self._authenticator.check_database(name, asked.database)
         if name:
             asked = replace(asked, enforcement_point=name)
         grant = await self._gate.finish(self._opened(asked, name))
@@ -159,6 +160,7 @@ class DecisionHandlers:
         async for part in requests:
             assembler.add(part)
         snapshot = assembler.snapshot()
+        self._authenticator.check_database(self._authenticator.name_of(context), snapshot.database)
         await self._gate.finish(self._port.sync_catalog(snapshot))
         return decision_pb2.SyncCatalogResponse(version=snapshot.version)
 

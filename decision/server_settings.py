@@ -31,6 +31,9 @@ class ServerSettings(BaseModel):
     that authority, and one of `client_names` if there are any (subject alternative name, else common name). Bearer
     tokens: `tokens`. Beyond loopback TLS and one of the two are demanded; with both set, callers show both.
 
+    `databases`: for each caller's name the databases that it stands in front of, for which it may open sessions and
+    tell the catalog. Empty: any caller may for any database; else a caller that is not named may for none.
+
     Bounds: `max_message_bytes` each way; `max_items` in a message; `max_in_flight` decisions at once, one more is
     refused; `max_stream_in_flight` of one stream, which then is not read further; `max_calls` at once over all methods.
     """
@@ -44,6 +47,7 @@ class ServerSettings(BaseModel):
     client_ca_file: Path | None = None
     client_names: tuple[str, ...] = ()
     tokens: tuple[TokenEntry, ...] = ()
+    databases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     reflection: bool = True
     max_message_bytes: int = Field(default=8 * 1024 * 1024, ge=64 * 1024, le=256 * 1024 * 1024)
     max_items: int = Field(default=256, ge=1, le=4096)
@@ -72,6 +76,18 @@ class ServerSettings(BaseModel):
             )
         if self.client_names and self.client_ca_file is None:
             raise SettingsError("grpc.client_names needs grpc.client_ca_file", hint="set the authority of the callers")
+        if self.databases and not self.authenticates:
+            raise SettingsError(
+                "grpc.databases names callers, who have no name without authentication",
+                hint="set grpc.tokens or grpc.client_ca_file",
+            )
+        known = {entry.name for entry in self.tokens} | set(self.client_names)
+        unknown = sorted(set(self.databases) - known)
+        if unknown and (self.client_ca_file is None or self.client_names):
+            raise SettingsError(
+                f"grpc.databases names {unknown[0]!r}, whom nobody can be",
+                hint=f"callers are: {', '.join(sorted(known))}",
+            )
         if not is_loopback(self.host) and not (self.tls and self.authenticates):
             raise SettingsError(
                 f"the decision service does not listen on {self.host} without TLS and authentication",

@@ -58,6 +58,8 @@ def commands() -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if field.default_factory is dict:
+        return "not set"
     value = field.get_default(call_default_factory=False)
     if value is PydanticUndefined or isinstance(value, BaseModel):
         return ""

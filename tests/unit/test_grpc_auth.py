@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from decision.client import GrpcDecisionPort
 from decision.client_settings import ClientSettings
-from decision.model.errors import ServiceUnavailable, SessionUnknown, SettingsError
+from decision.model.catalog import CatalogSnapshot
+from decision.model.errors import ServiceUnavailable, SessionRefused, SessionUnknown, SettingsError
 from decision.model.session import DecideRequest, EnforcementGap, ExecutionReport, Outcome, SessionEnd, SessionRequest
 from decision.server import DecisionServer
 from decision.server_settings import ServerSettings, TokenEntry
@@ -201,6 +203,32 @@ def test_nothing_listens_beyond_loopback_without_tls_and_authentication(host: st
             DecisionServer(MemoryDecisionPort(), ServerSettings(host=host, **more))  # type: ignore[arg-type]
         assert "grpc.certificate_file" in caught.value.hint
     ServerSettings(host=host, tokens=tokens, **tls).check()
+
+
+async def test_an_enforcement_point_speaks_for_its_databases_only(tmp_path: Path) -> None:
+    """It opens no session for another's database and can't tell lies about its catalog."""
+    settings = token_settings(tmp_path, databases={"edge-1": ("shop",)})
+    other = CatalogSnapshot("other", 180_004, "v1", ("public",), ())
+    async with serving(settings) as (service, target):
+        async with connected(target, token_file=tmp_path / "edge-1") as first:
+            await first.open_session(REQUEST)
+            await first.sync_catalog(replace(other, database="shop"))
+            with pytest.raises(SessionRefused, match="does not stand in front of database 'other'"):
+                await first.open_session(replace(REQUEST, database="other"))
+            with pytest.raises(SessionRefused, match="'other'"):
+                await first.sync_catalog(other)
+        async with connected(target, token_file=tmp_path / "edge-2") as second:
+            with pytest.raises(SessionRefused, match="'edge-2'"):
+                await second.open_session(REQUEST)
+    assert len(service.catalogs) == 1
+
+
+def test_databases_are_named_for_callers_that_can_be(tmp_path: Path) -> None:
+    """A misspelt name, or names where nobody has one, are refused at the start."""
+    with pytest.raises(SettingsError, match="'edge-9', whom nobody can be"):
+        token_settings(tmp_path, databases={"edge-9": ("shop",)}).check()
+    with pytest.raises(SettingsError, match="without authentication"):
+        ServerSettings(databases={"edge-1": ("shop",)}).check()
 
 
 def test_settings_that_contradict_each_other_are_refused(authority: Authority, tmp_path: Path) -> None:
