@@ -13,7 +13,7 @@ from decision.model.session import ExecutionReport
 from enforcement.postgres.protocol import messages
 from enforcement.postgres.protocol.core import SessionCore
 from enforcement.postgres.protocol.exchange import RowMasker
-from enforcement.postgres.protocol.messages import Back, Front, message
+from enforcement.postgres.protocol.messages import Back, Front, codes, message
 from enforcement.postgres.protocol.parsing import CopyFormats, Field
 from tests.clients.port import masks
 from tests.clients.raw import bind, describe, execute
@@ -227,4 +227,4 @@ def test_describe_is_asked_for_before_a_masked_bind() -> None:
 
 def test_front_and_back_codes_are_the_protocols() -> None:
     """Codes are single ASCII letters or digits."""
-    assert all(chr(code).isalnum() for code in (*Front, *Back))
+    assert all(chr(code).isalnum() for code in codes(Front) | codes(Back))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from enforcement.postgres.protocol.exchange import Exchange, Names, Statement, Unsettled
-from enforcement.postgres.protocol.messages import Front
-from enforcement.postgres.protocol.table import ANY_TIME, STEPS, Expect
+from enforcement.postgres.protocol.messages import Front, codes
+from enforcement.postgres.protocol.table import ANY_TIME, STEPS, Expect, Step, step_of
 from enforcement.postgres.protocol.text import deallocated, first_word, hides_names, inert, own_setting
 
 
@@ -112,5 +112,7 @@ def test_names_within_and_across_segments() -> None:
 
 def test_every_expectation_has_its_steps() -> None:
     """The table covers every kind that is answered, and keeps asynchronous messages out."""
-    assert set(STEPS) == set(Expect) - {Expect.COPY_END}
+    assert set(STEPS) == codes(Expect) - {Expect.NOTHING, Expect.COPY_END}
+    assert {step for row in STEPS.values() for step in row.values()} == codes(Step)
+    assert all(step_of(kind, code) == STEPS.get(kind, {}).get(code, 0) for kind in codes(Expect) for code in range(256))
     assert all(not ANY_TIME & set(row) for row in STEPS.values())

@@ -8,7 +8,7 @@ table of steps.
 from __future__ import annotations
 
 import struct
-from struct import Struct
+from typing import Final
 
 from decision.model.decision import Limits
 from decision.model.errors import ObligationUnfulfillable
@@ -16,15 +16,14 @@ from enforcement.masking.rows import count_messages
 from enforcement.postgres.protocol import denial
 from enforcement.postgres.protocol.errors import MessageTooLarge, ProtocolViolation
 from enforcement.postgres.protocol.exchange import Exchange, Refusal
-from enforcement.postgres.protocol.messages import Back
+from enforcement.postgres.protocol.messages import Back, uint32
 from enforcement.postgres.protocol.results import Results
 from enforcement.postgres.protocol.state import CancelUpstream, State
-from enforcement.postgres.protocol.table import ANY_TIME, STEPS, Expect, Step
+from enforcement.postgres.protocol.table import ANY_TIME, Expect, Step, step_of
 
-LENGTH = Struct("!I")
-ROW = int(Back.DATA_ROW)
-COPY = int(Back.COPY_DATA)
-LARGEST = 0x3FFFFFFF + 64  # PostgreSQL's own bound on a message
+ROW: Final = Back.DATA_ROW
+COPY: Final = Back.COPY_DATA
+LARGEST: Final = 0x3FFFFFFF + 64  # PostgreSQL's own bound on a message
 
 
 def whole(data: bytes, position: int, code: int, most: int) -> tuple[int, int]:
@@ -93,7 +92,7 @@ class Answers:
                 self._begin_through(head, data, position)
                 position = size
                 break
-            length: int = LENGTH.unpack_from(data, position + 1)[0]
+            length = uint32(data, position + 1)
             if not 4 <= length <= self._most:
                 self._check_length(code, length)
             end = position + 1 + length
@@ -114,9 +113,7 @@ class Answers:
 
     def _keep(self, data: bytes, position: int) -> None:
         self._carry = bytearray(data[position:])
-        self._need = 5
-        if len(self._carry) >= 5:
-            self._need = 1 + LENGTH.unpack_from(self._carry, 1)[0]
+        self._need = 1 + uint32(data, position + 1) if len(data) - position >= 5 else 5
 
     def _check_length(self, code: int, length: int) -> None:
         if length < 4 or length > LARGEST:
@@ -133,9 +130,9 @@ class Answers:
 
     def _expects_rows(self, code: int) -> bool:
         pending = self.state.pending
-        while pending and pending[0].expect is Expect.COPY_END:
+        while pending and pending[0].expect == Expect.COPY_END:
             self.state.pop()
-        if not pending or code not in STEPS.get(pending[0].expect or 0, {}):
+        if not pending or not step_of(pending[0].expect, code):
             raise ProtocolViolation("the server sent a row that nobody asked for", by="server")
         return True
 
@@ -160,9 +157,8 @@ class Answers:
         """As many rows as the limits let out, and where they end; aborts the result if there is one more."""
         room = -1 if limits.rows is None else max(limits.rows - head.all_rows, 0)
         begin, size, rows = position, len(data), 0
-        unpack = LENGTH.unpack_from
         while size - position >= 5 and data[position] == code:
-            end: int = position + 1 + unpack(data, position + 1)[0]
+            end = position + 1 + uint32(data, position + 1)
             if rows == room and limits.rows is not None:
                 self.abort(head, denial.row_limit(limits.rows))
                 break
@@ -177,7 +173,7 @@ class Answers:
 
     def _begin_through(self, head: Exchange, data: bytes, position: int) -> None:
         """A row whose end is not here yet leaves piece by piece."""
-        length: int = LENGTH.unpack_from(data, position + 1)[0]
+        length = uint32(data, position + 1)
         if length < 4 or length > LARGEST:
             self._check_length(data[position], length)
         self._through = position + 1 + length - len(data)
@@ -193,7 +189,7 @@ class Answers:
         position, rows = whole(data, position, code, room)
         over = rows == room and whole(data, position, code, 1)[1] == 1
         if not over and size - position >= 5 and data[position] == code:
-            self._check_length(code, LENGTH.unpack_from(data, position + 1)[0])
+            self._check_length(code, uint32(data, position + 1))
         if position > begin and not unseen:
             self._send_masked(head, code, data, begin, position, rows)
         if over and limits is not None and limits.rows is not None:
@@ -229,18 +225,18 @@ class Answers:
         if code in ANY_TIME:
             return self._results.any_time(code, raw)
         pending = self.state.pending
-        while pending and pending[0].expect is Expect.COPY_END:
+        while pending and pending[0].expect == Expect.COPY_END:
             self.state.pop()
         if not pending:
             if code == Back.ERROR:
                 return None  # the server ends the session, and says why
             raise ProtocolViolation(f"the server sent 0x{code:02X} without being asked", by="server")
         head = pending[0]
-        step = STEPS[head.expect or 0].get(code)
-        if step is None:
+        step = step_of(head.expect, code)
+        if not step:
             raise ProtocolViolation(f"the server answered a message by 0x{code:02X}", by="server")
-        quiet = head.internal or (self.state.muted and step is not Step.READY)
-        answer = self._results.steps[step](head, raw)
+        quiet = head.internal or (self.state.muted and step != Step.READY)
+        answer = self._results.take(step, head, raw)
         return b"" if quiet and not (answer and head.internal) else answer
 
     def abort(self, head: Exchange, refusal: Refusal) -> None:

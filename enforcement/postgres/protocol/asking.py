@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from decision.model.session import DecideRequest, MessageKind, ParameterValue
 from enforcement.postgres.protocol.exchange import Exchange
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.state import State
 
-KINDS: dict[int, MessageKind] = {
-    int(Front.QUERY): MessageKind.QUERY,
-    int(Front.PARSE): MessageKind.PARSE,
-    int(Front.BIND): MessageKind.BIND,
-    int(Front.FUNCTION_CALL): MessageKind.FUNCTION_CALL,
+KINDS: Final[dict[int, MessageKind]] = {
+    Front.QUERY: MessageKind.QUERY,
+    Front.PARSE: MessageKind.PARSE,
+    Front.BIND: MessageKind.BIND,
+    Front.FUNCTION_CALL: MessageKind.FUNCTION_CALL,
 }
 
 
@@ -24,8 +26,10 @@ def request_of(exchange: Exchange, state: State) -> DecideRequest:
         text, parse_decision_id = statement.text, statement.decision_id
         if bind.values:
             parameters = tuple(
-                ParameterValue(statement.type_of(index), bind.format_of(index), value)
-                for index, value in enumerate(bind.values)
+                [
+                    ParameterValue(statement.type_of(index), bind.format_of(index), value)
+                    for index, value in enumerate(bind.values)
+                ]
             )
     return DecideRequest(
         session_id=state.session_id,

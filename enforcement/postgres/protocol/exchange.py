@@ -8,7 +8,6 @@ from typing import Generic, Protocol, TypeVar
 from decision.model.decision import Decision, StatementObligations
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.parsing import BindMessage, CopyFormats, Field
-from enforcement.postgres.protocol.table import Expect
 from enforcement.postgres.protocol.text import first_word, fixed_shape, inert
 
 
@@ -99,7 +98,7 @@ class Exchange:
         "refusal", "rows", "segment", "started_ns", "statement", "target", "text", "timed",
     )  # fmt: skip
 
-    def __init__(self, kind: int, expect: Expect | None, raw: bytes) -> None:
+    def __init__(self, kind: int, expect: int, raw: bytes) -> None:
         self.kind = kind
         self.expect = expect
         self.raw = raw

@@ -21,7 +21,7 @@ class Executions:
         decision = head.covering
         if decision is None:
             return
-        portal = head.portal if head.expect is Expect.EXECUTE else None
+        portal = head.portal if head.expect == Expect.EXECUTE else None
         rows = (portal.rows if portal else 0) + head.rows
         changed = 0 if tag.startswith(RETURNING_TAGS) else parsing.tag_rows(tag)
         self.state.report(

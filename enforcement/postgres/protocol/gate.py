@@ -9,13 +9,14 @@ server would skip it.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from decision.model.decision import Decision, PolicyEffect
 from enforcement.postgres.protocol import denial, messages
 from enforcement.postgres.protocol.asking import KINDS
 from enforcement.postgres.protocol.errors import ProtocolViolation
 from enforcement.postgres.protocol.exchange import Exchange, Portal, Refusal, Unsettled
-from enforcement.postgres.protocol.framing import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, Framer, read_exchange
+from enforcement.postgres.protocol.framing import Framer, read_exchange
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.planning import Planner
 from enforcement.postgres.protocol.readonly import ReadOnly
@@ -23,12 +24,21 @@ from enforcement.postgres.protocol.state import CloseSession, HoldStarted, State
 from enforcement.postgres.protocol.table import Expect
 from enforcement.postgres.protocol.text import inert
 
-SYNC, FLUSH, TERMINATE = int(Front.SYNC), int(Front.FLUSH), int(Front.TERMINATE)
-COPY_DATA, FUNCTION_CALL = int(Front.COPY_DATA), int(Front.FUNCTION_CALL)
-STATEMENT = ord("S")
-ASKED = frozenset(KINDS)
-ENDS_SKIP = (SYNC, TERMINATE)
-LETS_WAIT = (Expect.PARSE, Expect.BIND, Expect.DESCRIBE, Expect.CLOSE)
+BIND: Final = Front.BIND
+CLOSE: Final = Front.CLOSE
+COPY_DATA: Final = Front.COPY_DATA
+DESCRIBE: Final = Front.DESCRIBE
+EXECUTE: Final = Front.EXECUTE
+FLUSH: Final = Front.FLUSH
+FUNCTION_CALL: Final = Front.FUNCTION_CALL
+PARSE: Final = Front.PARSE
+QUERY: Final = Front.QUERY
+SYNC: Final = Front.SYNC
+TERMINATE: Final = Front.TERMINATE
+STATEMENT: Final = 0x53  # S
+ASKED: Final = frozenset(KINDS)
+ENDS_SKIP: Final = (SYNC, TERMINATE)
+LETS_WAIT: Final = (Expect.PARSE, Expect.BIND, Expect.DESCRIBE, Expect.CLOSE)
 
 
 class Gate:
@@ -46,8 +56,9 @@ class Gate:
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they come. Raises ProtocolViolation."""
-        for code, raw in self._framer.feed(data):
-            self._accept(code, raw)
+        self._framer.feed(data)
+        while raw := self._framer.take():
+            self._accept(raw[0], raw)
         self.pump()
 
     def _accept(self, code: int, raw: bytes) -> None:
@@ -258,7 +269,7 @@ class Gate:
             state.unflushed = state.segment_open = True
         else:
             state.unflushed = state.segment_open = True
-        if head.expect is Expect.COPY_END and state.copy_in:
+        if head.expect == Expect.COPY_END and state.copy_in:
             state.copy_in = False
             return
         decision = head.decision

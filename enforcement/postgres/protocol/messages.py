@@ -5,13 +5,16 @@ A message is a code byte, a big-endian 32-bit length that counts itself and the 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
-from enum import IntEnum
 from struct import Struct
+from typing import Final
 
 HEADER = Struct("!BI")
 INT32 = Struct("!I")
 INT16 = Struct("!H")
+COMPILED: Final = not __file__.endswith(".py")
+CUT_SHORT = (struct.error, IndexError)  # what reading a number beyond the end raises
 
 FLUSH = b"H\x00\x00\x00\x04"
 SYNC = b"S\x00\x00\x00\x04"
@@ -20,52 +23,73 @@ AUTHENTICATION_OK = b"R\x00\x00\x00\x08\x00\x00\x00\x00"
 ASK_CLEARTEXT_PASSWORD = b"R\x00\x00\x00\x08\x00\x00\x00\x03"
 
 
-class Front(IntEnum):
-    """Codes of messages from a client."""
+class Front:
+    """Codes of messages from a client. Plain numbers, here and below, because these compile to fast comparisons."""
 
-    BIND = ord("B")
-    CLOSE = ord("C")
-    COPY_DATA = ord("d")
-    COPY_DONE = ord("c")
-    COPY_FAIL = ord("f")
-    DESCRIBE = ord("D")
-    EXECUTE = ord("E")
-    FLUSH = ord("H")
-    FUNCTION_CALL = ord("F")
-    PARSE = ord("P")
-    PASSWORD = ord("p")
-    QUERY = ord("Q")
-    SYNC = ord("S")
-    TERMINATE = ord("X")
+    BIND: Final = 0x42  # B
+    CLOSE: Final = 0x43  # C
+    COPY_DATA: Final = 0x64  # d
+    COPY_DONE: Final = 0x63  # c
+    COPY_FAIL: Final = 0x66  # f
+    DESCRIBE: Final = 0x44  # D
+    EXECUTE: Final = 0x45  # E
+    FLUSH: Final = 0x48  # H
+    FUNCTION_CALL: Final = 0x46  # F
+    PARSE: Final = 0x50  # P
+    PASSWORD: Final = 0x70  # p
+    QUERY: Final = 0x51  # Q
+    SYNC: Final = 0x53  # S
+    TERMINATE: Final = 0x58  # X
 
 
-class Back(IntEnum):
+class Back:
     """Codes of messages from a server."""
 
-    AUTHENTICATION = ord("R")
-    BACKEND_KEY_DATA = ord("K")
-    BIND_COMPLETE = ord("2")
-    CLOSE_COMPLETE = ord("3")
-    COMMAND_COMPLETE = ord("C")
-    COPY_BOTH = ord("W")
-    COPY_DATA = ord("d")
-    COPY_DONE = ord("c")
-    COPY_IN = ord("G")
-    COPY_OUT = ord("H")
-    DATA_ROW = ord("D")
-    EMPTY_QUERY = ord("I")
-    ERROR = ord("E")
-    FUNCTION_RESULT = ord("V")
-    NEGOTIATE = ord("v")
-    NO_DATA = ord("n")
-    NOTICE = ord("N")
-    NOTIFICATION = ord("A")
-    PARAMETER_DESCRIPTION = ord("t")
-    PARAMETER_STATUS = ord("S")
-    PARSE_COMPLETE = ord("1")
-    PORTAL_SUSPENDED = ord("s")
-    READY = ord("Z")
-    ROW_DESCRIPTION = ord("T")
+    AUTHENTICATION: Final = 0x52  # R
+    BACKEND_KEY_DATA: Final = 0x4B  # K
+    BIND_COMPLETE: Final = 0x32  # 2
+    CLOSE_COMPLETE: Final = 0x33  # 3
+    COMMAND_COMPLETE: Final = 0x43  # C
+    COPY_BOTH: Final = 0x57  # W
+    COPY_DATA: Final = 0x64  # d
+    COPY_DONE: Final = 0x63  # c
+    COPY_IN: Final = 0x47  # G
+    COPY_OUT: Final = 0x48  # H
+    DATA_ROW: Final = 0x44  # D
+    EMPTY_QUERY: Final = 0x49  # I
+    ERROR: Final = 0x45  # E
+    FUNCTION_RESULT: Final = 0x56  # V
+    NEGOTIATE: Final = 0x76  # v
+    NO_DATA: Final = 0x6E  # n
+    NOTICE: Final = 0x4E  # N
+    NOTIFICATION: Final = 0x41  # A
+    PARAMETER_DESCRIPTION: Final = 0x74  # t
+    PARAMETER_STATUS: Final = 0x53  # S
+    PARSE_COMPLETE: Final = 0x31  # 1
+    PORTAL_SUSPENDED: Final = 0x73  # s
+    READY: Final = 0x5A  # Z
+    ROW_DESCRIPTION: Final = 0x54  # T
+
+
+def codes(of: type) -> frozenset[int]:
+    """All that a class of constants names."""
+    return frozenset(value for name, value in vars(of).items() if name.isupper() and isinstance(value, int))
+
+
+def uint32(raw: bytes, position: int) -> int:
+    """Raises struct.error, or IndexError where it is compiled, for a number that is cut short."""
+    if COMPILED:
+        return (raw[position] << 24) | (raw[position + 1] << 16) | (raw[position + 2] << 8) | raw[position + 3]
+    number: int = INT32.unpack_from(raw, position)[0]
+    return number
+
+
+def uint16(raw: bytes, position: int) -> int:
+    """Raises like `uint32`."""
+    if COMPILED:
+        return (raw[position] << 8) | raw[position + 1]
+    number: int = INT16.unpack_from(raw, position)[0]
+    return number
 
 
 def message(code: int, body: bytes) -> bytes:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple
 
 from enforcement.postgres.protocol.errors import ProtocolViolation
-from enforcement.postgres.protocol.messages import INT16, INT32
+from enforcement.postgres.protocol.messages import COMPILED, CUT_SHORT, uint16, uint32
 
 FIELD = Struct("!IhIhih")  # table OID, attribute number, type OID, type length, type modifier, format
 
@@ -27,18 +26,31 @@ class Field:
     format: int
 
 
-class ParseMessage(NamedTuple):
-    name: bytes
-    text: bytes
-    type_oids: tuple[int, ...]
+class ParseMessage:
+    __slots__ = ("name", "text", "type_oids")
+
+    def __init__(self, name: bytes, text: bytes, type_oids: tuple[int, ...]) -> None:
+        self.name = name
+        self.text = text
+        self.type_oids = type_oids
 
 
-class BindMessage(NamedTuple):
-    portal: bytes
-    statement: bytes
-    formats: tuple[int, ...]
-    values: tuple[bytes | None, ...]
-    result_formats: tuple[int, ...]
+class BindMessage:
+    __slots__ = ("formats", "portal", "result_formats", "statement", "values")
+
+    def __init__(
+        self,
+        portal: bytes,
+        statement: bytes,
+        formats: tuple[int, ...],
+        values: tuple[bytes | None, ...],
+        result_formats: tuple[int, ...],
+    ) -> None:
+        self.portal = portal
+        self.statement = statement
+        self.formats = formats
+        self.values = values
+        self.result_formats = result_formats
 
     def format_of(self, index: int) -> int:
         """Format of parameter `index`: none given means text, one given holds for all."""
@@ -78,20 +90,22 @@ def parse_message(raw: bytes) -> ParseMessage:
     try:
         name, position = string_at(raw, 5)
         text, position = string_at(raw, position)
-        (count,) = INT16.unpack_from(raw, position)
+        count = uint16(raw, position)
         position += 2
-        oids = tuple(INT32.unpack_from(raw, position + 4 * index)[0] for index in range(count))
-    except struct.error as error:
+        oids = tuple([uint32(raw, position + 4 * index) for index in range(count)])
+    except CUT_SHORT as error:
         raise ProtocolViolation("Parse is cut short") from error
     exactly(raw, position + 4 * count, "Parse")
     return ParseMessage(name, text, oids)
 
 
 def int16s(raw: bytes, position: int) -> tuple[tuple[int, ...], int]:
-    (count,) = INT16.unpack_from(raw, position)
+    count = uint16(raw, position)
     position += 2
     if not count:
         return (), position
+    if COMPILED:
+        return tuple([uint16(raw, position + 2 * index) for index in range(count)]), position + 2 * count
     return struct.unpack_from(f"!{count}H", raw, position), position + 2 * count
 
 
@@ -100,11 +114,11 @@ def bind_message(raw: bytes) -> BindMessage:
         portal, position = string_at(raw, 5)
         statement, position = string_at(raw, position)
         formats, position = int16s(raw, position)
-        (count,) = INT16.unpack_from(raw, position)
+        count = uint16(raw, position)
         position += 2
         values: list[bytes | None] = []
         for _ in range(count):
-            (length,) = INT32.unpack_from(raw, position)
+            length = uint32(raw, position)
             position += 4
             if length == 0xFFFFFFFF:
                 values.append(None)
@@ -114,7 +128,7 @@ def bind_message(raw: bytes) -> BindMessage:
             values.append(raw[position : position + length])
             position += length
         result_formats, position = int16s(raw, position)
-    except struct.error as error:
+    except CUT_SHORT as error:
         raise ProtocolViolation("Bind is cut short") from error
     exactly(raw, position, "Bind")
     if len(formats) > 1 and len(formats) != count:
@@ -138,12 +152,12 @@ def execute_message(raw: bytes) -> tuple[bytes, int]:
     portal, position = string_at(raw, 5)
     if len(raw) != position + 4:
         raise ProtocolViolation("Execute has another length than its fields")
-    return portal, int(INT32.unpack_from(raw, position)[0])
+    return portal, uint32(raw, position)
 
 
 def row_description(raw: bytes) -> tuple[Field, ...]:
     try:
-        (count,) = INT16.unpack_from(raw, 5)
+        count = uint16(raw, 5)
         position = 7
         found = []
         for _ in range(count):
@@ -151,7 +165,7 @@ def row_description(raw: bytes) -> tuple[Field, ...]:
             table, number, type_oid, _length, _modifier, code = FIELD.unpack_from(raw, position)
             position += FIELD.size
             found.append(Field(name.decode("utf-8", "replace"), table, number, type_oid, code))
-    except struct.error as error:
+    except CUT_SHORT as error:
         raise ProtocolViolation("RowDescription is cut short", by="server") from error
     exactly(raw, position, "RowDescription")
     return tuple(found)
@@ -159,16 +173,15 @@ def row_description(raw: bytes) -> tuple[Field, ...]:
 
 def parameter_description(raw: bytes) -> tuple[int, ...]:
     try:
-        (count,) = INT16.unpack_from(raw, 5)
-        return tuple(INT32.unpack_from(raw, 7 + 4 * index)[0] for index in range(count))
-    except struct.error as error:
+        return tuple([uint32(raw, 7 + 4 * index) for index in range(uint16(raw, 5))])
+    except CUT_SHORT as error:
         raise ProtocolViolation("ParameterDescription is cut short", by="server") from error
 
 
 def copy_formats(raw: bytes) -> CopyFormats:
     try:
         columns, position = int16s(raw, 6)
-    except struct.error as error:
+    except CUT_SHORT as error:
         raise ProtocolViolation("a COPY response is cut short", by="server") from error
     exactly(raw, position, "a COPY response")
     return CopyFormats(raw[5], columns)

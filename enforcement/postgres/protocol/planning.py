@@ -37,7 +37,7 @@ class Planner:
         return True
 
     def _describing(self) -> bool:
-        return any(one.internal and one.expect is Expect.DESCRIBE for one in self.state.pending)
+        return any(one.internal and one.expect == Expect.DESCRIBE for one in self.state.pending)
 
     def _describe(self, bind: Exchange, statement: Statement) -> None:
         statement.fields = None

@@ -71,7 +71,7 @@ class ReadOnly:
         if sync:
             self._send(Front.SYNC, Expect.SYNC, messages.SYNC)
 
-    def _send(self, kind: Front, expect: Expect, raw: bytes, target: int = 0) -> None:
+    def _send(self, kind: int, expect: int, raw: bytes, target: int = 0) -> None:
         own = Exchange(kind, expect, raw)
         own.internal, own.target, own.name = True, target, NAME
         own.segment = self.state.segment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from decision.model.decision import Limits
 from decision.model.errors import ObligationUnfulfillable
@@ -15,6 +16,8 @@ from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, St
 from enforcement.postgres.protocol.table import Expect, Step
 from enforcement.postgres.protocol.text import deallocated, hides_names, own_setting
 
+STATEMENT: Final = 0x53  # S
+QUIET_TAGS: Final = ("SELECT", "INSERT", "UPDATE", "MERGE", "FETCH", "SHOW")  # nothing follows from these
 POISON = b"airlock refused the transaction"
 
 
@@ -23,19 +26,28 @@ class Results:
         self.state = state
         self._skip = skip
         self._executions = Executions(state)
-        self.steps: dict[Step, Callable[[Exchange, bytes], bytes | None]] = {
-            Step.DESCRIBE_ROWS: self._describe_rows,
+
+    def take(self, step: int, head: Exchange, raw: bytes) -> bytes | None:
+        """Do what the answer `raw` means for `head`. What goes to the client instead of it: None for itself."""
+        if step == Step.DONE:
+            return self._done(head, raw)
+        if step == Step.DESCRIBE_ROWS:
+            return self._describe_rows(head, raw)
+        if step == Step.COMPLETE:
+            return self._complete(head, raw)
+        if step == Step.READY:
+            return self._ready(head, raw)
+        if step == Step.FAIL:
+            return self._fail(head, raw)
+        rare: dict[int, Callable[[Exchange, bytes], bytes | None]] = {
             Step.DESCRIBE_PARAMETERS: self._describe_parameters,
             Step.NO_ROWS: self._no_rows,
-            Step.COMPLETE: self._complete,
             Step.SUSPEND: self._suspend,
             Step.COPY_IN: self._copy_in,
             Step.COPY_OUT: self._copy_out,
             Step.COPY_END: self._copy_end,
-            Step.DONE: self._done,
-            Step.FAIL: self._fail,
-            Step.READY: self._ready,
         }
+        return rare[step](head, raw)
 
     def limits_of(self, head: Exchange) -> Limits | None:
         decision = head.covering
@@ -61,8 +73,8 @@ class Results:
     # ── descriptions ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _describe_rows(self, head: Exchange, raw: bytes) -> bytes | None:
-        if head.expect is Expect.DESCRIBE:
-            if head.statement is not None and head.target == ord("S"):
+        if head.expect == Expect.DESCRIBE:
+            if head.statement is not None and head.target == STATEMENT:
                 head.statement.fields = parsing.row_description(raw)
             self.state.pop()
             return None
@@ -81,7 +93,7 @@ class Results:
         return None
 
     def _no_rows(self, head: Exchange, raw: bytes) -> bytes | None:
-        if head.statement is not None and head.target == ord("S"):
+        if head.statement is not None and head.target == STATEMENT:
             head.statement.fields = ()
         self.state.pop()
         return None
@@ -100,9 +112,9 @@ class Results:
         kept = [head]
         ended = False
         for later in list(pending)[1:]:
-            if not ended and later.expect is Expect.COPY_END:
+            if not ended and later.expect == Expect.COPY_END:
                 ended = True
-            elif not ended and later.expect is Expect.SYNC:
+            elif not ended and later.expect == Expect.SYNC:
                 continue
             else:
                 kept.append(later)
@@ -139,7 +151,7 @@ class Results:
             state.statements.confirm(head.name, head.statement, head)
         elif head.kind == Front.BIND:
             state.portals.confirm(head.name, head.portal, head)
-        elif head.target == ord("S"):
+        elif head.target == STATEMENT:
             state.statements.confirm(head.name, None, head)
         else:
             found = state.portals.find(head.name, head.segment)
@@ -164,7 +176,7 @@ class Results:
         head.rows = head.bytes = head.masked = 0
         head.masker = head.copy_masker = None
         state.copy_in = False
-        if head.expect is Expect.EXECUTE:
+        if head.expect == Expect.EXECUTE:
             state.pop()
         else:
             head.started_ns = state.now_ns
@@ -182,6 +194,8 @@ class Results:
         decision = head.covering
         if decision is not None and decision.catalog_changing:
             state.catalog_dirty = True
+        if tag.startswith(QUIET_TAGS):
+            return
         if tag in ("BEGIN", "START TRANSACTION"):
             state.in_transaction = True
         elif tag in ("COMMIT", "ROLLBACK", "PREPARE TRANSACTION"):
@@ -238,9 +252,9 @@ class Results:
         state.copy_in = False
         head.failed = True
         head.masker = head.copy_masker = None
-        if head.expect is Expect.QUERY:
+        if head.expect == Expect.QUERY:
             return b"" if head.internal else answer
-        if head.expect is not Expect.SYNC:
+        if head.expect != Expect.SYNC:
             self._drop_to_sync()
         return answer
 
@@ -248,7 +262,7 @@ class Results:
         """The server skips all that stands before the next Sync, forwarded already or not."""
         pending = self.state.pending
         while pending:
-            if pending[0].expect is Expect.SYNC:
+            if pending[0].expect == Expect.SYNC:
                 return
             self.state.drop(self.state.pop())
         self._skip()

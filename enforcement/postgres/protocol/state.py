@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from decision.model.session import ExecutionReport, Outcome
 from enforcement.postgres.protocol.exchange import Exchange, Masks, Names, Portal, Statement
 from enforcement.postgres.protocol.messages import Front
 
+STATEMENT: Final = 0x53  # S
 READ_BY_ANALYSIS = (
     "search_path", "standard_conforming_strings", "client_encoding", "server_version", "session_authorization",
     "is_superuser", "default_transaction_read_only",
@@ -67,6 +69,7 @@ class State:
         self.portals: Names[Portal] = Names()
         self.parameters: dict[str, str] = {}
         self.settings: tuple[tuple[str, str], ...] = ()
+        self.readable = True  # texts still mean what analysis takes them for
         self.startup_own = {"intent": intent, "ticket": ticket}
         self.own = dict(self.startup_own)
         self.now_ns = 0
@@ -92,13 +95,9 @@ class State:
 
     def settings_changed(self) -> None:
         known = self.parameters
-        self.settings = tuple((name, known[name]) for name in READ_BY_ANALYSIS if name in known)
-
-    @property
-    def readable(self) -> bool:
-        """Whether texts still mean what analysis takes them for."""
-        known = self.parameters
-        return known.get("client_encoding", "UTF8") == "UTF8" and known.get("standard_conforming_strings", "on") == "on"
+        self.settings = tuple([(name, known[name]) for name in READ_BY_ANALYSIS if name in known])
+        conforming = known.get("standard_conforming_strings", "on") == "on"
+        self.readable = conforming and known.get("client_encoding", "UTF8") == "UTF8"
 
     def push(self, exchange: Exchange) -> None:
         """`exchange` has been forwarded: the server will answer it."""
@@ -108,8 +107,9 @@ class State:
     def pop(self) -> Exchange:
         done = self.pending.popleft()
         self.settle(done)
-        if self.pending and self.pending[0].started_ns < self.now_ns:
-            self.pending[0].started_ns = self.now_ns  # the server begins with it now
+        if self.pending:
+            following = self.pending[0]
+            following.started_ns = max(following.started_ns, self.now_ns)  # the server begins with it now
         return done
 
     def settle(self, exchange: Exchange) -> None:
@@ -121,7 +121,7 @@ class State:
         """It will not be executed: the server skips it, or it was never forwarded."""
         exchange.dropped = True
         self.settle(exchange)
-        if exchange.kind == Front.PARSE or (exchange.kind == Front.CLOSE and exchange.target == ord("S")):
+        if exchange.kind == Front.PARSE or (exchange.kind == Front.CLOSE and exchange.target == STATEMENT):
             self.statements.retract(exchange.name, exchange)
         elif exchange.kind in (Front.BIND, Front.CLOSE):
             self.portals.retract(exchange.name, exchange)

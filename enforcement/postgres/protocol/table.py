@@ -9,43 +9,44 @@ entry and may come at any time.
 
 from __future__ import annotations
 
-from enum import IntEnum, auto
+from typing import Final
 
 from enforcement.postgres.protocol.messages import Back
 
 
-class Expect(IntEnum):
+class Expect:
     """What was forwarded and is not answered yet."""
 
-    QUERY = auto()
-    PARSE = auto()
-    BIND = auto()
-    DESCRIBE = auto()
-    EXECUTE = auto()
-    CLOSE = auto()
-    SYNC = auto()
-    COPY_END = auto()  # CopyDone or CopyFail: answered by nothing of its own
+    NOTHING: Final = 0
+    QUERY: Final = 1
+    PARSE: Final = 2
+    BIND: Final = 3
+    DESCRIBE: Final = 4
+    EXECUTE: Final = 5
+    CLOSE: Final = 6
+    SYNC: Final = 7
+    COPY_END: Final = 8  # CopyDone or CopyFail: answered by nothing of its own
 
 
-class Step(IntEnum):
+class Step:
     """What an answer means for the entry at the head."""
 
-    DESCRIBE_ROWS = auto()  # RowDescription
-    DESCRIBE_PARAMETERS = auto()
-    NO_ROWS = auto()  # NoData
-    ROWS = auto()  # DataRow
-    COMPLETE = auto()  # CommandComplete or EmptyQueryResponse: one statement is over
-    SUSPEND = auto()
-    COPY_IN = auto()
-    COPY_OUT = auto()
-    COPY_ROWS = auto()  # CopyData to the client
-    COPY_END = auto()
-    DONE = auto()  # ParseComplete, BindComplete, CloseComplete
-    FAIL = auto()
-    READY = auto()
+    DESCRIBE_ROWS: Final = 1  # RowDescription
+    DESCRIBE_PARAMETERS: Final = 2
+    NO_ROWS: Final = 3  # NoData
+    ROWS: Final = 4  # DataRow
+    COMPLETE: Final = 5  # CommandComplete or EmptyQueryResponse: one statement is over
+    SUSPEND: Final = 6
+    COPY_IN: Final = 7
+    COPY_OUT: Final = 8
+    COPY_ROWS: Final = 9  # CopyData to the client
+    COPY_END: Final = 10
+    DONE: Final = 11  # ParseComplete, BindComplete, CloseComplete
+    FAIL: Final = 12
+    READY: Final = 13
 
 
-RESULT: dict[int, Step] = {
+RESULT: dict[int, int] = {
     Back.DATA_ROW: Step.ROWS,
     Back.COMMAND_COMPLETE: Step.COMPLETE,
     Back.EMPTY_QUERY: Step.COMPLETE,
@@ -56,7 +57,7 @@ RESULT: dict[int, Step] = {
     Back.ERROR: Step.FAIL,
 }
 
-STEPS: dict[int, dict[int, Step]] = {
+STEPS: dict[int, dict[int, int]] = {
     Expect.QUERY: {**RESULT, Back.ROW_DESCRIPTION: Step.DESCRIBE_ROWS, Back.READY: Step.READY},
     Expect.PARSE: {Back.PARSE_COMPLETE: Step.DONE, Back.ERROR: Step.FAIL},
     Expect.BIND: {Back.BIND_COMPLETE: Step.DONE, Back.ERROR: Step.FAIL},
@@ -72,3 +73,11 @@ STEPS: dict[int, dict[int, Step]] = {
 }
 
 ANY_TIME = frozenset({Back.NOTICE, Back.PARAMETER_STATUS, Back.NOTIFICATION})
+
+# STEPS as one row of bytes: the step of answer `code` to a head of `kind` is at kind * 256 + code; 0 is none.
+FLAT: Final = bytes(STEPS.get(kind, {}).get(code, 0) for kind in range(Expect.COPY_END + 1) for code in range(256))
+
+
+def step_of(kind: int, code: int) -> int:
+    """0 for an answer that may not follow."""
+    return FLAT[kind * 256 + code]
