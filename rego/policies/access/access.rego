@@ -81,7 +81,7 @@ allow contains {
 	"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-3"],
 } if {
 	input.phase == "statement"
-	lib.prod
+	input.resource.environment == "prod"
 	input.principal.kind in {"human", "service"}
 	every s in input.statement.statements {
 		s.kinds != []
@@ -103,8 +103,8 @@ allow contains {
 	"statement": i,
 } if {
 	input.phase == "statement"
-	lib.agent
-	lib.prod
+	input.principal.kind == "agent"
+	input.resource.environment == "prod"
 	some i in lib.reading
 }
 
@@ -117,8 +117,8 @@ allow contains {
 	"statement": i,
 } if {
 	input.phase == "statement"
-	lib.agent
-	lib.prod
+	input.principal.kind == "agent"
+	input.resource.environment == "prod"
 	some i, s in input.statement.statements
 	lib.granted(s)
 }

@@ -16,7 +16,7 @@ hold contains object.union(terms(data.settings.changes), {
 	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
 }) if {
 	some s in lib.changing
-	lib.prod
+	input.resource.environment == "prod"
 	"ddl" in s.kinds
 	not lib.planned(s)
 	not lib.temporary(s)
@@ -35,7 +35,7 @@ hold contains object.union(terms(data.settings.mass_change), {
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:AC-5"],
 }) if {
 	some s in lib.changing
-	lib.prod
+	input.resource.environment == "prod"
 	mass_change(s)
 	not lib.planned(s)
 	not lib.temporary(s)
@@ -64,7 +64,7 @@ hold contains object.union(terms(data.settings.changes), {
 	"controls": text.controls,
 }) if {
 	some power in powers.used
-	lib.prod
+	input.resource.environment == "prod"
 	text := powers.texts[power]
 	powers.approvable(text)
 }

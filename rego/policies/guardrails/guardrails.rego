@@ -19,7 +19,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
 	some s in lib.changing
-	lib.prod
+	input.resource.environment == "prod"
 	destroys(s)
 	some relation in s.relations
 	lib.changed(relation)
@@ -49,7 +49,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
 	some s in lib.changing
-	lib.prod
+	input.resource.environment == "prod"
 	some op in s.operations
 	op.verb in {"drop", "drop_owned"}
 	contains_tables(op)
@@ -76,7 +76,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:PI1.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:SI-10"],
 } if {
 	some s in lib.changing
-	lib.prod
+	input.resource.environment == "prod"
 	some kind in s.kinds
 	kind in {"update", "delete"}
 	not lib.upsert(s)
@@ -95,8 +95,8 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "ISO27001:A.5.15", "NIST:AC-3", "NIST:AC-6"],
 } if {
 	some s in lib.changing
-	lib.agent
-	lib.prod
+	input.principal.kind == "agent"
+	input.resource.environment == "prod"
 	not lib.granted(s)
 }
 
@@ -107,8 +107,8 @@ deny contains {
 	"controls": ["SOC2:CC8.1", "ISO27001:A.8.32", "NIST:CM-3", "NIST:CM-5"],
 } if {
 	some s in lib.changing
-	lib.agent
-	lib.prod
+	input.principal.kind == "agent"
+	input.resource.environment == "prod"
 	"ddl" in s.kinds
 }
 
@@ -120,7 +120,7 @@ deny contains {
 	"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-6", "NIST:SI-10"],
 } if {
 	input.statement.multi_statement
-	lib.agent
+	input.principal.kind == "agent"
 	count(lib.changing) > 0
 }
 
@@ -173,18 +173,18 @@ deny contains {
 }
 
 refused(text) if {
-	lib.agent
+	input.principal.kind == "agent"
 	not text.people
 }
 
 refused(text) if {
-	lib.agent
-	lib.prod
+	input.principal.kind == "agent"
+	input.resource.environment == "prod"
 	text.people
 }
 
 refused(text) if {
-	lib.prod
+	input.resource.environment == "prod"
 	not lib.agent
 	not text.people
 	not powers.approvable(text)
@@ -199,12 +199,12 @@ way_out(_) := "a person has to do this" if lib.agent
 # What an agent gets back is bounded; whoever needs more pages through it, or asks a person.
 limit contains object.union({"rule": "guardrails.agent_limits"}, data.settings.agents.limits) if {
 	input.phase == "statement"
-	lib.agent
+	input.principal.kind == "agent"
 	count(data.settings.agents.limits) > 0
 }
 
 advice contains sprintf("agents get at most %d rows a statement; page with ORDER BY and LIMIT", [rows]) if {
 	input.phase == "statement"
-	lib.agent
+	input.principal.kind == "agent"
 	rows := data.settings.agents.limits.rows
 }
