@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from decision.model.errors import AirlockError, SettingsError
 
 COLUMNS = ("check", "state", "found", "remedy")
 GOOD, NOTE, BAD = "good", "note", "bad"
+_LATE_S = 5.0
+_SILENT_S = 30.0  # ten times as long as the projection is ever silent on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,16 @@ def _policy(settings: Settings) -> Finding:
     return Finding(GOOD, f"{settings.policy.bundle}, revision {bundle.revision[:12]}, engine {settings.policy.engine}")
 
 
+def _settings(settings: Settings) -> Finding:
+    from airlock.checks import mistakes
+
+    found = list(mistakes(settings))
+    if found:
+        more = f" (and {len(found) - 1} more: airlock config check)" if len(found) > 1 else ""
+        return Finding(BAD, found[0].message + more, found[0].hint)
+    return Finding(GOOD, "files, tokens and certificates that they name are in order")
+
+
 def _databases(settings: Settings) -> Finding:
     if not settings.database:
         return Finding(NOTE, "none: airlock up starts the demo", "add [[database]] to airlock.toml")
@@ -138,9 +151,28 @@ def _store(settings: Settings) -> Finding:
         return Finding(NOTE, "nothing projected yet", "airlock up does it")
     if status.error:
         return Finding(BAD, status.error, "look at ingest.log in the data folder; airlock rebuild makes it again")
+    if _is_up(settings) and (silent := time.time() - status.time_unix_nano / 1e9) > _SILENT_S:
+        return Finding(
+            BAD, f"the projection has said nothing for {silent:.0f} s", "look at ingest.log in the data folder"
+        )
     if status.missing:
         return Finding(BAD, f"{status.missing} events are missing", 'airlock query "select * from gaps"')
-    return Finding(GOOD, f"{status.events} events, {status.lag_events} behind")
+    found = f"{status.events} events, {status.lag_events} behind"
+    if status.lag_s > _LATE_S:
+        return Finding(
+            NOTE,
+            f"{found}; the oldest has waited {status.lag_s:.1f} s",
+            "it steps back behind decisions and catches up when there is time: give it processors, or a lower --nice",
+        )
+    return Finding(GOOD, f"{found}; the last took {status.last_lag_s:.1f} s to be seen" if status.last_lag_s else found)
+
+
+def _is_up(settings: Settings) -> bool:
+    try:
+        read_runtime(settings.data_dir)
+    except SettingsError:
+        return False
+    return True
 
 
 def _client(_: Settings) -> Finding:
@@ -153,6 +185,7 @@ def _client(_: Settings) -> Finding:
 CHECKS: dict[str, Check] = {
     "Python": _python,
     "policy": _policy,
+    "settings": _settings,
     "databases": _databases,
     "data folder": _folder,
     "disk": _space,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -184,3 +185,12 @@ def test_a_demo_database_that_is_there_is_not_loaded_again(shop: str) -> None:
     assert told == []
     load_shop(shop, "shop_told", SMALL, told=told.append)
     assert told == ["loading the demo database shop_told …"]
+
+
+def test_doctor_looks_at_the_files_of_the_settings(capsys: Capture) -> None:
+    """As `config check` does: the first mistake, and how many more there are."""
+    Path("airlock.toml").write_text('[proxy]\ntoken_file = "none"\nca_file = "none"\n')
+    assert run(["doctor", "--format", "json"]) == 1
+    rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["settings"]["state"] == "bad"
+    assert "proxy.token_file: none can't be read" in rows["settings"]["found"] and "1 more" in rows["settings"]["found"]
