@@ -39,6 +39,15 @@ _OBJECTS = [
     "role",
     "user_mapping",
 ]
+_RELATIONS = ["orders", "orders", "payments", "notes", "pg_stats", "pg_stat_statements", "pg_stat_activity"]
+_COLUMNS = [
+    *(("public", "customers", name) for name in ("email", "name", "id")),
+    ("pg_catalog", "pg_stat_activity", "query"),
+    ("pg_catalog", "pg_authid", "rolpassword"),
+    ("pg_catalog", "pg_subscription", "subconninfo"),
+]
+_EFFECTS = [effect.value for effect in Effect]
+_FUNCTIONS = ["f", "f", "f", "pg_stat_get_activity", "pg_stat_statements"]
 _SETTINGS = ["work_mem", "search_path", "session_replication_role", "Log_Statement"]
 
 
@@ -57,14 +66,15 @@ class Generator:
     def relation(self) -> dict[str, Any]:
         one = self.random.choice
         return {
-            "schema": one(["public", "public", "pg_catalog"]), "name": one(["orders", "payments", "pg_stats", "notes"]),
+            "schema": one(["public", "public", "pg_catalog"]), "name": one(_RELATIONS),
             "kind": one([k.value for k in RelationKind]), "access": self.some([a.value for a in Access], 2),
             "via": "direct", "tags": self.some(_TAGS, 1),
         }  # fmt: skip
 
     def column(self) -> dict[str, Any]:
+        schema, table, name = self.random.choice([*_COLUMNS[:3] * 3, *_COLUMNS])
         return {
-            "schema": "public", "table": "customers", "column": self.random.choice(["email", "name", "id"]),
+            "schema": schema, "table": table, "column": name,
             "usage": self.some([u.value for u in Usage], 3), "tags": self.some(_TAGS, 2),
         }  # fmt: skip
 
@@ -77,7 +87,7 @@ class Generator:
         }  # fmt: skip
 
     def function(self) -> dict[str, Any]:
-        return {"schema": "pg_catalog", "name": "f", "effects": self.some([e.value for e in Effect], 2)}
+        return {"schema": "pg_catalog", "name": self.random.choice(_FUNCTIONS), "effects": self.some(_EFFECTS, 2)}
 
     def operation(self) -> dict[str, Any]:
         return {
@@ -117,7 +127,8 @@ class Generator:
             return self.plain_change()
         kinds = self.random.sample([k.value for k in Kind], self.random.choice([1, 1, 1, 2]))
         return {
-            "fingerprint": "", "normalized_text": "", "parameter_count": 0, "kinds": kinds,
+            "fingerprint": "", "normalized_text": self.random.choice(["", "SELECT pg_stat_get_activity ( $1 )"]),
+            "parameter_count": 0, "kinds": kinds,
             "operations": self.few(self.operation), "relations": self.few(self.relation),
             "columns": self.few(self.column, 3), "output": self.few(self.output, 3),
             "functions": self.few(self.function), "predicate": self.predicate(),
