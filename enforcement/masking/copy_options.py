@@ -1,4 +1,4 @@
-"""The options of a COPY … TO STDOUT statement, as PostgreSQL's own parser reads them.
+"""The options and the source of a COPY … TO STDOUT statement, as PostgreSQL's own parser reads them.
 
 Only what is known to shape the output is accepted: an unknown option, or a value that is not understood, raises.
 """
@@ -12,6 +12,7 @@ from typing import Any  # the parser's tree is JSON
 from pglast import parser
 
 from decision.model.errors import ObligationUnfulfillable
+from enforcement.masking.known import CopySource
 
 TRUE, FALSE = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
 UTF8 = frozenset({"utf8", "utf-8", "unicode"})
@@ -36,8 +37,9 @@ def refuse(what: str) -> ObligationUnfulfillable:
     )
 
 
-def copy_options(text: bytes, index: int) -> CopyOptions:
-    """Of statement `index` (from 0) of the message `text`. Raises ObligationUnfulfillable."""
+def copy_statement(text: bytes, index: int) -> tuple[CopyOptions, CopySource | None]:
+    """The options of statement `index` (from 0) of the message `text`, and the table that it copies: None where that is
+    a query. Raises ObligationUnfulfillable."""
     try:
         tree: dict[str, Any] = json.loads(parser.parse_sql_json(text.rstrip(b"\x00").decode("utf-8")))
         statement = tree["stmts"][index]["stmt"]["CopyStmt"]
@@ -52,7 +54,15 @@ def copy_options(text: bytes, index: int) -> CopyOptions:
         if name in given:
             raise refuse(f"option {name!r} given twice")
         given[name] = "" if name in SHAPELESS else _argument(name, element.get("arg"))
-    return _options(given)
+    return _options(given), _source(statement)
+
+
+def _source(statement: dict[str, Any]) -> CopySource | None:
+    relation = statement.get("relation")
+    if relation is None:
+        return None
+    names = tuple(str(name["String"]["sval"]) for name in statement.get("attlist", ()))
+    return CopySource(str(relation.get("schemaname", "")), str(relation["relname"]), names)
 
 
 def _argument(name: str, argument: dict[str, Any] | None) -> str:

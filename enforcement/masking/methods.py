@@ -14,7 +14,7 @@ gives a constant of the type that says nothing: 0, false, 2000-01-01, the nil UU
 range. Types that have none (money, enums, composites, whatever is not built in), and null always, give NULL. NULL
 stays NULL: that a value is absent is not hidden. Text and binary format of one value have the same pseudonym.
 
-In COPY output the types may be unknown: text and csv are then masked as text, binary fields become NULL.
+In COPY output of a query the types are unknown: text and csv are then masked as text, binary fields become NULL.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from decision.model.decision import MaskMethod, StatementObligations
 from decision.model.errors import ObligationUnfulfillable
 from enforcement.masking.methods import column_mask, scan_mask
 from enforcement.masking.rows import ColumnMask
+from enforcement.masking.types import UNKNOWN
 
 HINT = "name the columns and tables directly, or ask who runs the policy"
 
@@ -116,7 +117,8 @@ def plan_copy(
 ) -> tuple[ColumnMask, ...]:
     """The masks of COPY output of `columns` columns, all in format `code`; `types` are the columns' types if known.
 
-    COPY describes no tables: lineage alone says what is masked. Raises ObligationUnfulfillable.
+    COPY describes no tables: lineage alone says what is masked. `types` come from a catalog that may have changed, so
+    that no column of unknown origin passes for its type. Raises ObligationUnfulfillable.
     """
     if types and len(types) != columns:
         raise ObligationUnfulfillable("COPY returns other columns than the decision foresaw", hint=HINT)
@@ -124,12 +126,11 @@ def plan_copy(
     scanned = frozenset(obligations.scan_text)
     masks: list[ColumnMask] = []
     for ordinal in range(1, columns + 1):
-        type_oid = types[ordinal - 1] if types else 0
         method = methods.get(ordinal)
         if method is not None:
-            masks.append(column_mask(ordinal, method, type_oid, code, key, text_types))
+            masks.append(column_mask(ordinal, method, types[ordinal - 1] if types else UNKNOWN, code, key, text_types))
         elif ordinal in scanned:
-            found = scan_mask(ordinal, type_oid, code, text_types)
+            found = scan_mask(ordinal, UNKNOWN, code, text_types)
             if found is not None:
                 masks.append(found)
     return tuple(masks)

@@ -2,14 +2,14 @@
 others.
 
 Domains are described by their base type. Types of extensions and users (citext, enums, composites) have OIDs of their
-own database: what is not listed has no safe constant, and is masked by NULL.
+own database: what is not listed, and not known to be text (known.py), has no safe constant, and is masked by NULL.
 """
 
 from __future__ import annotations
 
 from struct import pack
 
-UNKNOWN = 0  # the type is not known, as in COPY output
+UNKNOWN = 0  # the type is not known, as in COPY output of a query
 BOOL, BYTEA, CHAR, NAME, INT8, INT2, INT4, TEXT, OID, JSON, XML = 16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 142
 FLOAT4, FLOAT8, MACADDR8, MACADDR, CIDR, INET = 700, 701, 774, 829, 650, 869
 BPCHAR, VARCHAR, DATE, TIME, TIMESTAMP, TIMESTAMPTZ = 1042, 1043, 1082, 1083, 1114, 1184

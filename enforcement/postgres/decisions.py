@@ -17,12 +17,13 @@ from decision.model.errors import Denied, ServiceUnavailable, SessionUnknown
 from decision.model.ports import Clock, DecisionPort, PromptDecisions
 from decision.model.session import ApprovalState
 from enforcement.config import EnforcementSettings
+from enforcement.masking.engine import MaskingEngine
 from enforcement.postgres.catalogs import Catalogs
 from enforcement.postgres.faults import place_of
 from enforcement.postgres.gaps import Gaps
 from enforcement.postgres.protocol import denial, messages
 from enforcement.postgres.protocol.core import SessionCore
-from enforcement.postgres.protocol.exchange import Exchange, Masks, Refusal
+from enforcement.postgres.protocol.exchange import Exchange, Refusal
 from enforcement.postgres.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Surroundings:
     settings: EnforcementSettings
     port: DecisionPort
     clock: Clock
-    masks: Masks
+    masks: MaskingEngine
     gaps: Gaps
     catalogs: Catalogs
     reporter: Reporter

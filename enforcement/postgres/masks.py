@@ -1,10 +1,14 @@
-"""The key of the masking engine."""
+"""The key of the masking engine, and what it learns of each database."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from decision.model.catalog import CatalogSnapshot
+from enforcement.masking.engine import MaskingEngine
+from enforcement.postgres.catalogs import ReadCatalog
 
 
 def mask_key(folder: Path, randomness: Callable[[int], bytes]) -> bytes:
@@ -18,3 +22,14 @@ def mask_key(folder: Path, randomness: Callable[[int], bytes]) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(randomness(32))
     return path.read_bytes()
+
+
+def learning(read: ReadCatalog, masks: MaskingEngine) -> ReadCatalog:
+    """`read`, whose snapshots also tell `masks` of types."""
+
+    async def reading(dsn: str, database: str) -> CatalogSnapshot:
+        snapshot = await read(dsn, database)
+        masks.learn(snapshot)
+        return snapshot
+
+    return reading

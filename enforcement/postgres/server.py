@@ -21,10 +21,9 @@ from enforcement.postgres.faults import place_of
 from enforcement.postgres.gaps import Gaps
 from enforcement.postgres.greeting import Greeter
 from enforcement.postgres.link import Link
-from enforcement.postgres.masks import mask_key
+from enforcement.postgres.masks import learning, mask_key
 from enforcement.postgres.protocol import messages, parsing
 from enforcement.postgres.protocol.errors import StartupRefused
-from enforcement.postgres.protocol.exchange import Masks
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.startup import NEWEST_MINOR, CancelRequest, EncryptionRequest, Startup
 from enforcement.postgres.reporter import Reporter
@@ -47,7 +46,7 @@ class PostgresEnforcementPoint:
         randomness: Randomness,
         *,
         read_catalog: ReadCatalog,
-        masks: Masks | None = None,
+        masks: MaskingEngine | None = None,
     ) -> None:
         self._settings = settings
         self._port = port
@@ -55,8 +54,8 @@ class PostgresEnforcementPoint:
         self._randomness = randomness
         self._keys = CancelKeys(settings.worker_id, randomness)
         self._gaps = Gaps(port, settings.name, clock)
-        self._catalogs = Catalogs(port, read_catalog, settings.catalog_poll_s)
         masks = masks or MaskingEngine(mask_key(settings.data_dir, randomness))
+        self._catalogs = Catalogs(port, learning(read_catalog, masks), settings.catalog_poll_s)
         prompt = port if isinstance(port, PromptDecisions) else None
         self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs, Reporter(port), prompt)
         self._socket: socket.socket | None = None

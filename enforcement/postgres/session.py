@@ -54,7 +54,7 @@ class Session:
         self._server = upstream.link
         self._core = SessionCore(
             grant.session_id,
-            around.masks,
+            around.masks.of(database.name),
             limits=CoreLimits(message_bytes=around.settings.max_message_bytes),
             parameters=dict(upstream.parameters),
             intent=startup.intent,

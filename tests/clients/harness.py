@@ -17,6 +17,7 @@ import uvloop
 
 from airlock.demo.postgres import bin_folder
 from enforcement.config import EnforcementSettings, UpstreamDatabase
+from enforcement.postgres.catalogs import ReadCatalog
 from enforcement.postgres.server import PostgresEnforcementPoint
 from tests.clients.port import TOKEN, FakePort, PromptPort, RealClock, snapshot
 
@@ -25,10 +26,16 @@ T = TypeVar("T")
 
 class RunningPoint:
     """`port` is the decision service in memory; change its rules between statements. `prompt`: it decides without a
-    task where it can."""
+    task where it can. `read_catalog`: an empty catalog is read without it."""
 
     def __init__(
-        self, databases: dict[str, str], *, plain_asyncio: bool = False, prompt: bool = False, **settings: Any
+        self,
+        databases: dict[str, str],
+        *,
+        plain_asyncio: bool = False,
+        prompt: bool = False,
+        read_catalog: ReadCatalog = snapshot,
+        **settings: Any,
     ) -> None:
         self.port = PromptPort() if prompt else FakePort()
         self.folder = Path(tempfile.mkdtemp(prefix="airlock-proxy-"))
@@ -36,6 +43,7 @@ class RunningPoint:
         self.settings = EnforcementSettings(listen_port=0, data_dir=self.folder, databases=entries, **settings)
         self.first = next(iter(databases))
         self._plain = plain_asyncio
+        self._read_catalog = read_catalog
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="enforcement-point", daemon=True)
@@ -45,7 +53,7 @@ class RunningPoint:
         asyncio.set_event_loop(self.loop)
         try:
             self.point = PostgresEnforcementPoint(
-                self.settings, self.port, RealClock(), os.urandom, read_catalog=snapshot
+                self.settings, self.port, RealClock(), os.urandom, read_catalog=self._read_catalog
             )
             self.loop.run_until_complete(self.point.start())
             self.host, self.tcp_port = self.point.address

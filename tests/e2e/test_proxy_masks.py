@@ -12,6 +12,7 @@ import pytest
 
 from airlock.demo.postgres import BundledPostgres
 from decision.model.decision import MaskMethod, PolicyEffect
+from enforcement.catalog import read_catalog
 from enforcement.postgres.protocol import messages
 from tests.clients.harness import RunningPoint, psql, running
 from tests.clients.port import Rule, masks
@@ -39,7 +40,7 @@ def people(postgres: BundledPostgres) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def shared(postgres: BundledPostgres, people: int) -> Iterator[RunningPoint]:
-    with running({"shop": postgres.dsn("postgres")}, prompt=True) as one:
+    with running({"shop": postgres.dsn("postgres")}, prompt=True, read_catalog=read_catalog) as one:
         yield one
 
 
@@ -230,7 +231,8 @@ def test_copy_out_is_masked(point: RunningPoint) -> None:
                 with connection.cursor().copy(f"copy {source} to stdout {options}") as copy:  # type: ignore[arg-type]
                     data = b"".join(bytes(block) for block in copy)
                 assert SECRET.encode() not in data, (source, options)
-                mark = b"\xff\xff\xff\xff" if "binary" in options else b"***"  # NULL, since COPY tells no types
+                untold = "binary" in options and source != "people"  # the types of a query's columns
+                mark = b"\xff\xff\xff\xff" if untold else b"***"
                 assert data.count(mark) >= 500, (source, options)
 
 
