@@ -13,6 +13,7 @@ help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 up: $(READY) ## Start everything on this machine; options in ARGS="--upstream postgresql://..."
+	@$(BIN)/python tools/compile.py --hint
 	@exec $(BIN)/airlock up $(ARGS)
 
 demo: $(READY) ## A story against the running system

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -55,7 +56,7 @@ for module in compiled.GROUPS[sys.argv[2]]:
 
 def recipe() -> str:
     """What makes an object another one, beside the sources."""
-    return f"mypy {importlib.metadata.version('mypy')}, {compiled.digest(Path(__file__))[:16]}"
+    return f"mypy {importlib.metadata.version('mypy')}, {hashlib.sha256(BUILD.encode()).hexdigest()[:16]}"
 
 
 def file_of(module: str) -> Path | None:
@@ -147,11 +148,23 @@ def publish(group: str, ready: Path, name: str) -> None:
             old.unlink(missing_ok=True)
 
 
+def hint() -> None:
+    """One line, where it would be worth it."""
+    states = {group: compiled.state_of(group) for group in compiled.GROUPS}
+    found = ", ".join(f"{group}: {state}" for group, state in states.items() if state)
+    if found and (shutil.which("cc") or shutil.which("gcc")):
+        print(f"Hot modules run from source ({found}); `make compile` makes the protocol core three times as fast.")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(compiled.GROUPS)}; all without one")
     parser.add_argument("--require", action="store_true", help="fail where it can't be compiled")
+    parser.add_argument("--hint", action="store_true", help="compile nothing; say whether it would be worth it")
     given = parser.parse_args()
+    if given.hint:
+        hint()
+        return 0
     if unknown := sorted(set(given.groups) - set(compiled.GROUPS)):
         parser.error(f"there is no group {', '.join(unknown)}")
     if importlib.util.find_spec("mypyc") is None or importlib.util.find_spec("setuptools") is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from decision.model.decision import PolicyEffect
 from decision.model.session import Outcome
 from enforcement.postgres.protocol import parsing
@@ -9,8 +11,9 @@ from enforcement.postgres.protocol.exchange import Exchange, Portal
 from enforcement.postgres.protocol.state import State
 from enforcement.postgres.protocol.table import Expect
 
-CANCELLED_STATE = "57014"
-RETURNING_TAGS = ("SELECT", "FETCH", "SHOW")
+COMPLETED: Final = Outcome.COMPLETED
+CANCELLED_STATE: Final = "57014"
+RETURNING_TAGS: Final = ("SELECT", "FETCH", "SHOW")
 
 
 class Executions:
@@ -27,7 +30,7 @@ class Executions:
         self.state.report(
             decision.decision_id,
             head.index,
-            Outcome.DENIED if aborted else Outcome.COMPLETED,
+            Outcome.DENIED if aborted else COMPLETED,
             tag=tag,
             rows=changed if tag.startswith("COPY") else max(rows, changed),
             size=(portal.bytes if portal else 0) + head.bytes,

@@ -24,6 +24,8 @@ from enforcement.postgres.protocol.state import CloseSession, HoldStarted, State
 from enforcement.postgres.protocol.table import Expect
 from enforcement.postgres.protocol.text import inert
 
+ALLOW: Final = PolicyEffect.ALLOW
+HOLD: Final = PolicyEffect.HOLD
 BIND: Final = Front.BIND
 CLOSE: Final = Front.CLOSE
 COPY_DATA: Final = Front.COPY_DATA
@@ -216,12 +218,12 @@ class Gate:
         decision = head.decision
         if decision is None or head.holding:
             return True
-        if decision.effect is PolicyEffect.HOLD and decision.wait_s > 0 and self._may_wait():
+        if decision.effect is HOLD and decision.wait_s > 0 and self._may_wait():
             if all(one.expect in LETS_WAIT for one in self.state.pending):
                 head.holding = True
                 self.state.commands.append(HoldStarted(head))
             return True  # whether a transaction is open is known when what is under way has been answered
-        if not decision.allowed:
+        if decision.effect is not ALLOW:
             head.refusal = denial.refusal_of(decision)
         elif head.kind == FUNCTION_CALL:
             head.refusal = denial.NO_FUNCTION_CALL
