@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +21,15 @@ from decision.journal.settings import JournalSettings
 from decision.journal.store import JournalStore
 from decision.model.errors import ChainBroken, JournalBusy, JournalFull, JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent
+from decision.model.session import ExecutionReport, Outcome
 from decision.wire.events import ProtobufEventCodec
+from decision.wire.hot import EventHeads, executed_after
 from tests.simulation.disk import Disk, SimulatedFiles
 from tests.simulation.events import draft
 from tests.simulation.loop import SimulatedLoop, SimulatedRunner
 
 CODEC = ProtobufEventCodec()
+HEADS = EventHeads("test")
 SETTINGS = JournalSettings(
     ballast_bytes=64 * 1024, min_free_bytes=32 * 1024, checkpoint_pages=8, queue_limit=6, batch_events=4,
     recheck_s=0.5, stall_s=5.0, quota_bytes=64 << 20,
@@ -34,9 +38,9 @@ SETTINGS = JournalSettings(
 
 @dataclass
 class History:
-    """What happened: events acknowledged; numbers refused after being queued; errors by code."""
+    """What happened: ids of the events acknowledged; numbers refused after being queued; errors by code."""
 
-    acknowledged: list[AuditEvent] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     codes: dict[str, int] = field(default_factory=dict)
     unfinished: int = 0
@@ -57,6 +61,7 @@ class Universe:
         self.trouble = self.rng.choice(("none", "full", "fail", "persisted", "enospc", "crash", "hang"))
         self._runner_class = runner
         self._number = 0
+        self._asked: list[str] = []  # to be told by a call, in the order of the chain
 
     def run(self) -> History:
         """Run to the end, then cut the power and compare. Raises AssertionError (Deadlock) for a broken promise."""
@@ -134,7 +139,7 @@ class Universe:
         number, history = self._number, self.history
         try:
             group.check()
-            waiting = group.append(draft(number, self.rng.choice((0, 0, 2000))))
+            waiting = self._begin(group, number)
         except JournalUnavailable as error:
             history.count(error.code)
             assert isinstance(error, JournalFull | JournalBusy | JournalPoisoned)
@@ -143,9 +148,9 @@ class Universe:
         poisoned_before = history.poisoned_at is not None
         try:
             if self.rng.random() < 0.1:
-                event = await asyncio.wait_for(waiting, self.rng.random() * 0.01)
+                event_id = await asyncio.wait_for(waiting, self.rng.random() * 0.01)
             else:
-                event = await waiting
+                event_id = await waiting
         except TimeoutError:
             return
         except JournalUnavailable as error:
@@ -154,20 +159,56 @@ class Universe:
             return
         assert not poisoned_before, "acknowledged after the poison"
         if not self.disk.off:
-            history.acknowledged.append(event)
+            history.acknowledged.append(event_id)
+
+    def _begin(self, group: GroupCommit, number: int) -> Awaitable[str]:
+        """Append by one of the three ways; the event's id once it is acknowledged. Raises JournalUnavailable."""
+        way, event_id = self.rng.choice(("append", "then", "encoded")), f"event-{number}"
+        if way == "append":
+            return self._id_of(group.append(draft(number, self.rng.choice((0, 0, 2000)))))
+        answer: asyncio.Future[str] = self.loop.create_future()
+        calling = True
+        self._asked.append(event_id)
+
+        def done(error: JournalUnavailable | None) -> None:
+            assert not calling, "told within the call"
+            assert self._asked.pop(0) == event_id, "told out of order, or twice"
+            if error is None and not answer.done():
+                answer.set_result(event_id)
+            elif error is not None and not answer.done():
+                answer.set_exception(error)
+                answer.exception()
+            if self.rng.random() < 0.05:
+                raise RuntimeError("whoever was told stumbles")
+
+        try:
+            if way == "then":
+                group.append_then(draft(number, self.rng.choice((0, 0, 2000))), done)
+            else:
+                report = ExecutionReport(f"s{number}", "d" * self.rng.choice((36, 900)), 0, Outcome.COMPLETED)
+                group.append_encoded(HEADS.executed(event_id, number), executed_after(report), done)
+        except JournalUnavailable:
+            self._asked.remove(event_id)
+            raise
+        finally:
+            calling = False
+        return answer
+
+    async def _id_of(self, appending: Awaitable[AuditEvent]) -> str:
+        return (await appending).draft.id
 
     def _compare(self) -> None:
         try:
             store = JournalStore.open(self.files, "p", CODEC, SETTINGS, verify_all=True)
         except ChainBroken as error:
             raise AssertionError(error.message) from error
-        stored: dict[int, bytes] = {}
+        stored: set[str] = set()
         rows: Any = store._db.execute(ROWS, (0,))
         for row in rows:
-            stored.update(enumerate(unpack(row[4]), row[1]))
+            stored.update(CODEC.decode(raw)[0].id for raw in unpack(row[4]))
         store.close()
-        for event in self.history.acknowledged:
-            assert stored.get(event.seq) == event.raw, f"event {event.seq} was acknowledged and is not stored"
+        for event_id in self.history.acknowledged:
+            assert event_id in stored, f"{event_id} was acknowledged and is not stored"
         if self.trouble in ("none", "hang"):
             assert not set(self.history.codes) - {"journal_busy"}, self.history.codes
         if self.trouble == "full":
