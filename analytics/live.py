@@ -6,6 +6,7 @@ DuckDB lets no second process open a file that one has open to write, so the fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -45,6 +46,33 @@ class StoreOutdated(StoreError):
     code = "analytics_store_outdated"
 
 
+class StoreBusy(StoreError):
+    """Another process writes it."""
+
+    code = "analytics_store_busy"
+
+
+class StoreDamaged(StoreError):
+    """The live file is none that DuckDB can read: it must be rebuilt from the journal."""
+
+    code = "analytics_store_damaged"
+
+
+def _refused(path: Path, error: duckdb.Error) -> StoreError:
+    """What it means that DuckDB would not open the live file."""
+    why = str(error).splitlines()[0]
+    if holder := re.search(r"Could not set lock.*?(?:\(PID (\d+)\)|$)", why):
+        process = f" , number {holder[1]}," if holder[1] else ""
+        return StoreBusy(
+            f"another process{process} writes the audit store in {path.parent}",
+            hint="`airlock up` and `airlock ingest` do while they run: stop them on this data folder, then try again; "
+            "what was published can be asked meanwhile",
+        )
+    if isinstance(error, duckdb.IOException) and re.search(r"Cannot open file|Permission denied|No space left", why):
+        return StoreError(f"{path} can't be opened to write: {why}", hint="look at the disk and at the folder's owner")
+    return StoreDamaged(f"{path} is damaged: {why}", hint="run `airlock rebuild`: it is made again from the journal")
+
+
 class LiveFile:
     """The open file. Every change happens inside `with live:`, a transaction."""
 
@@ -56,11 +84,8 @@ class LiveFile:
         }
         try:
             self.connection = duckdb.connect(str(path), config=settings)
-        except duckdb.IOException as error:
-            raise StoreError(
-                f"{path} can't be opened to write: {str(error).splitlines()[0]}",
-                hint="only one process may project into a data folder: stop the other one",
-            ) from error
+        except duckdb.Error as error:
+            raise _refused(path, error) from error
         self.connection.execute("SET TimeZone = 'UTC'")
         try:
             self._prepare(path)

@@ -9,6 +9,7 @@ What holds it, each by itself enough for its part:
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -199,6 +200,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _hint(error: duckdb.Error) -> str:
+    if re.search(r"/segments/.*\.parquet", str(error)):
+        return "a file of the audit store is missing or damaged: `airlock rebuild` makes the store again"
     if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
         return "`airlock query --list` shows the views, `--describe VIEW` their columns"
     if isinstance(error, duckdb.PermissionException):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from analytics.live import LIVE, StoreError, StoreOutdated
+from analytics.live import LIVE, StoreDamaged, StoreError, StoreOutdated
 from analytics.project import DeadLetterRow
 from analytics.segments import SegmentFolder, sync_folder
 from analytics.store import DEFAULTS, AnalyticsStore, StoreSettings
@@ -34,11 +34,11 @@ def rebuild(
 ) -> int:
     """Replace the store in `folder` by one made from everything that `read` gives. Returns the number of events.
 
-    Raises StoreError while another process writes the store; whenever it fails the old store stays as it was.
+    Raises StoreBusy while another process writes the store; whenever it fails the old store stays as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     old: AnalyticsStore | None = None
-    with suppress(StoreOutdated):
+    with suppress(StoreOutdated, StoreDamaged):
         old = AnalyticsStore(folder, clock, ids, settings)  # holds the writer's lock until the swap
     work = folder / "rebuild"
     shutil.rmtree(work, ignore_errors=True)

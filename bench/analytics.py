@@ -3,12 +3,14 @@
     python -m bench.analytics [--rows 100000 1000000]
 
 `fold` is the pure projection, `store` the whole way from decoded events to durable rows (in batches of a catch-up),
+`projecting` what the projecting process does under load,
 `insert` a bare DuckDB Arrow insert of the same rows, so that `store` has something to be compared with in one run.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import tempfile
@@ -24,6 +26,11 @@ from analytics.project import project
 from analytics.query import CatalogReader
 from analytics.store import FOLDER, AnalyticsStore
 from decision.clock import SystemClock, Uuid7Source
+from decision.journal.reader import SqliteJournalReader
+from decision.journal.sqlite import SqliteJournal
+from decision.journal.verify import verify_journal
+from decision.model.events import AuditEvent
+from ingest.local import LocalRunner, LocalSettings
 from tests.support.analytics_story import CODEC, story
 
 RESULTS = Path(__file__).parent / "results" / "analytics.json"
@@ -84,6 +91,45 @@ def folding(events: int = 28_672) -> dict[str, float]:
     }
 
 
+def projecting(arriving: int = 2_500, times: int = 10) -> dict[str, float]:
+    """Microseconds of CPU an event costs the runner, from the journal's bytes to the published catalog, while so many
+    arrive between two publications; and what the chain's verification costs."""
+    events = story(arriving * times // 7 + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "journal").mkdir()
+        journal = SqliteJournal.open(root / "journal", producer_id="p1", codec=CODEC)
+        reader = SqliteJournalReader(root / "journal", CODEC)
+        settings = LocalSettings(publish_s=0.0)
+        spent = 0.0
+
+        async def filled(part: list[AuditEvent]) -> None:
+            await asyncio.gather(*(journal.append(event.draft) for event in part))
+
+        async def all_of_it() -> None:
+            nonlocal spent
+            with AnalyticsStore(root / FOLDER, SystemClock(), Uuid7Source()) as store:
+                runner = LocalRunner(store, reader, SystemClock(), settings)
+                runner.step()
+                for start in range(0, arriving * times, arriving):
+                    await filled(events[start : start + arriving])
+                    started = time.process_time()
+                    while store.position("journal") < start + arriving or store.dirty:
+                        runner.step()
+                    spent += time.process_time() - started
+
+        asyncio.run(all_of_it())
+        asyncio.run(journal.close())
+        started = time.process_time()
+        verified = verify_journal(root / "journal", CODEC).events
+        verifying = time.process_time() - started
+    return {
+        "cpu_us_an_event": round(spent / (arriving * times) * 1e6, 1),
+        "events_per_cpu_s": round(arriving * times / spent),
+        "verified_events_per_cpu_s": round(verified / verifying),
+    }
+
+
 def freshness(publications: int = 20) -> dict[str, float]:
     """Milliseconds to take and publish seven new events."""
     events = story(200 + publications)
@@ -134,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
     chosen = parser.parse_args()
-    results: dict[str, object] = {"fold": folding(), "freshness": freshness()}
+    results: dict[str, object] = {"fold": folding(), "projecting": projecting(), "freshness": freshness()}
     for rows in chosen.rows:
         results[f"questions_{rows}"] = questions(rows)
     RESULTS.parent.mkdir(exist_ok=True)

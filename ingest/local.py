@@ -30,7 +30,7 @@ from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import JournalUnavailable
 from decision.model.ports import Clock, IdSource, JournalReader
 from decision.wire.events import ProtobufEventCodec
-from ingest.priority import step_back
+from ingest.priority import NICE, step_back
 from ingest.reading import WitnessCodec, read_batch
 from ingest.status import IngestStatus, write_status
 
@@ -200,8 +200,9 @@ def run_local(
 class LocalProcess:
     """`run_local` in a child process, so that folding and publishing never delay the caller's event loop."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, nice: int = NICE) -> None:
         self._data_dir = data_dir
+        self._nice = nice
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -213,6 +214,8 @@ class LocalProcess:
             str(self._data_dir),
             "--parent",
             str(os.getpid()),
+            "--nice",
+            str(self._nice),
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
@@ -246,9 +249,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m ingest.local", description="Project the journal into analytics.")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--parent", type=int, default=0, help="end when this is no longer the parent process")
+    parser.add_argument("--nice", type=int, default=NICE, help="how far to step back behind other processes")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s ingest: %(message)s")
-    step_back()
+    step_back(chosen.nice)
     stop = threading.Event()
 
     def on_signal(_: int, __: FrameType | None) -> None:

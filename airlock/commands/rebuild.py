@@ -29,6 +29,10 @@ def rebuild(data_dir: Path) -> None:
     witness = WitnessCodec(ProtobufEventCodec())
     reader = SqliteJournalReader(data_dir / "journal", witness)
     try:
+        if reader.head()[0] == 0:
+            raise click.ClickException(
+                f"the journal in {data_dir} holds no events: the audit store stays as it is; look at journal/journal.db"
+            )
         count = rebuild_store(
             data_dir / FOLDER,
             lambda after, limit: read_batch(reader, after, limit, witness),

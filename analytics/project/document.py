@@ -71,19 +71,25 @@ class StatementFacts:
     output: dict[int, OutputFacts]
 
     @property
+    def writes(self) -> bool:
+        return any("write" in column.usage for column in self.columns)
+
+    @property
     def complete(self) -> bool:
         return not self.unresolved and "unknown" not in self.kinds
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """The facts of a message. `tables` and `kinds` are united over its statements, in order of appearance."""
+    """The facts of a message. `tables` and `kinds` are united over its statements, in order of appearance; `writes`:
+    a column is written."""
 
     statements: tuple[StatementFacts, ...]
     catalog_version: str
     complete: bool
     tables: tuple[str, ...]
     kinds: tuple[str, ...]
+    writes: bool
 
 
 def message_facts(input_json: bytes) -> MessageFacts | None:
@@ -123,6 +129,7 @@ def _message(document: Json) -> MessageFacts:
         complete=all(statement.complete for statement in statements),
         tables=_unique(table for statement in statements for table in statement.tables),
         kinds=_unique(kind for statement in statements for kind in statement.kinds),
+        writes=any(statement.writes for statement in statements),
     )
 
 

@@ -82,50 +82,40 @@ def _not_understood(time: int, event: StatementDecided, *, understood: bool) -> 
 
 
 def _statement(time: int, decision_id: str, index: int, facts: StatementFacts) -> list[Row]:
-    rows: list[Row] = [
-        StatementRow(
-            time,
-            decision_id,
-            index,
-            facts.text,
-            facts.fingerprint,
-            facts.kinds,
-            facts.operations,
-            facts.tables,
-            facts.functions,
-            facts.flags,
-            facts.unresolved,
-            facts.complete,
-            facts.has_where,
-            facts.always_true,
-            facts.pinned,
-            facts.row_limit,
-            facts.parameters,
-        )
-    ]
-    for relation in facts.relations:
-        for access in relation.access:
-            rows.append(
-                TableAccessRow(
-                    time,
-                    decision_id,
-                    index,
-                    relation.schema,
-                    relation.name,
-                    relation.kind,
-                    access,
-                    relation.via,
-                    relation.tags,
-                )
-            )
-    for column in facts.columns:
-        for usage in column.usage:
-            rows.append(
-                ColumnAccessRow(
-                    time, decision_id, index, column.schema, column.table, column.column, usage, column.tags
-                )
-            )
+    """A row's columns that follow from the facts are made once for a statement that is repeated."""
+    head = (time, decision_id, index)
+    statement, relations, columns = _parts(facts)
+    rows: list[Row] = [StatementRow._make(head + statement)]
+    for relation in relations:
+        rows.append(TableAccessRow._make(head + relation))
+    for column in columns:
+        rows.append(ColumnAccessRow._make(head + column))
     return rows
+
+
+Part = tuple[object, ...]
+Parts = tuple[Part, tuple[Part, ...], tuple[Part, ...]]
+_PARTS: dict[int, tuple[StatementFacts, Parts]] = {}
+_MOST = 1024
+
+
+def _parts(facts: StatementFacts) -> Parts:
+    """The columns after `statement_index` of the statement's row, of its relations' and of its columns', by object."""
+    found = _PARTS.get(id(facts))
+    if found is None or found[0] is not facts:
+        if len(_PARTS) >= _MOST:
+            _PARTS.clear()
+        statement = (
+            facts.text, facts.fingerprint, facts.kinds, facts.operations, facts.tables, facts.functions, facts.flags,
+            facts.unresolved, facts.complete, facts.has_where, facts.always_true, facts.pinned, facts.row_limit,
+            facts.parameters,
+        )  # fmt: skip
+        relations = tuple(
+            (r.schema, r.name, r.kind, access, r.via, r.tags) for r in facts.relations for access in r.access
+        )
+        columns = tuple((c.schema, c.table, c.column, usage, c.tags) for c in facts.columns for usage in c.usage)
+        found = _PARTS[id(facts)] = (facts, (statement, relations, columns))
+    return found[1]
 
 
 def _masked(time: int, event: StatementDecided, facts: MessageFacts | None) -> list[Row]:
@@ -152,6 +142,8 @@ def _masked(time: int, event: StatementDecided, facts: MessageFacts | None) -> l
 
 def _changes(time: int, event: StatementDecided, facts: MessageFacts | None) -> list[Row]:
     """One row for each written column and each value that is known for it."""
+    if not (facts is not None and facts.writes) and all(value.role != _WRITTEN for value in event.pinned):
+        return []
     keys: dict[tuple[int, str, str], list[tuple[str, str]]] = {}
     macs: dict[tuple[int, str, str, str], dict[str, None]] = {}
     for value in event.pinned:

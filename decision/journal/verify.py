@@ -52,6 +52,11 @@ def verify_journal(
             db.close(True)
     except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as error:
         raise broken(f"the journal's database is damaged: {error}", "", 0, 0) from error
+    except apsw.SQLError as error:
+        raise JournalUnavailable(
+            f"{path} holds no journal: {error}",
+            hint="if `airlock up` is just starting, try again; else it was damaged: restore it from a copy",
+        ) from error
     except apsw.Error as error:
         raise JournalUnavailable(f"the journal can't be read: {error}", hint="look at the disk") from error
 

@@ -8,10 +8,11 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from analytics import ddl
-from analytics.live import StoreError, StoreOutdated
+from analytics.live import StoreBusy, StoreDamaged, StoreError, StoreOutdated, _array
 from analytics.query import CatalogReader
 from analytics.rebuild import rebuild
 from analytics.segments import Segment, plan_merges
@@ -152,7 +153,7 @@ def test_one_process_writes(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", script, str(tmp_path / FOLDER)], capture_output=True, text=True, check=True
         )
-    assert "only one process" in done.stdout
+    assert "airlock ingest" in done.stdout
 
 
 def test_segments_are_kept_by_the_day_of_the_event(tmp_path: Path) -> None:
@@ -275,6 +276,66 @@ def test_a_store_of_another_version_asks_for_a_rebuild(tmp_path: Path, monkeypat
         journal = ListJournal(story(2))
         rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
         opened(tmp_path).close()
+
+
+def test_a_store_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    """A rebuild says who has it and what to stop, in our words; nothing has changed."""
+    with opened(tmp_path) as store:
+        feed(store, story(2), 14)
+    live = str(tmp_path / FOLDER / "live.duckdb")
+    holding = f"import duckdb, sys; c = duckdb.connect({live!r}); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(StoreBusy) as caught:
+            rebuild(tmp_path / FOLDER, lambda a, n: ([], 0, []), HandClock(), Uuid7Source(), SMALL)
+        other.communicate()
+    assert str(other.pid) in caught.value.message
+    assert "airlock up" in caught.value.hint
+    assert "duckdb.org" not in caught.value.message
+    assert len(all_rows(tmp_path)["events"]) == 14
+
+
+def test_a_damaged_store_is_made_again(tmp_path: Path) -> None:
+    """Opening it says that a rebuild is the way out, and it is."""
+    events = story(10)
+    with opened(tmp_path) as store:
+        feed(store, events, 17)
+    before = all_rows(tmp_path)
+    (tmp_path / FOLDER / "live.duckdb").write_bytes(bytes(range(256)) * 400)
+    with pytest.raises(StoreDamaged) as caught:
+        opened(tmp_path)
+    assert "airlock rebuild" in caught.value.hint
+    journal = ListJournal(events)
+    rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
+    assert all_rows(tmp_path) == before
+
+
+def test_documentation_outlives_new_segments(tmp_path: Path) -> None:
+    """However often the lists of segments were replaced, every view and column keeps its text."""
+    with opened(tmp_path) as store:
+        feed(store, story(1), 7)
+        with CatalogReader(tmp_path) as reader:
+            before = reader.list_views()
+        feed(store, story(60), 60)
+        assert len(store.segments) > len(ddl.facts())
+    with CatalogReader(tmp_path) as reader:
+        assert reader.list_views() == before
+    assert all(view.comment and all(column.comment for column in view.columns) for view in before)
+
+
+def test_columns_are_what_arrow_makes_of_them_singly() -> None:
+    """Looking up what repeats gives the very values, with empty and missing ones among them."""
+    lists = [("a", "b"), (), ("a",), ("a", "b"), ()] * 3
+    texts: dict[pa.DataType, list[list[object]]] = {
+        pa.list_(pa.string()): [list(lists), [("x",)] * 15, [()] * 15],
+        pa.string(): [["a"] * 15, ["a", "b", "a"] * 5, ["a", None, "a"] * 5, [None] * 15],
+        pa.int64(): [[1] * 15, [*range(14), 0]],
+        pa.bool_(): [[True] * 15, [True, False, True] * 5],
+    }
+    for kind, columns in texts.items():
+        for column in columns:
+            assert _array(tuple(column), kind).to_pylist() == pa.array(column, kind).to_pylist()
 
 
 def segment(name: str, rows: int, day: int = 1, size: int = 1000) -> Segment:

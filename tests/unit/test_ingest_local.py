@@ -60,6 +60,25 @@ def test_one_event_is_there_within_a_second(tmp_path: Path) -> None:
             thread.join()
 
 
+def test_what_waits_is_caught_up_with_at_once(tmp_path: Path) -> None:
+    """While more waits than a batch holds, batches follow each other without waiting for a publication to be due."""
+    journal = ListJournal(story(1))
+    clock = SystemClock()
+    settings = LocalSettings(batch=10, publish_s=30)
+    with AnalyticsStore(tmp_path / FOLDER, clock, Uuid7Source()) as store:
+        runner = LocalRunner(store, journal, clock, settings)
+        runner.step()
+        assert not store.dirty
+        journal.events = story(14)
+        steps = 1
+        while runner.step():
+            steps += 1
+        assert store.position("journal") == 98
+        assert steps == 10
+        assert runner.status().lag_events == 0
+        assert count(tmp_path) == 7
+
+
 def count(root: Path) -> int:
     if not (root / FOLDER / "catalog.duckdb").exists():
         return 0
