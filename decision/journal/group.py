@@ -67,6 +67,7 @@ class GroupCommit:
         self._scheduled = False
         self._rechecking = False
         self._poison: JournalPoisoned | None = None
+        self._told = False  # of the poison
         self._closed = False
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -256,11 +257,12 @@ class GroupCommit:
             self._poison = JournalPoisoned(f"audit log unavailable: a commit failed ({error})", hint=_POISON_HINT)
             log.error("the journal is poisoned: %s", error)
             self._store.poison()
-            self._refuse(answered, self._poison)
-            if self.on_poisoned is not None:
-                asyncio.get_running_loop().call_soon(self.on_poisoned, self._poison)
-        else:
-            self._refuse(answered, self._poison)
+        if self._flying:
+            return  # all are refused in their order, when the writer has answered for those before
+        self._refuse(answered, self._poison)
+        told, self._told = self._told, True
+        if self.on_poisoned is not None and not told:
+            asyncio.get_running_loop().call_soon(self.on_poisoned, self._poison)
 
     def _refuse(self, answered: list[Waiting], error: JournalUnavailable) -> None:
         """Refuse the batch in flight and all that was chained after it."""
