@@ -46,7 +46,7 @@ class LocalSettings:
     `batch`: the most events taken at once. `status_s`: how often the status is written at least."""
 
     poll_s: float = 0.1
-    publish_s: float = 0.5
+    publish_s: float = 0.6
     batch: int = 8_192
     status_s: float = 2.0
     store: StoreSettings = STORE_DEFAULTS
