@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from decision.model.record import record
+
 
 class PolicyEffect(StrEnum):
     ALLOW = "allow"
@@ -102,7 +104,7 @@ class StatementObligations:
     other_tables: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """The combined answer to one message.
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from decision.model.decision import HoldTerms
 from decision.model.principal import Principal
+from decision.model.record import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class MessageKind(StrEnum):
     FUNCTION_CALL = "function_call"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParameterValue:
     """One bound value. `format` 0 text, 1 binary; `value` None for NULL. Never stored, logged or sent to policy."""
 
@@ -69,7 +70,7 @@ class ParameterValue:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DecideRequest:
     """Decide one message. `text` are the exact bytes that will run if allowed.
 
@@ -98,7 +99,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # the connection was lost while it ran
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExecutionReport:
     """What the database then did. One for each statement of the message (`statement_index`).
 
