@@ -18,6 +18,7 @@ from airlock.compose import RunningService, start_service
 from airlock.issuer import DevelopmentIssuer
 from airlock.settings import DatabaseSettings, Settings
 from decision.clock import SystemClock
+from decision.journal.settings import JournalSettings
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot
 from decision.model.facts import RelationKind
 from decision.model.policy import Environment
@@ -42,7 +43,8 @@ class Whole:
         data_dir = Path(tempfile.mkdtemp(dir=self._folder, prefix="node-"))
         shutil.copytree(self._folder / "issuer", data_dir / "issuer")
         database = DatabaseSettings(name="shop", environment=Environment.PROD)
-        settings = Settings(data_dir=data_dir, database=(database,))
+        journal = JournalSettings(quota_bytes=64 << 30)
+        settings = Settings(data_dir=data_dir, database=(database,), journal=journal)
         self.running = running = await start_service(settings, {"shop": database.entry()}, _poisoned)
         try:
             await running.service.sync_catalog(_catalog())

@@ -26,6 +26,9 @@ CREATE TABLE people AS SELECT i AS id, 'Some Name Here ' || i AS label, 'somebod
 FROM generate_series(1, {rows}) i
 """
 CONFIG = """
+[journal]
+quota_bytes = 68719476736
+
 [[database]]
 name = "bench"
 environment = "prod"

@@ -20,6 +20,8 @@ from decision.model.errors import AirlockError, SettingsError
 
 COLUMNS = ("check", "state", "found", "remedy")
 GOOD, NOTE, BAD = "good", "note", "bad"
+LEAST_FREE_BYTES = 1 << 30
+ALMOST = 0.9  # of the quota
 _LATE_S = 5.0
 _SILENT_S = 30.0  # ten times as long as the projection is ever silent on a busy machine
 
@@ -117,10 +119,14 @@ def _space(settings: Settings) -> Finding:
         path for path in [settings.data_dir.absolute(), *settings.data_dir.absolute().parents] if path.exists()
     )
     free = shutil.disk_usage(place).free
-    wanted = settings.journal.quota_bytes + settings.journal.ballast_bytes
-    found = f"{free / 2**30:.1f} GiB free"
+    journal, database = settings.journal, settings.data_dir / "journal" / "journal.db"
+    used = database.stat().st_size if database.exists() else 0
+    wanted = journal.quota_bytes + journal.ballast_bytes - used
+    found = f"{free / 2**30:.1f} GiB free, the journal has {used / 2**30:.1f} of its {journal.quota_bytes / 2**30:.1f}"
+    if free < LEAST_FREE_BYTES or used > journal.quota_bytes * ALMOST:
+        return Finding(BAD, found, "soon every statement is denied: free space, or raise [journal] quota_bytes")
     if free < wanted:
-        return Finding(BAD, found, f"the journal may need {wanted / 2**30:.1f} GiB: free some, or lower its quota")
+        return Finding(NOTE, found, f"the journal may grow by {wanted / 2**30:.1f} GiB; on a full disk all is denied")
     return Finding(GOOD, found)
 
 

@@ -12,6 +12,7 @@ class JournalSettings(BaseModel):
     """Bounds of one journal. Sizes in bytes, durations in seconds.
 
     `quota_bytes`: database and write-ahead log together; beyond it every append is refused with JournalFull.
+    A statement takes about 4 KB in its two events, so 8 GiB hold two million statements.
     `ballast_bytes`: a file that only occupies space; it is freed when the journal has to be opened on a full disk, and
     made again when there is room. At least twice what the write-ahead log holds between two checkpoints; 0: none.
     `min_free_bytes`: with less than this free on the disk, appends are refused before SQLite meets the full disk.
@@ -26,7 +27,7 @@ class JournalSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    quota_bytes: int = Field(default=1024 * MIB, ge=256 * 1024)
+    quota_bytes: int = Field(default=8192 * MIB, ge=256 * 1024)
     ballast_bytes: int = Field(default=16 * MIB, ge=0)
     min_free_bytes: int = Field(default=32 * MIB, ge=0)
     queue_limit: int = Field(default=10_000, ge=1)
