@@ -1,0 +1,50 @@
+"""The evasion cases through the real proxy against a real PostgreSQL: each to exactly the end that was written down.
+
+`tests/cases/effects` says for each case of `tests/cases/postgres.jsonl` who sends it, the effect, one of the rules that
+must say so (`rules`), and `twin`: the harmless statement that looks like it and must work for the same principal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.effects import CLEAR, Seen, load, perform
+
+SQL = {case["id"]: case["sql"] for case in load("postgres.jsonl")}
+EFFECTS = [{**case, "sql": SQL[case["id"]]} for case in load("effects/postgres_effects.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, Seen]:
+    return perform(EFFECTS)
+
+
+def test_every_case_has_an_effect_and_a_twin() -> None:
+    """One, and no more."""
+    assert sorted(case["id"] for case in EFFECTS) == sorted(SQL)
+    assert all(case["twin"] for case in EFFECTS)
+
+
+@pytest.mark.parametrize("case", EFFECTS, ids=lambda case: str(case["id"]))
+def test_a_case_comes_to_its_end(seen: dict[str, Seen], case: dict[str, Any]) -> None:
+    """The decision is the one written down, by the rule written down; refused, it leaves the database as it was."""
+    found = seen[f"case-{case['id']}"]
+    assert found.effect == case["effect"], (found.rules, found.text[:500])
+    assert CLEAR.findall(found.text) == []
+    if case["effect"] == "allow":
+        assert found.states == [case["server"]] if "server" in case else found.states == [], found.text[:500]
+        return
+    assert found.unchanged
+    assert found.states != []
+    assert set(case["rules"]) & found.rules, found.rules
+
+
+@pytest.mark.parametrize("case", EFFECTS, ids=lambda case: str(case["id"]))
+def test_its_innocent_twin_works(seen: dict[str, Seen], case: dict[str, Any]) -> None:
+    """For the same principal, without an error, and it changes nothing either."""
+    found = seen[f"twin-{case['id']}"]
+    assert (found.effect, found.states) == ("allow", []), (found.rules, found.text[:500])
+    assert found.unchanged
+    assert CLEAR.findall(found.text) == []
