@@ -13,7 +13,8 @@ from decision.model.facts import RelationKind
 
 @dataclass(frozen=True, slots=True)
 class CatalogColumn:
-    """`number` is pg_attribute.attnum; `type_oid`/`type_name` of the column; `tags` from detectors and settings."""
+    """`number` is pg_attribute.attnum; `type_oid`/`type_name` of the column; `tags` from detectors and settings;
+    `expression` is its default, or what it is generated from."""
 
     name: str
     number: int
@@ -23,6 +24,7 @@ class CatalogColumn:
     has_default: bool = False
     generated: bool = False
     tags: tuple[str, ...] = ()
+    expression: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,22 @@ class RowPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationIndex:
+    """An index; `expressions` as pg_get_expr prints them, joined by commas; `predicate` of a partial one."""
+
+    name: str
+    unique: bool = False
+    expressions: str = ""
+    predicate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogRelation:
     """A relation. `definition` is a view's query as pg_get_viewdef prints it (empty for others).
 
     `parents` and `children` are (schema, name) of inheritance and partitioning; `keys` the primary key first, then
     the unique constraints and indexes (plain columns, no predicate); `estimated_rows` is reltuples, -1 if unknown.
+    `checks` are the check constraints' expressions, `foreign_server` where a foreign table's rows are.
     """
 
     schema: str
@@ -90,6 +103,9 @@ class CatalogRelation:
     children: tuple[tuple[str, str], ...] = ()
     estimated_rows: int = -1
     tags: tuple[str, ...] = ()
+    indexes: tuple[RelationIndex, ...] = ()
+    checks: tuple[str, ...] = ()
+    foreign_server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,51 @@ class CatalogFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogOperator:
+    """An operator that runs a function outside pg_catalog, or that is outside pg_catalog itself."""
+
+    schema: str
+    name: str
+    function_schema: str
+    function_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogCast:
+    """A cast that a user or an extension made. `method`: function inout binary; the function is empty without one.
+    `context`: explicit assignment implicit. Types as format_type prints them."""
+
+    source: str
+    target: str
+    method: str
+    context: str
+    function_schema: str = ""
+    function_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogDomain:
+    """A domain; `type_name` as format_type prints it, `checks` over VALUE, `default` an expression or empty."""
+
+    schema: str
+    name: str
+    type_name: str
+    checks: tuple[str, ...] = ()
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTrigger:
+    """Runs at DDL. `event`: ddl_command_start ddl_command_end sql_drop table_rewrite login; `tags` that it is for."""
+
+    name: str
+    event: str
+    function_schema: str
+    function_name: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogSnapshot:
     """Everything analysis may know of one database. `version` is the hex digest of the rest."""
 
@@ -127,3 +188,7 @@ class CatalogSnapshot:
     relations: tuple[CatalogRelation, ...] = ()
     functions: tuple[CatalogFunction, ...] = ()
     extensions: tuple[str, ...] = ()
+    operators: tuple[CatalogOperator, ...] = ()
+    casts: tuple[CatalogCast, ...] = ()
+    domains: tuple[CatalogDomain, ...] = ()
+    event_triggers: tuple[EventTrigger, ...] = ()

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from decision.model.catalog import CatalogFunction, CatalogRelation, CatalogSnapshot
+from decision.model.catalog import (
+    CatalogCast,
+    CatalogDomain,
+    CatalogFunction,
+    CatalogOperator,
+    CatalogRelation,
+    CatalogSnapshot,
+    EventTrigger,
+)
 from decision.model.errors import LimitExceeded, TextRefused
 from decision.wire.gen import catalog_pb2, decision_pb2
 from decision.wire.mapping import WireMismatch, mapping
 
 RELATION = mapping(CatalogRelation, catalog_pb2.CatalogRelation)
 FUNCTION = mapping(CatalogFunction, catalog_pb2.CatalogFunction)
+OPERATOR = mapping(CatalogOperator, catalog_pb2.CatalogOperator)
+CAST = mapping(CatalogCast, catalog_pb2.CatalogCast)
+DOMAIN = mapping(CatalogDomain, catalog_pb2.CatalogDomain)
+EVENT_TRIGGER = mapping(EventTrigger, catalog_pb2.EventTrigger)
 
 CHUNK_BYTES = 256 * 1024
 MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
@@ -29,6 +41,10 @@ def parts(snapshot: CatalogSnapshot, chunk_bytes: int = CHUNK_BYTES) -> Iterator
             extensions=snapshot.extensions,
             relation_count=len(snapshot.relations),
             function_count=len(snapshot.functions),
+            operators=[OPERATOR.encode(item) for item in snapshot.operators],
+            casts=[CAST.encode(item) for item in snapshot.casts],
+            domains=[DOMAIN.encode(item) for item in snapshot.domains],
+            event_triggers=[EVENT_TRIGGER.encode(item) for item in snapshot.event_triggers],
         )
     )
     chunk = catalog_pb2.CatalogChunk()
@@ -91,4 +107,8 @@ class SnapshotAssembler:
             relations=tuple(self._relations),
             functions=tuple(self._functions),
             extensions=tuple(header.extensions),
+            operators=tuple(OPERATOR.decode(item) for item in header.operators),
+            casts=tuple(CAST.decode(item) for item in header.casts),
+            domains=tuple(DOMAIN.decode(item) for item in header.domains),
+            event_triggers=tuple(EVENT_TRIGGER.decode(item) for item in header.event_triggers),
         )

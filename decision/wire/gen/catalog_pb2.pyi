@@ -32,7 +32,7 @@ RELATION_KIND_SEQUENCE: RelationKind
 RELATION_KIND_UNKNOWN: RelationKind
 
 class CatalogColumn(_message.Message):
-    __slots__ = ("name", "number", "type_oid", "type_name", "not_null", "has_default", "generated", "tags")
+    __slots__ = ("name", "number", "type_oid", "type_name", "not_null", "has_default", "generated", "tags", "expression")
     NAME_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TYPE_OID_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class CatalogColumn(_message.Message):
     HAS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     GENERATED_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     name: str
     number: int
     type_oid: int
@@ -49,7 +50,8 @@ class CatalogColumn(_message.Message):
     has_default: bool
     generated: bool
     tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., type_oid: _Optional[int] = ..., type_name: _Optional[str] = ..., not_null: _Optional[bool] = ..., has_default: _Optional[bool] = ..., generated: _Optional[bool] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    expression: str
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., type_oid: _Optional[int] = ..., type_name: _Optional[str] = ..., not_null: _Optional[bool] = ..., has_default: _Optional[bool] = ..., generated: _Optional[bool] = ..., tags: _Optional[_Iterable[str]] = ..., expression: _Optional[str] = ...) -> None: ...
 
 class ForeignKey(_message.Message):
     __slots__ = ("name", "columns", "target_schema", "target_table", "target_columns", "on_delete", "on_update")
@@ -121,8 +123,20 @@ class QualifiedName(_message.Message):
     name: str
     def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
+class RelationIndex(_message.Message):
+    __slots__ = ("name", "unique", "expressions", "predicate")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_FIELD_NUMBER: _ClassVar[int]
+    EXPRESSIONS_FIELD_NUMBER: _ClassVar[int]
+    PREDICATE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    unique: bool
+    expressions: str
+    predicate: str
+    def __init__(self, name: _Optional[str] = ..., unique: _Optional[bool] = ..., expressions: _Optional[str] = ..., predicate: _Optional[str] = ...) -> None: ...
+
 class CatalogRelation(_message.Message):
-    __slots__ = ("schema", "name", "oid", "kind", "columns", "definition", "keys", "foreign_keys", "triggers", "rules", "row_policies", "row_security", "parents", "children", "estimated_rows", "tags")
+    __slots__ = ("schema", "name", "oid", "kind", "columns", "definition", "keys", "foreign_keys", "triggers", "rules", "row_policies", "row_security", "parents", "children", "estimated_rows", "tags", "indexes", "checks", "foreign_server")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OID_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +153,9 @@ class CatalogRelation(_message.Message):
     CHILDREN_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_ROWS_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    FOREIGN_SERVER_FIELD_NUMBER: _ClassVar[int]
     schema: str
     name: str
     oid: int
@@ -155,7 +172,10 @@ class CatalogRelation(_message.Message):
     children: _containers.RepeatedCompositeFieldContainer[QualifiedName]
     estimated_rows: int
     tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., oid: _Optional[int] = ..., kind: _Optional[_Union[RelationKind, str]] = ..., columns: _Optional[_Iterable[_Union[CatalogColumn, _Mapping]]] = ..., definition: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[Names, _Mapping]]] = ..., foreign_keys: _Optional[_Iterable[_Union[ForeignKey, _Mapping]]] = ..., triggers: _Optional[_Iterable[_Union[Trigger, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[Rule, _Mapping]]] = ..., row_policies: _Optional[_Iterable[_Union[RowPolicy, _Mapping]]] = ..., row_security: _Optional[bool] = ..., parents: _Optional[_Iterable[_Union[QualifiedName, _Mapping]]] = ..., children: _Optional[_Iterable[_Union[QualifiedName, _Mapping]]] = ..., estimated_rows: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    indexes: _containers.RepeatedCompositeFieldContainer[RelationIndex]
+    checks: _containers.RepeatedScalarFieldContainer[str]
+    foreign_server: str
+    def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., oid: _Optional[int] = ..., kind: _Optional[_Union[RelationKind, str]] = ..., columns: _Optional[_Iterable[_Union[CatalogColumn, _Mapping]]] = ..., definition: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[Names, _Mapping]]] = ..., foreign_keys: _Optional[_Iterable[_Union[ForeignKey, _Mapping]]] = ..., triggers: _Optional[_Iterable[_Union[Trigger, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[Rule, _Mapping]]] = ..., row_policies: _Optional[_Iterable[_Union[RowPolicy, _Mapping]]] = ..., row_security: _Optional[bool] = ..., parents: _Optional[_Iterable[_Union[QualifiedName, _Mapping]]] = ..., children: _Optional[_Iterable[_Union[QualifiedName, _Mapping]]] = ..., estimated_rows: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., indexes: _Optional[_Iterable[_Union[RelationIndex, _Mapping]]] = ..., checks: _Optional[_Iterable[str]] = ..., foreign_server: _Optional[str] = ...) -> None: ...
 
 class CatalogFunction(_message.Message):
     __slots__ = ("schema", "name", "oid", "argument_types", "return_type", "language", "volatility", "kind", "security_definer", "returns_set", "body", "argument_names", "configuration")
@@ -187,8 +207,64 @@ class CatalogFunction(_message.Message):
     configuration: _containers.RepeatedCompositeFieldContainer[_common_pb2.NameValue]
     def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., oid: _Optional[int] = ..., argument_types: _Optional[_Iterable[str]] = ..., return_type: _Optional[str] = ..., language: _Optional[str] = ..., volatility: _Optional[str] = ..., kind: _Optional[str] = ..., security_definer: _Optional[bool] = ..., returns_set: _Optional[bool] = ..., body: _Optional[str] = ..., argument_names: _Optional[_Iterable[str]] = ..., configuration: _Optional[_Iterable[_Union[_common_pb2.NameValue, _Mapping]]] = ...) -> None: ...
 
+class CatalogOperator(_message.Message):
+    __slots__ = ("schema", "name", "function_schema", "function_name")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
+    schema: str
+    name: str
+    function_schema: str
+    function_name: str
+    def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., function_schema: _Optional[str] = ..., function_name: _Optional[str] = ...) -> None: ...
+
+class CatalogCast(_message.Message):
+    __slots__ = ("source", "target", "method", "context", "function_schema", "function_name")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    target: str
+    method: str
+    context: str
+    function_schema: str
+    function_name: str
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., method: _Optional[str] = ..., context: _Optional[str] = ..., function_schema: _Optional[str] = ..., function_name: _Optional[str] = ...) -> None: ...
+
+class CatalogDomain(_message.Message):
+    __slots__ = ("schema", "name", "type_name", "checks", "default")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_NAME_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    schema: str
+    name: str
+    type_name: str
+    checks: _containers.RepeatedScalarFieldContainer[str]
+    default: str
+    def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., type_name: _Optional[str] = ..., checks: _Optional[_Iterable[str]] = ..., default: _Optional[str] = ...) -> None: ...
+
+class EventTrigger(_message.Message):
+    __slots__ = ("name", "event", "function_schema", "function_name", "tags")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    event: str
+    function_schema: str
+    function_name: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., event: _Optional[str] = ..., function_schema: _Optional[str] = ..., function_name: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class CatalogHeader(_message.Message):
-    __slots__ = ("database", "server_version", "version", "search_path", "extensions", "relation_count", "function_count")
+    __slots__ = ("database", "server_version", "version", "search_path", "extensions", "relation_count", "function_count", "operators", "casts", "domains", "event_triggers")
     DATABASE_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +272,10 @@ class CatalogHeader(_message.Message):
     EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
     RELATION_COUNT_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OPERATORS_FIELD_NUMBER: _ClassVar[int]
+    CASTS_FIELD_NUMBER: _ClassVar[int]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TRIGGERS_FIELD_NUMBER: _ClassVar[int]
     database: str
     server_version: int
     version: str
@@ -203,7 +283,11 @@ class CatalogHeader(_message.Message):
     extensions: _containers.RepeatedScalarFieldContainer[str]
     relation_count: int
     function_count: int
-    def __init__(self, database: _Optional[str] = ..., server_version: _Optional[int] = ..., version: _Optional[str] = ..., search_path: _Optional[_Iterable[str]] = ..., extensions: _Optional[_Iterable[str]] = ..., relation_count: _Optional[int] = ..., function_count: _Optional[int] = ...) -> None: ...
+    operators: _containers.RepeatedCompositeFieldContainer[CatalogOperator]
+    casts: _containers.RepeatedCompositeFieldContainer[CatalogCast]
+    domains: _containers.RepeatedCompositeFieldContainer[CatalogDomain]
+    event_triggers: _containers.RepeatedCompositeFieldContainer[EventTrigger]
+    def __init__(self, database: _Optional[str] = ..., server_version: _Optional[int] = ..., version: _Optional[str] = ..., search_path: _Optional[_Iterable[str]] = ..., extensions: _Optional[_Iterable[str]] = ..., relation_count: _Optional[int] = ..., function_count: _Optional[int] = ..., operators: _Optional[_Iterable[_Union[CatalogOperator, _Mapping]]] = ..., casts: _Optional[_Iterable[_Union[CatalogCast, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[CatalogDomain, _Mapping]]] = ..., event_triggers: _Optional[_Iterable[_Union[EventTrigger, _Mapping]]] = ...) -> None: ...
 
 class CatalogChunk(_message.Message):
     __slots__ = ("relations", "functions")
