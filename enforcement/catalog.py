@@ -16,11 +16,16 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from decision.model.catalog import (
+    CatalogCast,
     CatalogColumn,
+    CatalogDomain,
     CatalogFunction,
+    CatalogOperator,
     CatalogRelation,
     CatalogSnapshot,
+    EventTrigger,
     ForeignKey,
+    RelationIndex,
     RowPolicy,
     Rule,
     Trigger,
@@ -42,6 +47,8 @@ _COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "dele
 _RULES = {"1": "select", "2": "update", "3": "insert", "4": "delete"}
 _VOLATILITY = {"i": "immutable", "s": "stable", "v": "volatile"}
 _FUNCTIONS = {"f": "function", "p": "procedure", "a": "aggregate", "w": "window"}
+_METHODS = {"f": "function", "i": "inout", "b": "binary"}
+_CONTEXTS = {"e": "explicit", "a": "assignment", "i": "implicit"}
 _SYSTEM = ("pg_catalog", "information_schema")
 
 
@@ -65,7 +72,12 @@ async def read_catalog(source: str | Connection, database: str) -> CatalogSnapsh
         relations=_relations(parts),
         functions=tuple(_function(row) for row in parts["functions"]),
         extensions=tuple(str(row[0]) for row in parts["extensions"]),
-    )
+        operators=tuple(CatalogOperator(*row) for row in parts["operators"]),
+        casts=tuple(CatalogCast(row[0], row[1], _METHODS[row[2]], _CONTEXTS[row[3]], *row[4:])
+                    for row in parts["casts"]),
+        domains=tuple(CatalogDomain(*row[:3], tuple(row[3]), row[4]) for row in parts["domains"]),
+        event_triggers=tuple(EventTrigger(*row[:4], tuple(row[4])) for row in parts["event_triggers"]),
+    )  # fmt: skip
     return replace(snapshot, version=version_of(snapshot))
 
 
@@ -73,7 +85,8 @@ def version_of(snapshot: CatalogSnapshot) -> str:
     """The digest of everything but the version itself and row counts, which change all the time."""
     stable = [replace(relation, estimated_rows=_magnitude(relation.estimated_rows)) for relation in snapshot.relations]
     content = repr((snapshot.database, snapshot.server_version, snapshot.search_path, stable, snapshot.functions,
-                    snapshot.extensions))  # fmt: skip
+                    snapshot.extensions, snapshot.operators, snapshot.casts, snapshot.domains,
+                    snapshot.event_triggers))  # fmt: skip
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -97,7 +110,8 @@ async def _read(connection: Connection, version: int) -> dict[str, list[tuple[An
     queries = {
         "relations": sql.RELATIONS, "columns": sql.COLUMNS, "keys": sql.KEYS, "foreign_keys": sql.FOREIGN_KEYS,
         "triggers": sql.TRIGGERS, "rules": sql.RULES, "policies": sql.POLICIES, "inheritance": sql.INHERITANCE,
-        "functions": functions, "extensions": sql.EXTENSIONS,
+        "functions": functions, "extensions": sql.EXTENSIONS, "indexes": sql.INDEXES, "checks": sql.CHECKS,
+        "operators": sql.OPERATORS, "casts": sql.CASTS, "domains": sql.DOMAINS, "event_triggers": sql.EVENT_TRIGGERS,
     }  # fmt: skip
     return {name: await _rows(connection, query) for name, query in queries.items()}
 
@@ -111,7 +125,7 @@ def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]
 
 def _relations(parts: dict[str, list[tuple[Any, ...]]]) -> tuple[CatalogRelation, ...]:
     grouped = {name: _grouped(parts[name]) for name in
-               ("columns", "keys", "foreign_keys", "triggers", "rules", "policies")}  # fmt: skip
+               ("columns", "keys", "foreign_keys", "triggers", "rules", "policies", "indexes", "checks")}  # fmt: skip
     names = {row[0]: (row[1], row[2]) for row in parts["relations"]}
     parents: dict[int, list[tuple[str, str]]] = defaultdict(list)
     children: dict[int, list[tuple[str, str]]] = defaultdict(list)
@@ -125,7 +139,7 @@ def _relations(parts: dict[str, list[tuple[Any, ...]]]) -> tuple[CatalogRelation
             name=name,
             oid=oid,
             kind=_kind(schema, kind, persistence),
-            columns=tuple(CatalogColumn(*row[1:]) for row in grouped["columns"].get(oid, ())),
+            columns=tuple(CatalogColumn(*row[1:8], expression=row[8]) for row in grouped["columns"].get(oid, ())),
             definition=definition.strip().removesuffix(";"),
             keys=tuple(dict.fromkeys(tuple(row[2]) for row in grouped["keys"].get(oid, ()) if row[2])),
             foreign_keys=tuple(_foreign_key(row) for row in grouped["foreign_keys"].get(oid, ())),
@@ -138,8 +152,11 @@ def _relations(parts: dict[str, list[tuple[Any, ...]]]) -> tuple[CatalogRelation
             parents=tuple(parents.get(oid, ())),
             children=tuple(children.get(oid, ())),
             estimated_rows=round(tuples) if tuples >= 0 else -1,
+            indexes=tuple(RelationIndex(*row[1:]) for row in grouped["indexes"].get(oid, ())),
+            checks=tuple(row[1] for row in grouped["checks"].get(oid, ())),
+            foreign_server=server,
         )
-        for oid, schema, name, kind, persistence, secured, tuples, _, definition in parts["relations"]
+        for oid, schema, name, kind, persistence, secured, tuples, _, definition, server in parts["relations"]
     )
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 RELATIONS = """
 SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relrowsecurity,
        c.reltuples::float8, c.relispartition,
-       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END,
+       coalesce((SELECT s.srvname FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+                 WHERE f.ftrelid = c.oid), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S') AND n.nspname NOT LIKE 'pg\\_toast%%'
   AND n.nspname NOT LIKE 'pg\\_temp\\_%%'
@@ -15,8 +17,9 @@ ORDER BY n.nspname, c.relname
 
 COLUMNS = """
 SELECT a.attrelid::int8, a.attname, a.attnum::int4, a.atttypid::int8, format_type(a.atttypid, a.atttypmod),
-       a.attnotnull, a.atthasdef, (a.attgenerated <> '')
+       a.attnotnull, a.atthasdef, (a.attgenerated <> ''), coalesce(pg_get_expr(d.adbin, d.adrelid), '')
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
 ORDER BY a.attrelid, a.attnum
 """
@@ -29,6 +32,20 @@ SELECT i.indrelid::int8, i.indisprimary,
 FROM pg_index i
 WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
+"""
+
+INDEXES = """
+SELECT i.indrelid::int8, c.relname, i.indisunique, coalesce(pg_get_expr(i.indexprs, i.indrelid), ''),
+       coalesce(pg_get_expr(i.indpred, i.indrelid), '')
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid >= 16384
+ORDER BY i.indrelid, c.relname
+"""
+
+CHECKS = """
+SELECT k.conrelid::int8, pg_get_expr(k.conbin, k.conrelid)
+FROM pg_constraint k WHERE k.contype = 'c' AND k.conrelid <> 0 AND k.conrelid >= 16384
+ORDER BY k.conrelid, k.conname
 """
 
 FOREIGN_KEYS = """
@@ -89,6 +106,38 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LI
 ORDER BY n.nspname, p.proname, p.oid
 """
 
+OPERATORS = """
+SELECT DISTINCT n.nspname, o.oprname, pn.nspname, p.proname
+FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace JOIN pg_proc p ON p.oid = o.oprcode
+JOIN pg_namespace pn ON pn.oid = p.pronamespace
+WHERE o.oid >= 16384 OR pn.nspname <> 'pg_catalog'
+ORDER BY 1, 2, 3, 4
+"""
+
+CASTS = """
+SELECT format_type(c.castsource, NULL), format_type(c.casttarget, NULL), c.castmethod::text, c.castcontext::text,
+       coalesce(n.nspname, ''), coalesce(p.proname, '')
+FROM pg_cast c LEFT JOIN pg_proc p ON p.oid = c.castfunc LEFT JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE c.oid >= 16384
+ORDER BY 1, 2
+"""
+
+DOMAINS = """
+SELECT n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
+       ARRAY(SELECT pg_get_expr(k.conbin, 0) FROM pg_constraint k
+             WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY k.conname)::text[], coalesce(t.typdefault, '')
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype = 'd' AND t.oid >= 16384
+ORDER BY 1, 2
+"""
+
+EVENT_TRIGGERS = """
+SELECT e.evtname, e.evtevent, n.nspname, p.proname, coalesce(e.evttags, '{}')::text[]
+FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE e.evtenabled <> 'D'
+ORDER BY e.evtname
+"""
+
 EXTENSIONS = "SELECT extname || ' ' || extversion FROM pg_extension ORDER BY extname"
 
 # Changes whenever a row of a catalog that a snapshot is made of does: transaction ids and counts, cheap to compute.
@@ -107,14 +156,25 @@ SELECT md5(string_agg(part, ' ')) FROM (
   UNION ALL SELECT 'trigger ' || count(*) || ' ' || coalesce(sum(hashtextextended(
     concat_ws(' ', oid, tgname, tgfoid, tgenabled, xmin::text), 0)), 0) FROM pg_trigger WHERE NOT tgisinternal
   UNION ALL SELECT 'constraint ' || count(*) || ' ' || coalesce(sum(hashtextextended(
-    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_constraint WHERE contype IN ('f', 'p', 'u')
+    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_constraint WHERE contype IN ('f', 'p', 'u', 'c')
   UNION ALL SELECT 'policy ' || count(*) || ' ' || coalesce(sum(hashtextextended(
     concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_policy
   UNION ALL SELECT 'proc ' || count(*) || ' ' || coalesce(sum(hashtextextended(
     concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_proc WHERE oid >= 16384
   UNION ALL SELECT 'inherits ' || count(*) || ' ' || coalesce(sum(hashtextextended(
     concat_ws(' ', inhrelid, inhparent), 0)), 0) FROM pg_inherits
-  UNION ALL SELECT 'index ' || count(*) FROM pg_index WHERE indisunique AND indisvalid
+  UNION ALL SELECT 'index ' || count(*) || ' ' || coalesce(sum(hashtextextended(
+    concat_ws(' ', indexrelid, indisvalid), 0)), 0) FROM pg_index WHERE indrelid >= 16384
+  UNION ALL SELECT 'default ' || count(*) || ' ' || coalesce(sum(hashtextextended(
+    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_attrdef
+  UNION ALL SELECT 'operator ' || count(*) || ' ' || coalesce(sum(hashtextextended(
+    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_operator WHERE oid >= 16384
+  UNION ALL SELECT 'cast ' || count(*) || ' ' || coalesce(sum(hashtextextended(
+    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_cast WHERE oid >= 16384
+  UNION ALL SELECT 'domain ' || count(*) || ' ' || coalesce(sum(hashtextextended(
+    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_type WHERE typtype = 'd' AND oid >= 16384
+  UNION ALL SELECT 'event trigger ' || count(*) || ' ' || coalesce(sum(hashtextextended(
+    concat_ws(' ', oid, xmin::text), 0)), 0) FROM pg_event_trigger
   UNION ALL SELECT 'namespace ' || string_agg(oid || ' ' || nspname, ',' ORDER BY oid) FROM pg_namespace
     WHERE nspname NOT LIKE 'pg\\_temp%%' AND nspname NOT LIKE 'pg\\_toast%%'
 ) parts(part)
