@@ -57,6 +57,7 @@ class CatalogIndex:
             for column in r.columns
             if column.tags
         }
+        self._indexes: dict[tuple[str, str], str] | None = None  # (schema, index) to the table's name, once asked for
         self.plain: dict[tuple[str, str], object] = {}  # names as a fresh session means them (postgres.names)
         self.closures: dict[object, object] = {}  # what views, triggers, functions pull in (decision.analysis.postgres)
 
@@ -68,6 +69,17 @@ class CatalogIndex:
                 return None
             found = self._entries[(schema, name)] = Entry(relation)
         return found
+
+    def index(self, schema: str, name: str, paths: list[tuple[str, ...] | None]) -> tuple[str, str] | None:
+        """The (schema, table) that the index of this name is on."""
+        if self._indexes is None:
+            self._indexes = {(r.schema, index.name): r.name for r in self.snapshot.relations for index in r.indexes}
+        places = [schema] if schema else [place for path in paths for place in path or ()]
+        for place in places:
+            table = self._indexes.get((place, name))
+            if table is not None:
+                return place, table
+        return None
 
     def tags_of(self, key: Key) -> tuple[str, ...]:
         return self.tags.get(key, ())

@@ -5,11 +5,13 @@ Over 300 lines, because it is one table of short handlers, one a statement node.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from decision.analysis.effects import FunctionMade, MadeColumn, RelationAltered, RelationMade
 from decision.analysis.flow import TEMP_SCHEMA, Flow, Item, Scope, Shape
 from decision.analysis.postgres.closure import write_relation
 from decision.analysis.postgres.expressions import filtered, generic
-from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve
+from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve, search_paths
 from decision.analysis.postgres.parse import Node, only, option_text, options, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk, query, statement
 from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
@@ -33,10 +35,19 @@ def define(walk: Walk, body: Node, access: Access = Access.DDL, *, missing_ok: b
     schema, name = body.get("schemaname", ""), body.get("relname", "")
     before = dict(walk.unresolved_)
     relation = resolve(walk, schema, name)
-    if relation.entry is None and relation.made is None and (missing_ok or walk.catalog is not None):
-        walk.unresolved_ = before  # the server will say so; nothing is hidden by it
+    if relation.entry is None and relation.made is None and (missing_ok or relation.stale):
+        walk.unresolved_ = before  # IF EXISTS; or a name that this session gave to a relation
     relation.touch(walk, access)
     return relation
+
+
+def define_index(walk: Walk, schema: str, name: str) -> ObjectName:
+    """An index that changes, and with it the table that it is on."""
+    found = None if walk.catalog is None else walk.catalog.index(schema, name, search_paths(walk))
+    if found is None:
+        return ObjectName(schema, name)
+    define(walk, {"schemaname": found[0], "relname": found[1]})
+    return ObjectName(found[0], name)
 
 
 def altered(walk: Walk, relation: Relation) -> None:
@@ -113,7 +124,10 @@ def constraint(walk: Walk, relation: Relation, body: Node) -> None:
     if body.get("contype") == "CONSTR_GENERATED" and relation.schema == TEMP_SCHEMA:
         walk.unresolved("GENERATED", "what a temporary table's column is computed from is not followed")
     if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
-        define(walk, body["pktable"])
+        target = body["pktable"]
+        own = target.get("relname") == relation.name and target.get("schemaname", relation.schema) == relation.schema
+        if not own:
+            define(walk, target)
     if "raw_expr" in body:
         on_relation(walk, relation, body["raw_expr"])
 
@@ -121,7 +135,7 @@ def constraint(walk: Walk, relation: Relation, body: Node) -> None:
 def create_foreign_table(walk: Walk, body: Node) -> None:
     create_table(walk, body["base"])
     walk.flags.update(("remote", "foreign"))
-    walk.operation("create", "foreign_table", [ObjectName("", body["base"]["relation"].get("relname", ""))])
+    walk.operation("create", "foreign_table", walk.operations[-1].objects)
 
 
 def create_view(walk: Walk, body: Node) -> None:
@@ -156,7 +170,12 @@ def create_index(walk: Walk, body: Node) -> None:
 
 def alter_table(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
-    relation = define(walk, body["relation"], missing_ok=body.get("missing_ok", False))
+    kind = body.get("objtype", "OBJECT_TABLE")
+    if kind == "OBJECT_INDEX":
+        define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
+    # Composite types and indexes are relations to the server, but not in the snapshot.
+    missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_TYPE")
+    relation = define(walk, body["relation"], missing_ok=missing_ok)
     verbs: list[str] = []
     added: list[MadeColumn] = []
     for node in body.get("cmds", ()):
@@ -183,9 +202,11 @@ def alter_table(walk: Walk, body: Node) -> None:
             on_relation(walk, relation, inner.get("raw_default"))
         elif definition:
             on_relation(walk, relation, definition)
+        if "rowsecurity" in subtype:
+            walk.flags.add("policy")
         if command.get("behavior") == "DROP_CASCADE":
             walk.flags.add("cascade")
-    walk.operation("alter", object_type(body.get("objtype", "OBJECT_TABLE")), [_name(relation)], dict.fromkeys(verbs))
+    walk.operation("alter", object_type(kind), [_name(relation)], dict.fromkeys(verbs))
     if relation.made is not None and added and relation.entry is None:
         columns = (*relation.made.columns, *added)
         walk.effects.append(RelationMade(relation.schema, relation.name, relation.kind, columns, False))
@@ -196,16 +217,41 @@ def rename(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     kind = body.get("renameType", "")
     if "relation" in body:
-        relation = define(walk, body["relation"], missing_ok=body.get("missing_ok", False))
+        missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_ATTRIBUTE", "OBJECT_TYPE")
+        if kind == "OBJECT_INDEX":
+            define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
+        relation = define(walk, body["relation"], missing_ok=missing_ok)
         walk.operation("rename", object_type(kind), [_name(relation)])
         altered(walk, relation)
         if kind in _RELATIONS:
             walk.touch(relation.schema, body.get("newname", ""), relation.kind, Access.DDL)
             walk.effects.append(RelationAltered(relation.schema, body.get("newname", "")))
         return
-    walk.operation("rename", object_type(kind), _object(body.get("object")))
+    named = [ObjectName("", body["subname"])] if "subname" in body and "object" not in body else []
+    walk.operation("rename", object_type(kind), named or _object(body.get("object")))
+    if kind == "OBJECT_SCHEMA":
+        schema_gone(walk, body.get("subname", ""), body.get("newname", ""))
     if kind in CODE:
         walk.effects.append(FunctionMade(body.get("newname", "")))
+
+
+def schema_gone(walk: Walk, schema: str, replacement: str = "") -> None:
+    """A schema was dropped or renamed: its names, and those of the new one, mean something else from now on."""
+    for relation in walk.catalog.snapshot.relations if walk.catalog is not None else ():
+        if relation.schema == schema:
+            walk.effects.append(RelationAltered(schema, relation.name))
+            if replacement:
+                walk.effects.append(RelationAltered(replacement, relation.name))
+
+
+def others_uncovered(walk: Walk) -> None:
+    """Relations went away that aren't named: a name that several schemas have may mean another one from now on."""
+    for name, schemas in walk.catalog.schemas_of.items() if walk.catalog is not None else ():
+        if len(schemas) > 1:
+            walk.effects += [RelationAltered(schema, name) for schema in schemas if schema not in _SYSTEM]
+
+
+_SYSTEM = ("pg_catalog", "information_schema")
 
 
 def _object(node: Node | None) -> list[ObjectName]:
@@ -238,11 +284,17 @@ def drop(walk: Walk, body: Node) -> None:
         if kind in _RELATIONS or kind in _ON_TABLE:
             names = parts[:-1] if kind in _ON_TABLE else parts
             target = {"relname": names[-1] if names else "", "schemaname": names[-2] if len(names) > 1 else ""}
-            relation = define(walk, target, missing_ok=True)
+            relation = define(walk, target, missing_ok=body.get("missing_ok", False))
             altered(walk, relation)
             objects.append(_name(relation) if kind in _RELATIONS else ObjectName(relation.schema, parts[-1]))
+        elif kind == "OBJECT_INDEX":
+            objects.append(define_index(walk, parts[-2] if len(parts) > 1 else "", parts[-1] if parts else ""))
         else:
             objects += _object(node)
+            if kind == "OBJECT_SCHEMA":
+                schema_gone(walk, objects[-1].name)
+    if "cascade" in found or kind == "OBJECT_EXTENSION":
+        others_uncovered(walk)
     if kind in CODE:
         walk.flags.add("code")
     walk.operation("drop", object_type(kind), objects, found)
@@ -298,12 +350,13 @@ def _attach(walk: Walk, inner: Walk) -> None:
 
 
 def create_trigger(walk: Walk, body: Node) -> None:
+    from decision.analysis.postgres.machinery import names_function
+
     walk.kind(Kind.DDL)
     walk.flags.add("code")
     relation = define(walk, body["relation"])
     walk.operation("create", "trigger", [ObjectName(relation.schema, body.get("trigname", ""))])
-    schema, name = qualified(body.get("funcname"))
-    walk.functions.setdefault((schema, name), ())
+    names_function(walk, *qualified(body.get("funcname")))
     scope = Scope()
     scope.items += [Item("new", relation.shape, by_column=False), Item("old", relation.shape, by_column=False)]
     filtered(walk, scope, body.get("whenClause"), Usage.CHECK)
@@ -320,6 +373,7 @@ def policy(verb: str) -> None:
         scope.items.append(Item(relation.name, relation.shape, schema=relation.schema, relation=relation.key))
         for part in ("qual", "with_check"):
             filtered(walk, scope, body.get(part), Usage.CHECK)
+        walk.kinds.pop(Kind.SELECT, None)  # kept, not run
         altered(walk, relation)
 
     STATEMENTS["CreatePolicyStmt" if verb == "create" else "AlterPolicyStmt"] = handler
@@ -371,10 +425,20 @@ def _function_body(walk: Walk, body: Node, arguments: dict[str, Node | None], la
 
 
 def create_schema(walk: Walk, body: Node) -> None:
+    """The relations named in it come to be in the new schema, which is searched first meanwhile."""
     walk.kind(Kind.DDL)
-    walk.operation("create", "schema", [ObjectName("", body.get("schemaname", ""))])
+    schema = body.get("schemaname") or body.get("authrole", {}).get("rolename", "")
+    walk.operation("create", "schema", [ObjectName("", schema)], ["if_not_exists"] if "if_not_exists" in body else [])
+    before, paths = walk.state, walk.paths
     for node in body.get("schemaElts", ()):
+        if walk.catalog is not None:
+            inside = tuple([None if path is None else (schema, *path) for path in search_paths(walk)])
+            walk.state, walk.paths = (
+                replace(before, search_paths=inside).apply(walk.effects, walk.catalog.version),
+                None,
+            )
         statement(walk, node)
+        walk.state, walk.paths = before, paths
 
 
 policy("create")

@@ -137,6 +137,16 @@ def set_config(walk: Walk, scope: Scope, arguments: list[Node]) -> None:
     changed(walk, name, value, known=value is not None)
 
 
+def stored_setting(walk: Walk, body: Node) -> None:
+    """A setting kept for a role or a database: it holds in every later session, not in this one."""
+    name = body.get("name", "").lower()
+    walk.settings[name or "all"] = None
+    if name in LEXER:
+        walk.flags.add("lexer_setting")
+    elif name in SENSITIVE:
+        walk.flags.add("search_path_change" if name == "search_path" else "security_setting")
+
+
 def show(walk: Walk, body: Node) -> None:
     walk.kind(Kind.SESSION)
     walk.flags.add("show")

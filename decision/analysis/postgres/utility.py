@@ -5,15 +5,26 @@ Over 300 lines, because it is one table of short handlers, one a statement node.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from decision.analysis.effects import FunctionMade, SearchPathSet
-from decision.analysis.postgres.ddl import CODE, altered, define, object_type
-from decision.analysis.postgres.parse import Node, only, option_text, qualified, strings
+from decision.analysis.effects import FunctionMade, MadeColumn, RelationMade, SearchPathSet
+from decision.analysis.postgres.ddl import (
+    CODE,
+    altered,
+    define,
+    define_index,
+    object_type,
+    on_relation,
+    others_uncovered,
+)
+from decision.analysis.postgres.names import creation_schema
+from decision.analysis.postgres.parse import Node, only, option_text, options, qualified, strings
+from decision.analysis.postgres.settings import stored_setting
 from decision.analysis.postgres.walk import STATEMENTS, Walk
-from decision.model.facts import Access, Kind, ObjectName
+from decision.model.facts import Access, Kind, ObjectName, RelationKind
 
 Handler = Callable[[Walk, Node], None]
+D, U = Kind.DDL, Kind.UTILITY
 
 
 def _plain(kind: Kind, verb: str, what: str, *flags: str, name: str = "") -> Handler:
@@ -74,14 +85,23 @@ def _grant(walk: Walk, body: Node) -> None:
         found.append("all_in_schema")
     if body.get("grant_option"):
         found.append("grant_option")
+    if body.get("targtype") == "ACL_TARGET_DEFAULTS":
+        found.append("default_privileges")
+    found += _to_public(body.get("grantees", ()))
     walk.operation("grant" if body.get("is_grant") else "revoke", kind, objects, found)
+
+
+def _to_public(grantees: Iterable[Node]) -> list[str]:
+    public = any(node.get("RoleSpec", {}).get("roletype") == "ROLESPEC_PUBLIC" for node in grantees)
+    return ["public"] if public else []
 
 
 def _grant_role(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DCL)
     walk.flags.add("role_grant")
     names = [n["AccessPriv"].get("priv_name", "") for n in body.get("granted_roles", ()) if "AccessPriv" in n]
-    walk.operation("grant" if body.get("is_grant") else "revoke", "role", [ObjectName("", n) for n in names])
+    found = [f"{name}_option" for name in options(body, "opt")]
+    walk.operation("grant" if body.get("is_grant") else "revoke", "role", [ObjectName("", n) for n in names], found)
 
 
 def _default_privileges(walk: Walk, body: Node) -> None:
@@ -96,12 +116,31 @@ def _role(verb: str) -> Handler:
         names = [body["role"]] if isinstance(role, str) else [role] if role else []
         listed = [_named(item) for item in names]
         listed += [_named(node.get("RoleSpec", {})) for node in body.get("roles", ())]
-        found = [n["DefElem"].get("defname", "") for n in body.get("options", ()) if "DefElem" in n]
-        walk.operation(verb, "role", listed, found)
+        walk.operation(verb, "role", listed, _attributes(walk, body))
+        if verb == "drop_owned":
+            others_uncovered(walk)
         if "setstmt" in body:
-            walk.settings[body["setstmt"].get("name", "").lower()] = None
+            stored_setting(walk, body["setstmt"])
 
     return handler
+
+
+def _attributes(walk: Walk, body: Node) -> list[str]:
+    """`superuser`, and `nosuperuser` where it is taken away; memberships are grants."""
+    found = []
+    for name, value in options(body).items():
+        if name in ("addroleto", "rolemembers", "adminmembers"):
+            walk.flags.add("role_grant")
+        refused = value is not None and "Boolean" in value and not value["Boolean"].get("boolval", False)
+        found.append(f"no{name}" if refused else name)
+    return found
+
+
+def _database_setting(walk: Walk, body: Node) -> None:
+    walk.kind(D)
+    walk.flags.add("admin")
+    walk.operation("alter", "database", [ObjectName("", body.get("dbname", ""))])
+    stored_setting(walk, body.get("setstmt", {}))
 
 
 def _maintenance(verb: str) -> Handler:
@@ -126,7 +165,9 @@ def _reindex(walk: Walk, body: Node) -> None:
     walk.kind(Kind.MAINTENANCE)
     kind = body.get("kind", "").removeprefix("REINDEX_OBJECT_").lower()
     objects = [ObjectName("", body.get("name", ""))] if "name" in body else []
-    if kind == "table" and "relation" in body:
+    if kind == "index" and "relation" in body:
+        objects = [define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))]
+    elif kind == "table" and "relation" in body:
         relation = define(walk, body["relation"])
         objects = [ObjectName(relation.schema, relation.name)]
     elif "relation" in body:
@@ -173,38 +214,11 @@ def _on_object(verb: str, *, field: str = "object") -> Handler:
     return handler
 
 
-def _define(walk: Walk, body: Node) -> None:
-    walk.kind(Kind.DDL)
-    walk.flags.add("code")
-    kind = object_type(body.get("kind", ""))
-    name = ObjectName(*qualified(body.get("defnames")))
-    walk.operation("create", kind, [name])
-    walk.effects.append(FunctionMade(name.name))
-
-
-def _code(verb: str, what: str, *, name: str = "") -> Handler:
-    def handler(walk: Walk, body: Node) -> None:
-        walk.kind(Kind.DDL)
-        walk.flags.add("code")
-        walk.operation(verb, what, [_named(body[name])] if name and name in body else [])
-        for field in ("funcname", "plhandler"):
-            if field in body:
-                walk.functions.setdefault(qualified(body[field]), ())
-        function = body.get("func")
-        if isinstance(function, dict):
-            schema, called = qualified(function.get("objname"))
-            walk.functions.setdefault((schema, called), ())
-            walk.effects.append(FunctionMade(called))
-
-    return handler
-
-
 def _statistics(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     for node in body.get("relations", ()):
         if "RangeVar" in node:
             relation = define(walk, node["RangeVar"])
-            from decision.analysis.postgres.ddl import on_relation
             from decision.model.facts import Usage
 
             for element in body.get("exprs", ()):
@@ -227,24 +241,48 @@ def _discard(walk: Walk, body: Node) -> None:
         walk.effects.append(SearchPathSet(SNAPSHOT_PATH))
 
 
-def _sequence(verb: str) -> Handler:
-    def handler(walk: Walk, body: Node) -> None:
-        walk.kind(Kind.DDL)
-        relation = define(walk, body["sequence"])
-        walk.operation(verb, "sequence", [ObjectName(relation.schema, relation.name)])
+def _create_sequence(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    target = body["sequence"]
+    schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
+    name = target.get("relname", "")
+    kind = RelationKind.SEQUENCE
+    walk.touch(schema, name, kind, Access.DDL)
+    found = ["if_not_exists"] if body.get("if_not_exists") else []
+    walk.operation("create", "sequence", [ObjectName(schema, name)], found)
+    _owner(walk, body)
+    columns = tuple([MadeColumn(each) for each in ("last_value", "log_cnt", "is_called")])
+    walk.effects.append(RelationMade(schema, name, kind, columns))
 
-    return handler
+
+def _alter_sequence(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.DDL)
+    relation = define(walk, body["sequence"], missing_ok=body.get("missing_ok", False))
+    walk.operation("alter", "sequence", [ObjectName(relation.schema, relation.name)])
+    _owner(walk, body)
+
+
+def _owner(walk: Walk, body: Node) -> None:
+    """OWNED BY ties a sequence to a table's column."""
+    owner = strings((options(body).get("owned_by") or {}).get("List", {}).get("items"))
+    if len(owner) > 1:
+        define(walk, {"relname": owner[-2], "schemaname": owner[-3] if len(owner) > 2 else ""})
 
 
 def _publication(verb: str) -> Handler:
     def handler(walk: Walk, body: Node) -> None:
         walk.kind(Kind.DDL)
         walk.flags.add("replication")
-        walk.operation(verb, "publication", [ObjectName("", body.get("pubname", ""))])
+        found = ["all_tables"] if body.get("for_all_tables") else []
         for node in body.get("pubobjects", ()):
-            table = node.get("PublicationObjSpec", {}).get("pubtable", {})
+            published = node.get("PublicationObjSpec", {})
+            table = published.get("pubtable", {})
             if "relation" in table:
-                define(walk, table["relation"], Access.READ)
+                relation = define(walk, table["relation"], Access.READ)
+                on_relation(walk, relation, table.get("whereClause"))
+            else:
+                found.append("all_in_schema")
+        walk.operation(verb, "publication", [ObjectName("", body.get("pubname", ""))], dict.fromkeys(found))
 
     return handler
 
@@ -267,7 +305,6 @@ def _load(walk: Walk, body: Node) -> None:
     walk.operation("load", "library")
 
 
-D, U = Kind.DDL, Kind.UTILITY
 STATEMENTS.update(
     {
         "TransactionStmt": _transaction, "GrantStmt": _grant, "GrantRoleStmt": _grant_role,
@@ -277,28 +314,15 @@ STATEMENTS.update(
         "VacuumStmt": _maintenance("vacuum"), "ClusterStmt": _maintenance("cluster"), "ReindexStmt": _reindex,
         "RefreshMatViewStmt": _refresh, "CommentStmt": _on_object("comment"), "SecLabelStmt": _on_object("label"),
         "AlterOwnerStmt": _on_object("set_owner"), "AlterObjectSchemaStmt": _on_object("set_schema"),
-        "AlterObjectDependsStmt": _on_object("depends"), "DefineStmt": _define,
-        "AlterFunctionStmt": _code("alter", "function", name="func"), "CreateCastStmt": _code("create", "cast"),
-        "CreateTransformStmt": _code("create", "transform"), "CreateOpClassStmt": _code("create", "operator_class"),
-        "CreateOpFamilyStmt": _code("create", "operator_family"),
-        "AlterOpFamilyStmt": _code("alter", "operator_family"),
-        "AlterOperatorStmt": _code("alter", "operator"), "CreatePLangStmt": _code("create", "language"),
-        "CreateEventTrigStmt": _code("create", "event_trigger", name="trigname"),
-        "AlterEventTrigStmt": _code("alter", "event_trigger", name="trigname"),
-        "CreateConversionStmt": _code("create", "conversion"), "CreateAmStmt": _code("create", "access_method"),
+        "AlterObjectDependsStmt": _on_object("depends"),
         "CompositeTypeStmt": _plain(D, "create", "type", name="typevar"),
         "CreateEnumStmt": _plain(D, "create", "type", name="typeName"),
-        "CreateRangeStmt": _plain(D, "create", "type", name="typeName"),
         "AlterEnumStmt": _plain(D, "alter", "type", name="typeName"),
-        "AlterTypeStmt": _plain(D, "alter", "type", name="typeName"),
-        "CreateDomainStmt": _plain(D, "create", "domain", name="domainname"),
-        "AlterDomainStmt": _plain(D, "alter", "domain", name="typeName"),
         "AlterCollationStmt": _plain(D, "alter", "collation", name="collname"),
-        "CreateSeqStmt": _sequence("create"), "AlterSeqStmt": _sequence("alter"),
+        "CreateSeqStmt": _create_sequence, "AlterSeqStmt": _alter_sequence,
         "CreateStatsStmt": _statistics, "AlterStatsStmt": _plain(D, "alter", "statistics", name="defnames"),
         "CreateExtensionStmt": _plain(D, "create", "extension", "extension", "code", name="extname"),
         "AlterExtensionStmt": _plain(D, "alter", "extension", "extension", "code", name="extname"),
-        "AlterExtensionContentsStmt": _plain(D, "alter", "extension", "extension", "code", name="extname"),
         "CreateFdwStmt": _plain(D, "create", "foreign_data_wrapper", "foreign", "code", name="fdwname"),
         "AlterFdwStmt": _plain(D, "alter", "foreign_data_wrapper", "foreign", "code", name="fdwname"),
         "CreateForeignServerStmt": _plain(D, "create", "foreign_server", "foreign", "remote", name="servername"),
@@ -310,7 +334,7 @@ STATEMENTS.update(
         "CreatePublicationStmt": _publication("create"), "AlterPublicationStmt": _publication("alter"),
         "CreateSubscriptionStmt": _plain(D, "create", "subscription", "replication", "remote", name="subname"),
         "AlterSubscriptionStmt": _plain(D, "alter", "subscription", "replication", "remote", name="subname"),
-        "DropSubscriptionStmt": _plain(D, "drop", "subscription", "replication", name="subname"),
+        "DropSubscriptionStmt": _plain(D, "drop", "subscription", "replication", "remote", name="subname"),
         "CreateTableSpaceStmt": _plain(D, "create", "tablespace", "file", "admin", name="tablespacename"),
         "DropTableSpaceStmt": _plain(D, "drop", "tablespace", "admin", name="tablespacename"),
         "AlterTableSpaceOptionsStmt": _plain(D, "alter", "tablespace", "admin", name="tablespacename"),
@@ -318,7 +342,7 @@ STATEMENTS.update(
         "CreatedbStmt": _plain(D, "create", "database", "admin", name="dbname"),
         "DropdbStmt": _plain(D, "drop", "database", "admin", name="dbname"),
         "AlterDatabaseStmt": _plain(D, "alter", "database", "admin", name="dbname"),
-        "AlterDatabaseSetStmt": _plain(D, "alter", "database", "admin", name="dbname"),
+        "AlterDatabaseSetStmt": _database_setting,
         "AlterDatabaseRefreshCollStmt": _plain(D, "alter", "database", "admin", name="dbname"),
         "AlterTSConfigurationStmt": _plain(D, "alter", "text_search_configuration", name="cfgname"),
         "AlterTSDictionaryStmt": _plain(D, "alter", "text_search_dictionary", name="dictname"),
