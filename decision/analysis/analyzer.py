@@ -12,9 +12,9 @@ from decision.analysis.document import canonical
 from decision.analysis.effects import SessionEffect
 from decision.analysis.limits import Budget, Limits, check_text
 from decision.analysis.postgres.finish import facts_of
-from decision.analysis.postgres.parse import PARSER_VERSION, Node, parse
+from decision.analysis.postgres.parse import PARSER_VERSION, parse_checked
 from decision.analysis.postgres.walk import Walk, statement
-from decision.analysis.redact import Piece, join, pieces
+from decision.analysis.redact import Piece, between, join, pieces, plain
 from decision.analysis.result import Analysis, BoundValue
 from decision.analysis.session import SessionState, StateKey
 from decision.model.catalog import CatalogSnapshot
@@ -73,12 +73,14 @@ class Analyzer:
             self._cached_bytes -= freed
 
     def _analyze(self, text: str, raw: bytes, index: CatalogIndex | None, state: SessionState) -> Analysis:
-        nodes = parse(text)
+        whole = plain(text)
+        tokens = _tokens(text, self.limits) if whole is None else []
+        nodes = parse_checked(text)
         if len(nodes) > self.limits.statements:
             raise LimitExceeded(f"more than {self.limits.statements} statements", hint="send them in several messages")
         budget = Budget(self.limits)
-        tokens = _tokens(text)
         version = "" if index is None else index.version
+        places = _Places(text, raw)
         statements: list[Statement] = []
         effects: list[tuple[SessionEffect, ...]] = []
         values: list[BoundValue] = []
@@ -86,11 +88,16 @@ class Analyzer:
             walk = Walk(index, state, budget)
             budget.depth = 0
             statement(walk, node["stmt"])
-            if len(nodes) > 1:
-                walk.flags.add("multi")
             start = node.get("stmt_location", 0)
             length = node.get("stmt_len", 0) or len(raw) - start
-            facts = facts_of(walk, *_texts(text, raw, tokens, node, len(nodes)), start, length)
+            if len(nodes) > 1:
+                walk.flags.add("multi")
+                first, last = places.at(start), places.at(start + length)
+                shown = between(tokens, first, last)
+                facts = facts_of(walk, parser.fingerprint(text[first:last]), shown, start, length)
+            else:
+                shown = _without_end(tokens) if whole is None else whole
+                facts = facts_of(walk, parser.fingerprint(text), shown, start, length)
             statements.append(facts)
             effects.append(tuple(walk.effects))
             values += walk.values if number == 0 else [replace(value, statement_index=number) for value in walk.values]
@@ -106,24 +113,31 @@ class Analyzer:
         )
 
 
-def _tokens(text: str) -> list[Piece]:
+def _tokens(text: str, limits: Limits) -> list[Piece]:
     try:
-        return pieces(text)
+        return pieces(text, limits)
     except parser.ParseError:
+        parse_checked(text)  # says where
         raise SyntaxRefused("syntax error") from None
 
 
-def _texts(text: str, raw: bytes, tokens: list[Piece], node: Node, count: int) -> tuple[str, str]:
-    """Fingerprint and normalized text of one statement of the message."""
-    if count == 1:
-        kept = tokens[:-1] if tokens and tokens[-1][1] == "ASCII_59" else tokens
-        return parser.fingerprint(text), join(kept)
-    start = node.get("stmt_location", 0)
-    length = node.get("stmt_len", 0) or len(raw) - start
-    if len(text) == len(raw):
-        first, last = start, start + length
-    else:
-        first = len(raw[:start].decode("utf-8"))
-        last = first + len(raw[start : start + length].decode("utf-8"))
-    part = [token for token in tokens if first <= token[0] < last and token[1] != "ASCII_59"]
-    return parser.fingerprint(text[first:last]), join(part)
+def _without_end(tokens: list[Piece]) -> str:
+    return join(tokens[:-1] if tokens and tokens[-1][1] == "ASCII_59" else tokens)
+
+
+class _Places:
+    """Places in bytes, as the parser gives them, to places in characters. Asked in rising order."""
+
+    __slots__ = ("_bytes", "_characters", "_raw")
+
+    def __init__(self, text: str, raw: bytes) -> None:
+        self._raw = b"" if len(text) == len(raw) else raw
+        self._bytes = 0
+        self._characters = 0
+
+    def at(self, place: int) -> int:
+        if not self._raw:
+            return place
+        self._characters += len(self._raw[self._bytes : place].decode("utf-8"))
+        self._bytes = place
+        return self._characters

@@ -10,7 +10,8 @@ from decision.model.errors import LimitExceeded, TextRefused
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one message. Sizes are bytes; `work` counts names looked up, columns expanded and nodes visited."""
+    """Bounds on one message. Sizes are bytes; `work` counts names looked up, columns expanded and nodes visited;
+    `operator_run` and `comment_depth` are what the parser's lexer, quadratic in both, gets to see."""
 
     text_bytes: int = 256 * 1024
     depth: int = 200
@@ -19,13 +20,14 @@ class Limits:
     ctes: int = 256
     columns: int = 1664
     work: int = 200_000
+    tokens: int = 65_536
     statements: int = 1000
     cached_text_bytes: int = 16 * 1024
     cache_bytes: int = 64 * 1024 * 1024
 
 
-_OPERATORS = re.compile(rb"[-+*/<>=~!@#%^&|`?]{200,}")
-_COMMENT = re.compile(rb"/\*|\*/")
+_OPERATORS = re.compile(r"[-+*/<>=~!@#%^&|`?]{200,}")
+_COMMENT = re.compile(r"/\*|\*/")
 
 
 def check_text(text: bytes, limits: Limits) -> str:
@@ -35,28 +37,44 @@ def check_text(text: bytes, limits: Limits) -> str:
             f"the text has {len(text)} bytes, the limit is {limits.text_bytes}",
             hint="send fewer or shorter statements, values as parameters, bulk data by COPY FROM STDIN",
         )
-    if b"\0" in text:
-        raise TextRefused("the text holds a NUL byte", hint="remove it; SQL text can't hold one")
-    if b"/*" in text:
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TextRefused(f"the text is not valid UTF-8 at byte {error.start}", hint="send UTF-8") from None
+    check_runs(decoded, limits)
+    return decoded
+
+
+def check_runs(text: str, limits: Limits) -> None:
+    """Refuse what PostgreSQL's lexer reads wrongly or in quadratic time. Holds for texts inside of texts, too, whose
+    signs may have been written as escapes. Raises TextRefused or LimitExceeded; runs in linear time."""
+    if "\0" in text:
+        raise TextRefused("the text holds a NUL character", hint="remove it; SQL text can't hold one")
+    if "/*" in text:
         _check_comments(text, limits)
     for run in _OPERATORS.finditer(text):
         found = run.group()
-        if len(found) > limits.operator_run and found.strip(b"-"):
+        if len(found) > limits.operator_run and found.strip("-"):
             raise LimitExceeded(
                 f"more than {limits.operator_run} operator characters in a row", hint="put spaces between operators"
             )
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TextRefused(f"the text is not valid UTF-8 at byte {error.start}", hint="send UTF-8") from None
 
 
-def _check_comments(text: bytes, limits: Limits) -> None:
+def _check_comments(text: str, limits: Limits) -> None:
     depth = 0
     for mark in _COMMENT.finditer(text):
-        depth = depth + 1 if mark.group() == b"/*" else max(0, depth - 1)
+        depth = depth + 1 if mark.group() == "/*" else max(0, depth - 1)
         if depth > limits.comment_depth:
             raise LimitExceeded(f"comments nest deeper than {limits.comment_depth}", hint="remove the comments")
+
+
+def check_tokens(count: int, limits: Limits) -> None:
+    """Refuse more tokens than are let through to the parser's tree, which costs several times as much as they do."""
+    if count > limits.tokens:
+        raise LimitExceeded(
+            f"the text has {count} tokens, the limit is {limits.tokens}",
+            hint="send fewer rows a statement, values as an array parameter, bulk data by COPY FROM STDIN",
+        )
 
 
 class Budget:
