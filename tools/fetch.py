@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ CACHE = ROOT / ".cache"
 OPA = "github.com/open-policy-agent/opa@v1.22.0"
 COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.2"
 PGJDBC = "org.postgresql:postgresql:42.7.8"
+PGLAST = "pglast==8.7"
+REGRESSION = "libpg_query/test/sql/postgres_regress"
 
 
 def run(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, minutes: float = 5) -> str:
@@ -83,9 +86,39 @@ def compose() -> None:
     shutil.copyfile(Path(found["Dir"], "schema", "compose-spec.json"), target)
 
 
+def regression() -> None:
+    """PostgreSQL's regression statements, which the source package of its parser has for its own tests."""
+    target = CACHE / "regression" / "postgres_regress"
+    if target.exists():
+        return
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        into = Path(folder)
+        download(PGLAST, into)
+        (archive,) = into.glob("*.tar.gz")
+        with tarfile.open(archive) as opened:
+            wanted = [member for member in opened.getmembers() if f"/{REGRESSION}/" in member.name and member.isfile()]
+            opened.extractall(into, members=wanted, filter="data")
+        (unpacked,) = into.glob(f"*/{REGRESSION}")
+        unpacked.replace(target)
+
+
+def download(what: str, into: Path) -> None:
+    """The source package of a Python package, by whichever pip is there. Nothing is built to be installed."""
+    pips = [[sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["pip"]]
+    failed = "there is no pip"
+    for pip in pips:
+        try:
+            run(*pip, "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(into), what)
+            return
+        except RuntimeError as error:
+            failed = str(error)
+    raise RuntimeError(failed)
+
+
 def main() -> int:
     CACHE.mkdir(exist_ok=True)
-    for what in (pgjdbc, compose, pgx, opa):
+    for what in (pgjdbc, compose, pgx, regression, opa):
         try:
             what()
         except (RuntimeError, OSError) as error:

@@ -38,3 +38,9 @@ def compose_schema() -> Path | None:
     """The compose specification's JSON schema, from the Go module of its reference implementation."""
     schema = CACHE / "compose" / "compose-spec.json"
     return schema if schema.is_file() else None
+
+
+def regression_sql() -> Path | None:
+    """The folder with PostgreSQL's regression statements, from the source package of its parser."""
+    folder = CACHE / "regression" / "postgres_regress"
+    return folder if (folder / "test_setup.sql").is_file() else None

@@ -16,7 +16,7 @@ from decision.analysis.result import Analysis
 from decision.model.catalog import CatalogRelation, CatalogSnapshot
 from decision.model.errors import Denied
 from enforcement import catalog
-from tests.differential.oracle.server import OracleServer, Outcome, Session, schema_name
+from tests.differential.oracle.server import OracleServer, Outcome, schema_name
 
 FIRST_USER_OID = 16384
 BY_RELATION = re.compile(r"\s*SELECT (?:\w+\.)?(?P<column>\w*(?:oid|relid|ev_class))::int8,")
@@ -75,6 +75,8 @@ class Pair:
         self.analyzer = Analyzer()
         self._changed = False
         self.catalog_reads = 0
+        self._named: CatalogSnapshot | None = None
+        self._names: dict[int, tuple[str, str]] = {}
 
     def reconnect(self, role: str = "") -> None:
         """A new session, in the name of `role`."""
@@ -114,6 +116,10 @@ class Pair:
         self.session.close()
         self.source.close()
 
-    def names_by_oid(self) -> dict[int, tuple[str, str]]:
-        """What the snapshot calls each relation; it may have got another name since."""
-        return {r.oid: (schema_name(r.schema), r.name) for r in self.source.snapshot.relations}
+    @property
+    def names(self) -> dict[int, tuple[str, str]]:
+        """What the snapshot before the last message calls each relation; it may have got another name by it."""
+        if self._named is not self.source.snapshot:
+            self._named = self.source.snapshot
+            self._names = {r.oid: (schema_name(r.schema), r.name) for r in self._named.relations}
+        return self._names
