@@ -206,7 +206,17 @@ def _values(walk: Walk, scope: Scope, rows: list[Node]) -> Shape:
 def _set_operation(walk: Walk, scope: Scope, body: Node) -> Shape:
     left = query(walk, scope, {"SelectStmt": body["larg"]})
     right = query(walk, scope, {"SelectStmt": body["rarg"]})
+    _compared(walk, body, left, right)
     return union(left, right)
+
+
+def _compared(walk: Walk, body: Node, left: Shape, right: Shape) -> None:
+    """Which rows are left depends on what all columns hold, unless it is a UNION ALL."""
+    union_of = body.get("op") == "SETOP_UNION"
+    if union_of and body.get("all", False):
+        return
+    for flow in (*left.flows, *right.flows):
+        walk.use(flow, Usage.GROUP if union_of else Usage.FILTER)
 
 
 def union(left: Shape, right: Shape) -> Shape:
@@ -223,15 +233,42 @@ def with_clause(walk: Walk, scope: Scope, clause: Node) -> None:
     walk.budget.add_ctes(len(entries))
     recursive = clause.get("recursive", False)
     if recursive and len(entries) > 1:
-        # any of them may refer to any other: in the order written, later ones are seen as their first approximation
-        for entry in entries:
-            scope.ctes.setdefault(entry.get("ctename", ""), Shape((), (), is_open=True))
-        for _ in range(2):
-            for entry in entries:
-                _common_table(walk, scope, entry, recursive=True)
-        return
+        entries = _referred_first(entries)
     for entry in entries:
         _common_table(walk, scope, entry, recursive=recursive)
+
+
+def _referred_first(entries: list[Node]) -> list[Node]:
+    """In an order in which each stands after those that it refers to, as the server has it: any may refer to any
+    other, in a circle never. A name inside counts as a reference, even where a nearer WITH hides it."""
+    by_name = {entry.get("ctename", ""): entry for entry in entries}
+    inside = {name: _names(entry["ctequery"]) & by_name.keys() for name, entry in by_name.items()}
+    ordered: list[Node] = []
+    placed: set[str] = set()
+    while len(ordered) < len(entries):
+        ready = [n for n in by_name if n not in placed and inside[n] <= placed | {n}]
+        for name in ready or [n for n in by_name if n not in placed][:1]:
+            placed.add(name)
+            ordered.append(by_name[name])
+        if len(placed) == len(by_name):
+            break
+    return ordered
+
+
+def _names(node: Node) -> set[str]:
+    """Relation names without a schema, anywhere inside."""
+    found: set[str] = set()
+    todo: list[object] = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            plain = part.get("RangeVar")
+            if isinstance(plain, dict) and "schemaname" not in plain:
+                found.add(str(plain.get("relname", "")))
+            todo.extend(part.values())
+        elif isinstance(part, list):
+            todo.extend(part)
+    return found
 
 
 def _common_table(walk: Walk, scope: Scope, entry: Node, *, recursive: bool) -> None:
@@ -271,12 +308,12 @@ def _recursive(walk: Walk, scope: Scope, name: str, body: Node, columns: list[st
     for _ in range(len(shape.flows) + 2):
         inner.ctes[name] = shape
         right = query(walk, inner, {"SelectStmt": body["rarg"]})
-        grown = union(left, right)
-        grown = union(shape, grown).renamed(columns)
-        if [flow.sources for flow in grown.flows] == [flow.sources for flow in shape.flows]:
-            shape = grown
-            break
+        _compared(walk, body, shape, right)
+        grown = union(shape, union(left, right)).renamed(columns)
+        known = [(flow.sources, flow.opaque) for flow in shape.flows]
         shape = grown
+        if [(flow.sources, flow.opaque) for flow in grown.flows] == known:
+            break
     ordered = Scope(inner)
     ordered.aliases = shape.lookup
     _tail(walk, ordered, body, shape)

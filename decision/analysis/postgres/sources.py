@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Scope, Shape, either
-from decision.analysis.postgres.builtins import COLUMNS
+from decision.analysis.postgres.builtins import COLUMNS, NAMES, SET_RETURNING
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.expressions import expression, filtered, generic
 from decision.analysis.postgres.names import resolve
@@ -142,7 +142,7 @@ def _function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
         parts = entry.get("List", {}).get("items", [])
         if not parts:
             continue
-        flow = expression(walk, scope, parts[0])
+        flow = _called(walk, scope, parts[0])
         definitions = body.get("coldeflist", []) if len(listed) == 1 else []
         if len(parts) > 1 and "List" in parts[1]:
             definitions = parts[1]["List"].get("items", []) or definitions
@@ -159,6 +159,29 @@ def _function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
     shape = Shape(names, flows, is_open).renamed(columns)
     item_name = alias or _function_name(listed)
     return [Item(item_name, shape, whole=whole)]
+
+
+def _called(walk: Walk, scope: Scope, call: Node) -> Flow:
+    """The flow of a function in FROM. What it is given decides how many rows there are, whoever looks at them."""
+    tag, body = only(call)
+    if tag != "FuncCall" or "agg_order" in body or "over" in body:
+        flow = expression(walk, scope, call)
+        walk.use(flow, Usage.FILTER)
+        return flow
+    given = [expression(walk, scope, argument) for argument in body.get("args", ())]
+    fixed = all("A_ArrayExpr" in argument for argument in body.get("args", ()))
+    usage = Usage.INNER if fixed or not _returns_set(walk, *qualified(body.get("funcname"))) else Usage.FILTER
+    for flow in given:
+        walk.use(flow, usage)
+    return expression(walk, scope, {"FuncCall": {**body, "_flows": given}})
+
+
+def _returns_set(walk: Walk, schema: str, name: str) -> bool:
+    """Whether a function may return any number of rows; unless it is known not to."""
+    if name in SET_RETURNING:
+        return True
+    own = () if walk.catalog is None or schema == "pg_catalog" else walk.catalog.functions.get(name, ())
+    return any(function.returns_set for function in own) or (not own and name not in NAMES)
 
 
 def _function_name(listed: list[Node]) -> str:
@@ -271,6 +294,7 @@ def _table_function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
             if part in entry:
                 flow = either([flow, expression(walk, scope, entry[part])])
     alias, columns = alias_of(body)
+    walk.use(flow, Usage.FILTER)
     value = flow.computed()
     return [Item(alias or "xmltable", Shape(names, [value] * len(names)).renamed(columns))]
 
@@ -278,19 +302,26 @@ def _table_function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
 def _json_table(walk: Walk, scope: Scope, body: Node) -> list[Item]:
     flow = generic(walk, scope, {k: v for k, v in body.items() if k not in ("alias", "columns")})
     names: list[str] = []
-    _json_columns(body.get("columns", []), names)
+    flow = either([flow, *_json_columns(walk, scope, body.get("columns", []), names)])
+    walk.use(flow, Usage.FILTER)
     alias, columns = alias_of(body)
     value = flow.computed()
     return [Item(alias or "json_table", Shape(names, [value] * len(names)).renamed(columns))]
 
 
-def _json_columns(nodes: list[Node], names: list[str]) -> None:
+def _json_columns(walk: Walk, scope: Scope, nodes: list[Node], names: list[str]) -> list[Flow]:
+    """Adds the columns' names, nested ones in order; the flows of their defaults, which may call functions."""
+    flows: list[Flow] = []
     for node in nodes:
         column = node.get("JsonTableColumn", {})
+        for part in ("on_empty", "on_error"):
+            if "expr" in column.get(part, {}):
+                flows.append(expression(walk, scope, column[part]["expr"]))
         if "columns" in column:
-            _json_columns(column["columns"], names)
+            flows += _json_columns(walk, scope, column["columns"], names)
         else:
             names.append(column.get("name", ""))
+    return flows
 
 
 _SOURCES: dict[str, Callable[[Walk, Scope, Node], list[Item]]] = {
