@@ -75,8 +75,8 @@ async def read_catalog(source: str | Connection, database: str) -> CatalogSnapsh
         operators=tuple(CatalogOperator(*row) for row in parts["operators"]),
         casts=tuple(CatalogCast(row[0], row[1], _METHODS[row[2]], _CONTEXTS[row[3]], *row[4:])
                     for row in parts["casts"]),
-        domains=tuple(CatalogDomain(*row[:3], tuple(row[3]), row[4]) for row in parts["domains"]),
-        event_triggers=tuple(EventTrigger(*row[:4], tuple(row[4])) for row in parts["event_triggers"]),
+        domains=tuple(CatalogDomain(row[0], row[1], row[2], tuple(row[3]), row[4]) for row in parts["domains"]),
+        event_triggers=tuple(EventTrigger(row[0], row[1], row[2], row[3], tuple(row[4])) for row in parts["event_triggers"]),
     )  # fmt: skip
     return replace(snapshot, version=version_of(snapshot))
 
@@ -139,7 +139,7 @@ def _relations(parts: dict[str, list[tuple[Any, ...]]]) -> tuple[CatalogRelation
             name=name,
             oid=oid,
             kind=_kind(schema, kind, persistence),
-            columns=tuple(CatalogColumn(*row[1:8], expression=row[8]) for row in grouped["columns"].get(oid, ())),
+            columns=tuple(_column(row) for row in grouped["columns"].get(oid, ())),
             definition=definition.strip().removesuffix(";"),
             keys=tuple(dict.fromkeys(tuple(row[2]) for row in grouped["keys"].get(oid, ()) if row[2])),
             foreign_keys=tuple(_foreign_key(row) for row in grouped["foreign_keys"].get(oid, ())),
@@ -166,6 +166,11 @@ def _kind(schema: str, kind: str, persistence: str) -> RelationKind:
     if schema in _SYSTEM and kind == "r":
         return RelationKind.SYSTEM
     return _KINDS[kind]
+
+
+def _column(row: tuple[Any, ...]) -> CatalogColumn:
+    *plain, expression = row[1:]
+    return replace(CatalogColumn(*plain), expression=expression)
 
 
 def _foreign_key(row: tuple[Any, ...]) -> ForeignKey:

@@ -102,7 +102,7 @@ class Analyzer:
             effects.append(tuple(walk.effects))
             values += walk.values if number == 0 else [replace(value, statement_index=number) for value in walk.values]
             if walk.effects:
-                state = state.apply(walk.effects, version)
+                state = state.within(walk.effects, version)
         facts_document = Facts(self.dialect, PARSER_VERSION, version, tuple(statements))
         return Analysis(
             facts_document,

@@ -13,7 +13,7 @@ VIEWS = (RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW)
 class Entry:
     """A relation of the snapshot. `shape` are its own columns, each the flow of itself."""
 
-    __slots__ = ("is_view", "key", "kind", "not_null", "relation", "shape", "tags")
+    __slots__ = ("generated", "is_view", "key", "kind", "not_null", "relation", "shape", "tags")
 
     def __init__(self, relation: CatalogRelation) -> None:
         self.relation = relation
@@ -24,6 +24,7 @@ class Entry:
         flows = [Flow(frozenset({(relation.schema, relation.name, name)}), Transform.IDENTITY) for name in names]
         self.shape = Shape(names, flows)
         self.not_null = frozenset(column.name for column in relation.columns if column.not_null)
+        self.generated = any(column.generated and column.expression for column in relation.columns)
         self.tags: dict[str, tuple[str, ...]] = {c.name: c.tags for c in relation.columns if c.tags}
 
     def system_column(self, name: str) -> Flow | None:

@@ -8,6 +8,7 @@ SessionEffect
 ├── Prepared          PREPARE name AS …
 ├── CursorDeclared    DECLARE name CURSOR FOR …
 ├── SearchPathSet     SET search_path, known or not
+├── TransactionEnded  COMMIT, ROLLBACK, ROLLBACK TO: what was set may be undone
 └── RoleSet           SET ROLE, SET SESSION AUTHORIZATION
 """
 
@@ -57,11 +58,14 @@ class FunctionMade:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`statement` are the facts of what was prepared; `values` are never kept."""
+    """`statement` are the facts of what was prepared; `values` are never kept. `search_paths` and `known` (the names
+    that this session had made or altered) held then: with others the server reads the text anew."""
 
     name: str
     statement: Statement
     effects: tuple[SessionEffect, ...] = ()
+    search_paths: tuple[tuple[str, ...] | None, ...] = ()
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,16 @@ class CursorDeclared:
 
 @dataclass(frozen=True, slots=True)
 class SearchPathSet:
-    """`path` None: not known."""
+    """`path` None: not known. `runs`: a statement of its own, so that whatever follows it in the message does so only
+    after it succeeded."""
 
     path: tuple[str, ...] | None
+    runs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEnded:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +96,13 @@ class RoleSet:
 
 
 SessionEffect = (
-    RelationMade | RelationAltered | ColumnsFilled | FunctionMade | Prepared | CursorDeclared | SearchPathSet | RoleSet
+    RelationMade
+    | RelationAltered
+    | ColumnsFilled
+    | FunctionMade
+    | Prepared
+    | CursorDeclared
+    | SearchPathSet
+    | TransactionEnded
+    | RoleSet
 )

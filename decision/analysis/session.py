@@ -22,6 +22,7 @@ from decision.analysis.effects import (
     RoleSet,
     SearchPathSet,
     SessionEffect,
+    TransactionEnded,
 )
 from decision.analysis.result import Analysis
 
@@ -70,13 +71,14 @@ class SessionState:
     functions: frozenset[str] = frozenset()
     prepared: tuple[Prepared, ...] = ()
     cursors: tuple[CursorDeclared, ...] = ()
+    undone: tuple[Path, ...] = ()  # search paths that a rollback within this message brings back
     overflowed: bool = False  # more was made than is kept: names can't be trusted any more
     key: StateKey = field(init=False, repr=False, compare=False, default=StateKey(()))
 
     def __post_init__(self) -> None:
         parts = (
             self.search_paths, self.roles, self.settings, self.made, self.altered, self.functions, self.prepared,
-            self.cursors, self.overflowed,
+            self.cursors, self.undone, self.overflowed,
         )  # fmt: skip
         object.__setattr__(self, "key", StateKey(parts))
 
@@ -113,6 +115,21 @@ class SessionState:
             state = state._after(effect, version, pending)
         return state
 
+    def within(self, effects: Sequence[SessionEffect], version: str) -> SessionState:
+        """The state for what follows in the same message, which only runs if this succeeded: a search path that was
+        set holds, until a transaction's end may have undone it. `advance` goes on from the message's start."""
+        state = self
+        for effect in effects:
+            if isinstance(effect, SearchPathSet) and effect.runs and effect.path is not None:
+                undone = (*state.undone, *(p for p in state.search_paths or (SNAPSHOT_PATH,) if p not in state.undone))
+                state = replace(state, search_paths=(effect.path,), undone=undone)
+            elif isinstance(effect, TransactionEnded):
+                paths = (*state.search_paths, *(path for path in state.undone if path not in state.search_paths))
+                state = replace(state, search_paths=paths if state.undone else state.search_paths)
+            else:
+                state = state._after(effect, version, True)
+        return state
+
     def _after(self, effect: SessionEffect, version: str, pending: bool) -> SessionState:
         match effect:
             case RelationMade():
@@ -135,6 +152,8 @@ class SessionState:
                     return self
                 paths = (*known, effect.path)
                 return replace(self, search_paths=paths if len(paths) <= MAX_ALTERNATIVES else (None,))
+            case TransactionEnded():
+                return self
             case RoleSet():
                 return self if effect.role in self.roles else self._bounded(roles=(*self.roles, effect.role))
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from decision.analysis import Analysis, Analyzer, SessionState
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot
 from decision.model.facts import Kind, RelationKind
@@ -154,3 +161,19 @@ def test_returning_what_was_just_written() -> None:
     ):
         assert tags(run(text)[0]) == {"pii.ssn"}, text
     assert tags(run("UPDATE notes SET note = ssn FROM users RETURNING old.note")[0]) == set()
+
+
+SESSIONS = Path(__file__).parents[1] / "cases" / "analysis" / "postgres_session.jsonl"
+
+
+@pytest.mark.parametrize(
+    "case", [json.loads(line) for line in SESSIONS.read_text().splitlines()], ids=itemgetter("note")
+)
+def test_session_case(case: dict[str, Any]) -> None:
+    """What came before, in the session or in the message, decides what names mean, and what can't be known."""
+    analysis, _ = run(*case.get("before", ()), case["sql"])
+    last = analysis.facts.statements[-1]
+    assert [each.what for each in last.unresolved] == case["unresolved"]
+    if "relations" in case:
+        found = {f"{r.schema}.{r.name} {'+'.join(sorted(r.access))}" for r in last.relations}
+        assert found == set(case["relations"])

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from decision.analysis.postgres import calls, ddl, dml, machinery, settings, statements, utility
+from decision.analysis.postgres import calls, ddl, dml, machinery, operators, settings, statements, utility
 
-__all__ = ["calls", "ddl", "dml", "machinery", "settings", "statements", "utility"]
+__all__ = ["calls", "ddl", "dml", "machinery", "operators", "settings", "statements", "utility"]

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-import orjson
-from pglast import parser
-
 from decision.analysis.flow import Scope
-from decision.analysis.postgres.parse import Node, constant, only, parse
+from decision.analysis.postgres.parse import Node, constant, only, parse, parse_plpgsql
 from decision.analysis.postgres.walk import Walk, statement
-from decision.model.errors import AnalysisError, LimitExceeded, SyntaxRefused
+from decision.model.errors import AnalysisError
 from decision.model.facts import Usage
 
 MAX_BODY = 64 * 1024
-_BLOCKS = re.compile(r"\b(begin|if|loop|case|while|for)\b", re.IGNORECASE)
 
 
 def body_statements(walk: Walk, body: str, language: str, names: Sequence[str] = ()) -> bool:
@@ -29,7 +25,7 @@ def body_statements(walk: Walk, body: str, language: str, names: Sequence[str] =
             text = _sql_body(body)
             return all(_embedded(walk, raw["stmt"]) for raw in parse(text))
         return _plpgsql(walk, body, names)
-    except (SyntaxRefused, LimitExceeded):
+    except AnalysisError:
         return False
     finally:
         walk.via = before
@@ -64,24 +60,19 @@ def with_parameters(walk: Walk, node: Node) -> None:
 
 
 def _plpgsql(walk: Walk, body: str, names: Sequence[str] = ()) -> bool:
-    if len(_BLOCKS.findall(body)) > 1000:
-        return False
     tag = "$airlock$"
     if tag in body:
         return False
     returns = "trigger" if re.search(r"\b(new|old|tg_\w+)\b", body, re.IGNORECASE) else "void"
-    tree: list[Node] = []
     # The types of parameters don't matter here: only that a name is one, so that it may be assigned to.
     parameters = ", ".join(['"' + name.replace('"', '""') + '" text' for name in dict.fromkeys(names)])
     forms = [(parameters, kind) for kind in (returns, "SETOF record", "integer")]
     forms += [("", kind) for _, kind in forms] if parameters else []
     for given, kind in forms:
         text = f"CREATE FUNCTION f({given}) RETURNS {kind} LANGUAGE plpgsql AS {tag}{body}{tag}"
-        try:
-            tree = orjson.loads(parser.parse_plpgsql_json(text))
+        tree = parse_plpgsql(text)
+        if tree is not None:
             break
-        except (parser.ParseError, orjson.JSONDecodeError):
-            continue
     else:
         return False
     known = True

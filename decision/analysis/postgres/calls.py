@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, merge
 from decision.analysis.postgres import effects as table
-from decision.analysis.postgres.builtins import AGGREGATES, NAMES, WINDOW
+from decision.analysis.postgres.builtins import AGGREGATES, NAMES, SET_RETURNING, WINDOW
 from decision.analysis.postgres.columns import field_of, known_function
 from decision.analysis.postgres.embedded import call_body, constant_sql
 from decision.analysis.postgres.expressions import expression, expressions, filtered, window
@@ -39,6 +39,9 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
             return flows[0].computed()  # ssn(u) is u.ssn; taken for the whole row, which holds it
     found_effects, result = resolve_call(walk, schema, name, arguments)
     _clauses(walk, scope, body, flows, name)
+    if _makes_rows(walk, name, arguments):
+        for flow in flows:
+            walk.use(flow, Usage.FILTER)  # it decides how many rows there are
     for effect in found_effects:
         flag = _FLAGS.get(effect)
         if flag is not None:
@@ -53,6 +56,12 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
         for flow in flows:
             walk.use(flow, Usage.AGGREGATE)
     return merge([*flows, *result], Transform.AGGREGATE if aggregate and name not in WINDOW else None)
+
+
+def _makes_rows(walk: Walk, name: str, arguments: list[Node]) -> bool:
+    if name in SET_RETURNING:
+        return not (len(arguments) == 1 and "A_ArrayExpr" in arguments[0])
+    return walk.catalog is not None and any(f.returns_set for f in walk.catalog.functions.get(name, ()))
 
 
 def _clauses(walk: Walk, scope: Scope, body: Node, flows: list[Flow], name: str) -> None:

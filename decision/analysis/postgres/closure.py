@@ -61,6 +61,10 @@ def read_relation(walk: Walk, relation: Relation, *, only_parent: bool = False) 
             for child in descendants(walk.catalog, entry):
                 _touch_entry(walk, child, Access.READ, Via.INHERITANCE)
         shape = _family_shape(walk.catalog, entry, shape)
+    if entry.generated:
+        from decision.analysis.postgres.stored import generated_flows
+
+        shape = generated_flows(walk.catalog, entry, shape)
     if entry.key in _VALUES_OF_OTHERS:
         hidden = _VALUES_OF_OTHERS[entry.key]
         shape = Shape(
@@ -222,6 +226,11 @@ def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_
     walk.budget.charge(5)
     walk.expanding.add(marker)
     relation = entry.relation
+    if event in ("insert", "update") and not entry.is_view:
+        from decision.analysis.postgres.stored import written_row
+
+        written_row(walk, entry)
+        _probed(walk, entry, columns)
     _triggers(walk, relation, event)
     replaced = _rules(walk, relation, event)
     if entry.is_view and not replaced:
@@ -235,6 +244,19 @@ def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_
                 _touch_entry(walk, child, Access.WRITE, Via.INHERITANCE)
                 _event(walk, child, event, columns, False)
     walk.expanding.discard(marker)
+
+
+def _probed(walk: Walk, entry: Entry, columns: tuple[str, ...]) -> None:
+    """A unique key or a foreign one answers whether a value is there: an oracle on the columns that it holds."""
+    assert walk.catalog is not None
+    written = set(columns)
+    for key in entry.relation.keys:
+        for name in written.intersection(key):
+            walk.use_key((*entry.key, name), Usage.CHECK)
+    for constraint in entry.relation.foreign_keys:
+        if written.intersection(constraint.columns):
+            for name in constraint.target_columns:
+                walk.use_key((constraint.target_schema, constraint.target_table, name), Usage.CHECK)
 
 
 def _triggers(walk: Walk, relation: CatalogRelation, event: str) -> None:

@@ -109,6 +109,7 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
         tag, inner = only(node)
         if tag == "ColumnDef":
             columns.append(MadeColumn(inner.get("colname", "")))
+            _column_sequence(walk, made, inner)
             for part in inner.get("constraints", ()):
                 constraint(walk, made, part.get("Constraint", {}))
         elif tag == "TableLikeClause":
@@ -118,6 +119,31 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
         elif tag == "Constraint":
             constraint(walk, made, inner)
     return list({column.name: column for column in columns}.values()), complete
+
+
+def _column_sequence(walk: Walk, relation: Relation, column: Node) -> None:
+    """The sequence that a serial or identity column brings."""
+    serial = qualified(column.get("typeName", {}).get("names"))[1] in _SERIAL
+    for part in column.get("constraints", ()):
+        if part.get("Constraint", {}).get("contype") == "CONSTR_IDENTITY":
+            sequence_made(walk, relation, column.get("colname", ""), part["Constraint"])
+            serial = False
+    if serial:
+        sequence_made(walk, relation, column.get("colname", ""), {})
+
+
+_SERIAL = frozenset({"serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"})
+
+
+def sequence_made(walk: Walk, relation: Relation, column: str, identity: Node) -> None:
+    named = strings((options(identity).get("sequence_name") or {}).get("List", {}).get("items"))
+    name = named[-1] if named else f"{relation.name}_{column}_seq"
+    if len(name.encode()) > 63:
+        return  # the server shortens it in its own way
+    schema = named[-2] if len(named) > 1 else relation.schema
+    columns = tuple([MadeColumn(each) for each in ("last_value", "log_cnt", "is_called")])
+    kind = RelationKind.TEMPORARY if schema == TEMP_SCHEMA else RelationKind.SEQUENCE
+    walk.effects.append(RelationMade(schema, name, kind, columns))
 
 
 def constraint(walk: Walk, relation: Relation, body: Node) -> None:
@@ -189,12 +215,15 @@ def alter_table(walk: Walk, body: Node) -> None:
             if subtype == "addinherit" and relation.schema == TEMP_SCHEMA:
                 walk.unresolved(subtype, _SHARED_ROWS)
         elif tag == "PartitionCmd":
-            part = define(walk, inner.get("name", {}))
+            part = define(walk, inner.get("name", {}), missing_ok=kind == "OBJECT_INDEX")
             if TEMP_SCHEMA in (part.schema, relation.schema):
                 walk.unresolved(subtype, _SHARED_ROWS)
         elif tag == "Constraint":
             constraint(walk, relation, inner)
+            if inner.get("contype") == "CONSTR_IDENTITY":
+                sequence_made(walk, relation, command.get("name", ""), inner)
         elif tag == "ColumnDef":
+            _column_sequence(walk, relation, inner)
             if subtype == "addcolumn":
                 added.append(MadeColumn(inner.get("colname", "")))
             for part in inner.get("constraints", ()):

@@ -46,7 +46,7 @@ SENSITIVE = frozenset(
 _ROLES = frozenset({"role", "session_authorization"})
 
 
-def changed(walk: Walk, name: str, value: str | None, *, known: bool, local: bool = False) -> None:
+def changed(walk: Walk, name: str, value: str | None, *, known: bool, runs: bool = False) -> None:
     """One setting gets a value (None: its default); `known` False: it can't be told which."""
     lowered = name.lower()
     walk.settings[lowered] = None
@@ -57,7 +57,7 @@ def changed(walk: Walk, name: str, value: str | None, *, known: bool, local: boo
             walk.unresolved(lowered, "the role it is set to is not known")
     elif lowered == "search_path":
         walk.flags.add("search_path_change")
-        walk.effects.append(SearchPathSet(_path(value) if known else None))
+        walk.effects.append(SearchPathSet(_path(value) if known else None, runs))
     elif lowered in SENSITIVE and not (known and (value or "").lower() in HARMLESS.get(lowered, ())):
         walk.flags.add("lexer_setting" if lowered in LEXER else "security_setting")
 
@@ -85,7 +85,7 @@ def variable_set(walk: Walk, body: Node) -> None:
         walk.flags.update(("role_change", "reset_all"))
         for each in ("role", "search_path"):
             walk.settings[each] = None
-        walk.effects += [RoleSet(""), SearchPathSet(_path(None))]
+        walk.effects += [RoleSet(""), SearchPathSet(_path(None), walk.root is None)]
         return
     if kind == "VAR_SET_MULTI":
         walk.settings[name.lower()] = None
@@ -101,12 +101,12 @@ def variable_set(walk: Walk, body: Node) -> None:
     values = [_text(node) for node in arguments]
     known = all(value is not None for value in values)
     if kind in ("VAR_SET_DEFAULT", "VAR_RESET"):
-        changed(walk, name, None, known=True)
+        changed(walk, name, None, known=True, runs=walk.root is None)
     elif name.lower() == "search_path":
         walk.settings["search_path"] = None
         walk.flags.add("search_path_change")
         path = tuple(value for value in values if value) if known else None
-        walk.effects.append(SearchPathSet(path))
+        walk.effects.append(SearchPathSet(path, walk.root is None))
     else:
         value = values[0] if values else None
         if name.lower() in _ROLES and value is not None and value.lower() == "none":

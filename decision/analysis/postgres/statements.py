@@ -126,7 +126,8 @@ def prepare(walk: Walk, body: Node) -> None:
     facts = facts_of(inner)
     walk.kind(Kind.PREPARE)
     walk.flags.add("prepare")
-    walk.effects.append(Prepared(body.get("name", ""), facts, tuple(inner.effects)))
+    effects = tuple(inner.effects)
+    walk.effects.append(Prepared(body.get("name", ""), facts, effects, walk.state.search_paths, _known(walk)))
     restore(walk, [facts], "PREPARE")
     walk.kinds = dict.fromkeys([Kind.PREPARE, *walk.kinds])
     walk.output, walk.returns_rows = None, False
@@ -145,7 +146,22 @@ def execute(walk: Walk, body: Node) -> None:
         return
     restore(walk, [prepared.statement for prepared in known], "EXECUTE")
     for prepared in known:
+        fresh = _known(walk) - prepared.known
+        if prepared.search_paths != walk.state.search_paths or any(
+            relation.name in fresh for relation in prepared.statement.relations
+        ):
+            walk.unresolved("EXECUTE", "what its names mean has changed since it was prepared; prepare it again")
+    for prepared in known:
         walk.effects += prepared.effects
+
+
+def _known(walk: Walk) -> frozenset[str]:
+    """Names of relations that this session has made or altered."""
+    state = walk.state
+    return frozenset([each.name for each in (*state.made, *state.altered)]) if state.made or state.altered else _NONE
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def create_table_as(walk: Walk, body: Node) -> None:

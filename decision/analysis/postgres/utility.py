@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from decision.analysis.effects import FunctionMade, MadeColumn, RelationMade, SearchPathSet
+from decision.analysis.effects import FunctionMade, MadeColumn, RelationMade, SearchPathSet, TransactionEnded
 from decision.analysis.postgres.ddl import (
     CODE,
     altered,
@@ -61,6 +61,8 @@ def _transaction(walk: Walk, body: Node) -> None:
     walk.flags.add("transaction_control")
     kind = body.get("kind", "").removeprefix("TRANS_STMT_").lower()
     walk.operation(kind, "transaction")
+    if kind not in ("begin", "start", "savepoint", "release"):
+        walk.effects.append(TransactionEnded())
     for node in body.get("options", ()):
         element = node.get("DefElem", {})
         walk.settings[element.get("defname", "")] = None

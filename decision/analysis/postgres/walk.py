@@ -146,6 +146,10 @@ def statement(walk: Walk, node: Node) -> None:
         walk.budget.enter(4)
         handler(walk, body)
         walk.budget.leave(4)
+        if walk.catalog is not None and walk.catalog.snapshot.event_triggers:
+            from decision.analysis.postgres.stored import event_triggers
+
+            event_triggers(walk)
 
 
 def absorb(walk: Walk, inner: Walk, via: Via) -> None:
