@@ -23,7 +23,7 @@ from psycopg import sql
 from decision.analysis.result import Analysis
 from decision.model.errors import Denied
 from tests.differential.oracle.compare import Claim, claim_of, compare
-from tests.differential.oracle.script import Script, Step
+from tests.differential.oracle.script import Script
 from tests.differential.oracle.server import OracleServer, Outcome, oracle_server
 from tests.differential.oracle.subject import CatalogSource, Pair
 from tests.differential.oracle.tally import Tally

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.support.toolchains import CACHE
+
 SOURCE = Path(__file__).with_name("airlock_oracle.c")
 HEADERS = (
     "/usr/include/postgresql/{major}/server",
@@ -24,7 +26,7 @@ def headers(installed: Path) -> Path | None:
     """The folder with the server's headers that belong to an installation; None where there are none."""
     major = re.sub(r"\D", "", installed.name)
     for place in HEADERS:
-        folder = Path(place.format(major=major, installed=installed))
+        folder = Path(place.format(major=major, installed=installed, cache=CACHE))
         if (folder / "postgres.h").is_file():
             return folder
     return None
