@@ -29,7 +29,8 @@ changing_effects := {
 }
 
 changing_flags := {
-	"row_lock", "role_change", "lexer_setting", "dynamic_unknown", "opaque_code", "replication",
+	"row_lock", "role_change", "lexer_setting", "dynamic_unknown", "opaque_code", "replication", "transaction_control",
+	"admin",
 }
 
 # The indexes of the statements that only read, and the other statements. Most messages change nothing: rules about
@@ -77,6 +78,12 @@ harmless_flag(flag, s) if {
 	not flag in changing_flags
 } else if {
 	resets(s)
+} else if {
+	flag == "transaction_control"
+	every op in s.operations { op.verb != "prepare" }
+} else if {
+	flag == "admin"
+	every fn in s.functions { fn.effects != ["changes_settings"] }
 }
 
 # RESET ALL and DISCARD ALL lead back to the session's own role.

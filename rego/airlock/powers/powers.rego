@@ -21,9 +21,14 @@ of_statement(s) := union({
 		power := of_object[op.object_type]
 		not op.verb in {"checkpoint", "comment", "grant", "revoke"}
 	},
+	{power | some op in s.operations; some option in op.options; power := of_option[op.verb][option]},
+	{power | some op in s.operations; power := of_operation[op.object_type][op.verb]},
 	{"role_change" | some flag in s.flags; flag == "role_change"; not lib.resets(s)},
 	{"server_files" | count(s.files) > 0},
 	{"server_programs" | count(s.programs) > 0},
+	{"security_definer" | "security_definer" in s.flags; "ddl" in s.kinds},
+	{"server_settings" | "admin" in s.flags; some fn in s.functions; fn.effects == ["changes_settings"]},
+	{"server_settings" | count(s.settings) > 0; some op in s.operations; op.object_type == "database"},
 	{"security_setting" | some name in s.settings; lower(name) in data.settings.security_settings},
 })
 
@@ -51,6 +56,9 @@ of_flag := {
 	"lexer_setting": "lexer_setting",
 	"opaque_code": "dynamic_sql",
 	"replication": "replication",
+	"policy": "row_security",
+	"notify": "channels",
+	"advisory_lock": "advisory_locks",
 }
 
 of_kind := {
@@ -78,7 +86,23 @@ of_object := {
 	"user": "privileges",
 	"group": "privileges",
 	"large_object": "large_objects",
+	"tablespace": "server_files",
 }
+
+# By the verb, then by one of its options.
+of_option := {
+	"alter": {"changeowner": "privileges"},
+	"lock": {
+		"access_exclusive": "locks",
+		"exclusive": "locks",
+		"share_row_exclusive": "locks",
+		"share": "locks",
+	},
+	"vacuum": {"full": "locks"},
+}
+
+# By the object, then by the verb. A prepared transaction keeps its locks after the session is gone.
+of_operation := {"transaction": {"prepare": "locks"}}
 
 # `approval`: the privileged groups may, with an approval. `always`: for nobody, anywhere. `people`: agents only.
 texts := {
@@ -168,6 +192,41 @@ texts := {
 		"severity": "high",
 		"controls": ["SOC2:CC6.1", "ISO27001:A.8.3", "NIST:AC-3"],
 		"approval": true,
+	},
+	"locks": {
+		"what": "this locks out others for as long as it likes",
+		"way_out": "take a lock of rows (SELECT … FOR UPDATE) or of a weaker mode, and leave VACUUM FULL to a maintenance window",
+		"severity": "high",
+		"controls": ["SOC2:A1.1", "SOC2:A1.2", "ISO27001:A.8.6", "NIST:SC-5"],
+		"approval": true,
+	},
+	"advisory_locks": {
+		"what": "this takes an advisory lock, on which people's programs may wait",
+		"way_out": "coordinate on your own side",
+		"severity": "low",
+		"controls": ["SOC2:A1.1", "ISO27001:A.8.6", "NIST:SC-5"],
+		"people": true,
+	},
+	"row_security": {
+		"what": "this changes which rows of a table people may see",
+		"way_out": "ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "ISO27001:A.8.3", "NIST:AC-3", "NIST:AC-6(1)"],
+		"approval": true,
+	},
+	"security_definer": {
+		"what": "this makes code that runs with its owner's rights instead of the caller's",
+		"way_out": "leave SECURITY DEFINER out, or ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "SOC2:CC8.1", "ISO27001:A.8.2", "NIST:AC-6(1)", "NIST:AC-6(8)"],
+		"approval": true,
+	},
+	"channels": {
+		"what": "this sends a notification, a way by which data leaves past the policies",
+		"way_out": "return what you found as rows",
+		"severity": "medium",
+		"controls": ["SOC2:CC6.7", "ISO27001:A.8.12", "NIST:AC-4"],
+		"people": true,
 	},
 	"sleep": {
 		"what": "this keeps a connection of a production server busy doing nothing",

@@ -7,6 +7,8 @@ package policies.approvals
 
 import data.airlock.lib
 import data.airlock.powers
+import data.policies.guardrails
+import data.policies.masking
 
 # Schema changes in production. Temporary objects are nobody else's business.
 hold contains object.union(terms(data.settings.changes), {
@@ -67,6 +69,30 @@ hold contains object.union(terms(data.settings.changes), {
 	input.resource.environment == "prod"
 	text := powers.texts[power]
 	powers.approvable(text)
+}
+
+# Guesses at masked values, where the settings ask for a second person rather than refuse (policies/masking).
+hold contains object.union(terms(data.settings.changes), {
+	"rule": "masking.inference",
+	"message": sprintf(
+		"comparing or sorting by the column %s, which is masked for you, would reveal it and needs an approval by %s",
+		[name, approvers(data.settings.changes)],
+	),
+	"severity": "high",
+	"controls": masking.inference_controls,
+}) if {
+	some name in masking.guessed
+	masking.guarding.effect == "hold"
+}
+
+# An agent's read of a whole table's tagged columns, likewise (policies/guardrails).
+hold contains object.union(object.union(terms(data.settings.changes), guardrails.unbounded_read), {"message": sprintf(
+	"%s; this needs an approval by %s, a WHERE that names the rows or a LIMIT does not",
+	[guardrails.unbounded_text, approvers(data.settings.changes)],
+)}) if {
+	input.principal.kind == "agent"
+	some s in guardrails.unbounded_reads
+	data.settings.agents.unbounded_reads == "hold"
 }
 
 terms(settings) := {

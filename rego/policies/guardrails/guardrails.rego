@@ -124,6 +124,52 @@ deny contains {
 	count(lib.changing) > 0
 }
 
+# Masks hide values, not how many people there are nor what else stands in their rows: what an agent reads of tagged
+# columns is named by a condition, or bounded by a LIMIT. An aggregate takes in the whole table whatever the LIMIT.
+deny contains object.union(unbounded_read, {"message": concat("; ", [unbounded_text, "add a WHERE that names the rows, or a LIMIT"])}) if {
+	input.principal.kind == "agent"
+	some s in unbounded_reads
+	data.settings.agents.unbounded_reads == "deny"
+}
+
+unbounded_text := "agents don't read tagged columns of a whole table"
+
+unbounded_read := {
+	"rule": "guardrails.agent_unbounded_read",
+	"severity": "medium",
+	"controls": ["SOC2:C1.1", "SOC2:CC6.1", "ISO27001:A.8.3", "ISO27001:A.8.12", "NIST:AC-6", "NIST:AC-23"],
+}
+
+unbounded_reads contains i if {
+	input.resource.environment == "prod"
+	some i, s in input.statement.statements
+	some output in s.output
+	some tag in output.tags
+	not lib.restricted(s)
+	not "cursor" in s.kinds
+	family(tag)
+	not limited(s, output)
+	not lib.planned(s)
+}
+
+family(tag) if data.settings.masking.families[split(tag, ".")[0]]
+
+limited(s, output) if {
+	is_number(s.predicate.limit)
+	output.transform != "aggregate"
+	not gathers_rows(s, output)
+} else if {
+	# These give one value, which is masked in full or a number.
+	output.transform == "aggregate"
+	every fn in s.functions { fn.name in {"count", "sum", "avg", "min", "max"} }
+}
+
+gathers_rows(s, output) if {
+	output.transform == "whole_row"
+	some column in s.columns
+	"aggregate" in column.usage
+}
+
 # The database's own credentials stay with Airlock: with one, its owner could connect past the policies.
 deny contains {
 	"rule": "guardrails.credentials",

@@ -1,6 +1,7 @@
 package policies.guardrails_test
 
 import data.airlock.testing as t
+import data.policies.approvals
 import data.policies.guardrails
 
 dropped(tags) := {
@@ -126,6 +127,34 @@ uses := {
 	"security_setting": {"kinds": ["session"], "settings": ["session_replication_role"]},
 	"large_objects": {"functions": [t.function("lo_get", ["large_object"])]},
 	"lexer_setting": {"kinds": ["session"], "flags": ["lexer_setting"]},
+	"locks": {"kinds": ["utility"], "operations": [t.operation("lock", "table", ["access_exclusive"])]},
+	"row_security": {"kinds": ["ddl"], "flags": ["policy"], "operations": [t.operation("alter", "table", ["disablerowsecurity"])]},
+	"security_definer": {
+		"kinds": ["ddl"],
+		"flags": ["security_definer"],
+		"operations": [t.operation("create", "function", [])],
+	},
+}
+
+# Other ways to the same powers.
+also := [
+	["locks", {"kinds": ["maintenance"], "operations": [t.operation("vacuum", "table", ["full"])]}],
+	["locks", {"kinds": ["tcl"], "flags": ["transaction_control"], "operations": [t.operation("prepare", "transaction", [])]}],
+	["privileges", {"kinds": ["ddl"], "operations": [t.operation("alter", "table", ["changeowner"])]}],
+	["server_files", {"kinds": ["ddl"], "operations": [t.operation("create", "tablespace", [])]}],
+	[
+		"server_settings",
+		{"kinds": ["ddl"], "settings": ["work_mem"], "operations": [t.operation("alter", "database", [])]},
+	],
+	["server_settings", {"flags": ["admin"], "functions": [t.function("pg_reload_conf", ["changes_settings"])]}],
+	["replication", {"flags": ["replication"], "functions": [t.function("pg_create_logical_replication_slot", ["writes"])]}],
+	["extensions", {"kinds": ["utility"], "operations": [t.operation("load", "library", [])]}],
+]
+
+test_other_ways_to_a_power_are_refused_too if {
+	every way in also {
+		t.rules(guardrails.deny) == {concat(".", ["guardrails", way[0]])} with input as t.prod(t.human, way[1])
+	}
 }
 
 test_powers_are_refused_to_agents_everywhere if {
@@ -150,7 +179,7 @@ test_people_use_powers_in_dev_except_the_lexers if {
 }
 
 test_every_power_is_tested if {
-object.keys(uses) | {"sleep"} == object.keys(data.airlock.powers.texts)}
+object.keys(uses) | {"sleep", "channels", "advisory_locks"} == object.keys(data.airlock.powers.texts)}
 
 test_agents_do_not_sleep_in_production if {
 	sleeps := {"functions": [t.function("pg_sleep", ["sleeps"])]}
@@ -159,8 +188,64 @@ test_agents_do_not_sleep_in_production if {
 	count(guardrails.deny) == 0 with input as t.dev(t.agent, sleeps)
 }
 
+test_agents_send_no_notifications_and_take_no_advisory_locks_in_production if {
+	waits := {"flags": ["advisory_lock"], "functions": [t.function("pg_advisory_lock", ["writes"])]}
+	tells := {"kinds": ["utility"], "flags": ["notify"], "operations": [t.operation("notify", "channel", [])]}
+	"guardrails.advisory_locks" in t.rules(guardrails.deny) with input as t.prod(t.agent, waits)
+	"guardrails.channels" in t.rules(guardrails.deny) with input as t.prod(t.agent, tells)
+	listens := {"kinds": ["utility"], "flags": ["notify"], "operations": [t.operation("listen", "channel", [])]}
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, listens)
+	every change in [waits, tells] {
+		count(guardrails.deny) == 0 with input as t.prod(t.human, change)
+		count(guardrails.deny) == 0 with input as t.dev(t.agent, change)
+	}
+}
+
+whole_table(transform, predicate) := {
+	"output": [t.output("email", transform, ["pii.email"], false)],
+	"columns": [t.column("email", ["output"], ["pii.email"])],
+	"predicate": predicate,
+}
+
+unbounded := object.union(t.where([], false), {"present": false})
+
+test_agents_read_tagged_columns_by_a_condition_or_a_limit if {
+	rule := {"guardrails.agent_unbounded_read"}
+	t.rules(guardrails.deny) == rule with input as t.prod(t.agent, whole_table("identity", unbounded))
+	t.rules(guardrails.deny) == rule with input as t.prod(t.agent, whole_table("identity", null))
+	limited := object.union(unbounded, {"limit": 10})
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, whole_table("identity", limited))
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, whole_table("identity", t.where(["id"], true)))
+	count(guardrails.deny) == 0 with input as t.prod(t.human, whole_table("identity", unbounded))
+	count(guardrails.deny) == 0 with input as t.dev(t.agent, whole_table("identity", unbounded))
+	untagged := {"output": [t.output("id", "identity", [], false)], "predicate": unbounded}
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, untagged)
+}
+
+test_a_limit_does_not_bound_what_an_aggregate_takes_in if {
+	limited := object.union(unbounded, {"limit": 1})
+	gathers := object.union(whole_table("aggregate", limited), {"functions": [t.function("string_agg", [])]})
+	t.rules(guardrails.deny) == {"guardrails.agent_unbounded_read"} with input as t.prod(t.agent, gathers)
+	counts := object.union(whole_table("aggregate", unbounded), {"functions": [t.function("count", [])]})
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, counts)
+}
+
+test_an_unbounded_read_may_be_held_or_allowed_instead if {
+	read := t.prod(t.agent, whole_table("identity", unbounded))
+	held := t.rules(approvals.hold) with input as read with data.settings.agents.unbounded_reads as "hold"
+	held == {"guardrails.agent_unbounded_read"}
+	every setting in ["hold", "allow"] {
+		count(guardrails.deny) == 0 with input as read with data.settings.agents.unbounded_reads as setting
+	}
+	count(approvals.hold) == 0 with input as read with data.settings.agents.unbounded_reads as "allow"
+}
+
 test_harmless_neighbours_are_no_powers if {
 	every harmless in [
+		{"kinds": ["tcl"], "flags": ["transaction_control"], "operations": [t.operation("begin", "transaction", [])]},
+		{"kinds": ["utility"], "operations": [t.operation("lock", "table", ["access_share"])]},
+		{"kinds": ["maintenance"], "operations": [t.operation("vacuum", "table", [])]},
+		{"kinds": ["select"], "flags": ["security_definer"]},
 		{"kinds": ["session"], "settings": ["statement_timeout"]},
 		{"kinds": ["session"], "flags": ["discard", "role_change"]},
 		{"kinds": ["session"], "flags": ["reset_all", "role_change"], "settings": ["role", "search_path"]},

@@ -218,18 +218,70 @@ returns_statements("pg_stat_get_activity", s) if {
 
 returns_statements("pg_stat_get_activity", s) if contains(lower(s.normalized_text), "pg_stat_get_activity")
 
-# A secret may not be guessed by asking for it either.
+# What is masked may not be guessed by asking for it either: `WHERE ssn LIKE '1%'`, ORDER BY, GROUP BY, a join. Which tags
+# are guarded for whom, and whether such a statement is refused or held, are settings (`masking.inference`).
 deny contains {
 	"rule": "masking.inference",
-	"message": sprintf("comparing or sorting by the secret column %s would reveal it; leave it out", [column.column]),
+	"message": sprintf(
+		"comparing or sorting by the column %s, which is masked for you, would reveal it; leave it out, or ask somebody who may see it",
+		[name],
+	),
 	"severity": "high",
-	"controls": ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4", "NIST:AC-23"],
+	"controls": inference_controls,
 } if {
-	closed.secret
+	some name in guessed
+	guarding.effect == "deny"
+}
+
+inference_controls := ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4", "NIST:AC-23"]
+
+# The guarded columns on whose values the statement's outcome depends.
+guessed := {column.column |
 	some s in input.statement.statements
 	some column in s.columns
 	some tag in column.tags
-	family_of(tag) == "secret"
+	closed[family_of(tag)]
 	some usage in column.usage
 	usage in {"filter", "join", "group", "order", "window", "check"}
+	guarded(tag)
+	not schema_work(usage, tag, s)
+	not looked_up(tag, column, s)
+}
+
+guarding := data.settings.masking.inference.agents if {
+	input.principal.kind == "agent"
+} else := data.settings.masking.inference.people
+
+guarded(tag) if {
+	tag in guarding.tags
+} else if {
+	family_of(tag) in guarding.tags
+}
+
+# An index or a constraint over a column compares its values, and so does the server when a row comes into a unique
+# column: neither tells more than that there are equal ones. A secret may not even be tried so.
+schema_work("check", tag, s) if {
+	"ddl" in s.kinds
+	family_of(tag) != "secret"
+} else if {
+	"insert" in s.kinds
+	family_of(tag) != "secret"
+} else if {
+	"update" in s.kinds
+	family_of(tag) != "secret"
+}
+
+# One row by a value that one has in hand (`email = $1`), or the row that meets the inserted one.
+looked_up(tag, column, s) if {
+	tag in data.settings.masking.inference.lookups.tags
+	input.principal.kind in data.settings.masking.inference.lookups.kinds
+	every usage in column.usage { usage in {"filter", "output", "write", "check"} }
+	named_value(column, s)
+}
+
+named_value(column, s) if {
+	column.column in s.predicate.pinned
+} else if {
+	"write" in column.usage
+	lib.upsert(s)
 }

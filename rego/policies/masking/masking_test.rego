@@ -1,6 +1,7 @@
 package policies.masking_test
 
 import data.airlock.testing as t
+import data.policies.approvals
 import data.policies.masking
 
 methods(said) := {m.tag: m.method | some m in said; m.rule != "masking.computed"}
@@ -54,7 +55,7 @@ opaque(columns, functions) := {
 }
 
 test_an_output_of_unknown_origin_is_closed_where_something_masked_may_flow if {
-	beside := opaque([t.column("email", ["filter"], ["pii.email"])], [])
+	beside := opaque([t.column("email", ["output"], ["pii.email"])], [])
 	t.rules(masking.deny) == {"masking.unmaskable"} with input as t.prod(t.human, beside)
 	called := opaque([], [t.function("mystery", ["opaque"])])
 	t.rules(masking.deny) == {"masking.unmaskable"} with input as t.prod(t.human, called)
@@ -78,8 +79,8 @@ test_masked_values_are_not_copied_to_where_they_would_lose_their_tag if {
 	count(masking.deny) == 0 with input as t.prod(t.member("human", ["pii_readers", "secret_readers"]), kept)
 }
 
-test_writing_filtering_and_temporary_copies_are_fine if {
-	count(masking.deny) == 0 with input as t.prod(t.human, copied(t.table("customers", ["write"], []), ["write", "filter"]))
+test_writing_and_temporary_copies_are_fine if {
+	count(masking.deny) == 0 with input as t.prod(t.human, copied(t.table("customers", ["write"], []), ["write"]))
 	count(masking.deny) == 0 with input as t.prod(t.human, copied(t.temporary("x", ["write"]), ["inner"]))
 }
 
@@ -100,12 +101,69 @@ test_the_planners_statistics_are_closed_to_whoever_is_masked if {
 	count(masking.deny) == 0 with input as t.prod(cleared, system("pg_stats"))
 }
 
-compared(tags) := {"columns": [t.column("secret", ["filter"], tags)]}
+compared(name, usage, tags) := {"columns": [t.column(name, [usage], tags)]}
+
+guessing := {"filter", "join", "group", "order", "window", "check"}
 
 test_a_secret_is_not_guessed_by_comparing if {
-	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, compared(["secret.key"]))
-	count(masking.deny) == 0 with input as t.prod(t.human, compared(["pii.email"]))
-	count(masking.deny) == 0 with input as t.prod(t.member("human", ["secret_readers"]), compared(["secret.key"]))
+	every usage in guessing {
+		t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, compared("secret", usage, ["secret.key"]))
+	}
+	count(masking.deny) == 0 with input as t.prod(t.member("human", ["secret_readers"]), compared("secret", "filter", ["secret.key"]))
+}
+
+test_a_masked_identifier_is_not_guessed_either if {
+	every who in [t.human, t.agent, t.dba] {
+		every usage in guessing {
+			found := t.rules(masking.deny) with input as t.prod(who, compared("ssn", usage, ["pii.national_id"]))
+			found == {"masking.inference"}
+		}
+	}
+	count(masking.deny) == 0 with input as t.prod(t.member("human", ["pii_readers"]), compared("ssn", "filter", ["pii.national_id"]))
+}
+
+test_reading_and_untagged_or_unguarded_columns_are_no_guess if {
+	count(masking.deny) == 0 with input as t.prod(t.human, compared("ssn", "output", ["pii.national_id"]))
+	count(masking.deny) == 0 with input as t.prod(t.human, compared("total", "filter", []))
+	count(masking.deny) == 0 with input as t.prod(t.agent, compared("city", "group", ["pii.address"]))
+}
+
+looked_up := object.union(compared("email", "filter", ["pii.email"]), {"predicate": t.where(["email"], false)})
+
+test_a_person_may_look_a_customer_up_by_an_email_in_hand if {
+	count(masking.deny) == 0 with input as t.prod(t.human, looked_up)
+	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.agent, looked_up)
+	sorted := object.union(looked_up, compared("email", "order", ["pii.email"]))
+	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, sorted)
+	like := object.union(looked_up, {"predicate": t.where([], false)})
+	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, like)
+	ssn := object.union(compared("ssn", "filter", ["pii.national_id"]), {"predicate": t.where(["ssn"], false)})
+	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, ssn)
+}
+
+test_an_upsert_and_an_index_are_no_guess if {
+	upsert := {
+		"kinds": ["insert", "update"],
+		"flags": ["on_conflict"],
+		"relations": [t.table("customers", ["read", "write"], [])],
+		"columns": [t.column("email", ["filter", "write"], ["pii.email"])],
+	}
+	count(masking.deny) == 0 with input as t.prod(t.human, upsert)
+	index := object.union(compared("ssn", "check", ["pii.national_id"]), {"kinds": ["ddl"]})
+	count(masking.deny) == 0 with input as t.prod(t.dba, index)
+	secret := object.union(compared("key", "check", ["secret.key"]), {"kinds": ["ddl"]})
+	"masking.inference" in t.rules(masking.deny) with input as t.prod(t.dba, secret)
+}
+
+test_a_guess_may_be_held_or_allowed_instead if {
+	guess := t.prod(t.human, compared("ssn", "filter", ["pii.national_id"]))
+	held := t.rules(approvals.hold) with input as guess
+		with data.settings.masking.inference.people.effect as "hold"
+	held == {"masking.inference"}
+	every effect in ["hold", "allow"] {
+		count(masking.deny) == 0 with input as guess with data.settings.masking.inference.people.effect as effect
+	}
+	count(approvals.hold) == 0 with input as guess with data.settings.masking.inference.people.effect as "allow"
 }
 
 passed(tags) := {"columns": [t.column("email", ["output", "passed"], tags)]}
