@@ -203,6 +203,12 @@ def window(walk: Walk, scope: Scope, body: Node) -> None:
             walk.use(expression(walk, scope, body[part]), Usage.WINDOW)
 
 
+def _grouping(walk: Walk, scope: Scope, body: Node) -> Flow:
+    """GROUPING tells which grouping set a row is of, nothing of the columns' values."""
+    expressions(walk, scope, body.get("args"))
+    return CONSTANT
+
+
 def _value_function(walk: Walk, scope: Scope, body: Node) -> Flow:
     return CONSTANT
 
@@ -231,6 +237,7 @@ EXPRESSIONS.update(
         "CurrentOfExpr": _current_of,
         "SetToDefault": _set_to_default,
         "SQLValueFunction": _value_function,
+        "GroupingFunc": _grouping,
         "JsonObjectAgg": _json_aggregate,
         "JsonArrayAgg": _json_aggregate,
         "Integer": _constant,

@@ -1,49 +1,73 @@
-"""The names of output columns without AS."""
+"""The names of output columns without AS, as PostgreSQL's FigureColname gives them."""
 
 from __future__ import annotations
 
 from decision.analysis.postgres.parse import Node, only, qualified
 
+UNNAMED = "?column?"
+_FIXED = {
+    "CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row", "GroupingFunc": "grouping",
+    "MergeSupportFunc": "merge_action", "XmlSerialize": "xmlserialize", "JsonParseExpr": "json",
+    "JsonScalarExpr": "json_scalar", "JsonSerializeExpr": "json_serialize", "JsonObjectConstructor": "json_object",
+    "JsonArrayConstructor": "json_array", "JsonArrayQueryConstructor": "json_array",
+    "JsonObjectAgg": "json_objectagg", "JsonArrayAgg": "json_arrayagg",
+}  # fmt: skip
+
 
 def output_name(value: Node) -> str:
-    """The name PostgreSQL gives an output column without AS (FigureColname)."""
+    """The name PostgreSQL gives an output column without AS."""
+    return _figured(value)[0]
+
+
+def _figured(value: Node) -> tuple[str, bool]:
+    """The name, and whether it is a strong one: a weak one (of a type) gives way to what stands around it."""
     tag, body = only(value)
-    if tag == "ColumnRef":
-        names = [f["String"].get("sval", "") for f in body.get("fields", ()) if "String" in f]
-        return names[-1] if names else "?column?"
-    if tag == "A_Indirection":
-        names = [f["String"].get("sval", "") for f in body.get("indirection", ()) if "String" in f]
-        return names[-1] if names else output_name(body.get("arg", {}))
+    if tag == "ColumnRef" or tag == "A_Indirection":
+        fields = body.get("fields" if tag == "ColumnRef" else "indirection", ())
+        names = [f["String"].get("sval", "") for f in fields if "String" in f]
+        if names:
+            return names[-1], True
+        return _figured(body.get("arg", {})) if tag == "A_Indirection" else (UNNAMED, False)
     if tag == "FuncCall":
-        return qualified(body.get("funcname"))[1]
+        return qualified(body.get("funcname"))[1], True
     if tag == "TypeCast":
-        inner = output_name(body.get("arg", {}))
-        return inner if inner != "?column?" else qualified(body.get("typeName", {}).get("names"))[1]
+        name, strong = _figured(body.get("arg", {}))
+        return (name, True) if strong else (qualified(body.get("typeName", {}).get("names"))[1], False)
     if tag == "CollateClause":
-        return output_name(body.get("arg", {}))
+        return _figured(body.get("arg", {}))
     if tag == "SubLink":
-        kind = body.get("subLinkType")
-        if kind == "EXISTS_SUBLINK":
-            return "exists"
-        if kind == "ARRAY_SUBLINK":
-            return "array"
-        inner_targets = body.get("subselect", {}).get("SelectStmt", {}).get("targetList", [])
-        if kind == "EXPR_SUBLINK" and inner_targets:
-            first = inner_targets[0].get("ResTarget", {})
-            return str(first.get("name") or output_name(first.get("val", {})))
-        return "?column?"
+        return _of_subquery(body)
     if tag == "CaseExpr":
-        inner = output_name(body.get("defresult", {}))
-        return inner if inner != "?column?" else "case"
+        name, strong = _figured(body.get("defresult", {}))
+        return (name, True) if strong else ("case", False)
+    if tag == "A_Expr" and body.get("kind") == "AEXPR_NULLIF":
+        return "nullif", True
     if tag == "MinMaxExpr":
-        return "least" if body.get("op") == "IS_LEAST" else "greatest"
+        return "least" if body.get("op") == "IS_LEAST" else "greatest", True
     if tag == "SQLValueFunction":
-        return str(body.get("op", "")).removeprefix("SVFOP_").removesuffix("_N").lower()
+        return str(body.get("op", "")).removeprefix("SVFOP_").removesuffix("_N").lower(), True
+    if tag == "XmlExpr" and body.get("op") == "IS_DOCUMENT":
+        return UNNAMED, False
     if tag in ("XmlExpr", "JsonFuncExpr"):
-        return str(body.get("op", "?column?")).removeprefix("IS_").removesuffix("_OP").lower()
-    return {
-        "CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row", "GroupingFunc": "grouping",
-        "JsonObjectConstructor": "json_object", "JsonArrayConstructor": "json_array", "JsonObjectAgg": "json_objectagg",
-        "JsonArrayAgg": "json_arrayagg", "XmlSerialize": "xmlserialize", "JsonParseExpr": "json",
-        "JsonScalarExpr": "json_scalar", "JsonSerializeExpr": "json_serialize", "MergeSupportFunc": "merge_action",
-    }.get(tag, "?column?")  # fmt: skip
+        return str(body.get("op", UNNAMED)).removeprefix("IS_").removesuffix("_OP").lower(), True
+    return (_FIXED[tag], True) if tag in _FIXED else (UNNAMED, False)
+
+
+def _of_subquery(body: Node) -> tuple[str, bool]:
+    kind = body.get("subLinkType")
+    if kind == "EXISTS_SUBLINK":
+        return "exists", True
+    if kind == "ARRAY_SUBLINK":
+        return "array", True
+    if kind != "EXPR_SUBLINK":
+        return UNNAMED, False
+    inner = body.get("subselect", {}).get("SelectStmt", {})
+    while "larg" in inner:
+        inner = inner["larg"]
+    if "valuesLists" in inner:
+        return "column1", True
+    targets = inner.get("targetList", [])
+    if not targets:
+        return UNNAMED, False
+    first = targets[0].get("ResTarget", {})
+    return str(first.get("name") or output_name(first.get("val", {}))), True

@@ -113,7 +113,7 @@ def fetch(walk: Walk, body: Node) -> None:
     known = [cursor.statement for cursor in walk.state.cursors if cursor.name == name]
     if body.get("ismove"):
         return
-    if not known:
+    if not known or walk.state.overflowed:
         walk.unresolved("FETCH", "no cursor of this name was declared in this session")
         walk.returns_rows = True
         return
@@ -136,15 +136,19 @@ def prepare(walk: Walk, body: Node) -> None:
 def execute(walk: Walk, body: Node) -> None:
     walk.kind(Kind.EXECUTE)
     walk.flags.add("needs_session")
-    for node in body.get("params", ()):
-        walk.use(expression(walk, Scope(), node), Usage.INNER)
+    given = merge([expression(walk, Scope(), node) for node in body.get("params", ())])
     name = body.get("name", "")
     known = [prepared for prepared in walk.state.prepared if prepared.name == name]
-    if not known:
+    if not known or walk.state.overflowed:
         walk.unresolved("EXECUTE", "no statement of this name was prepared in this session")
         walk.returns_rows = True
         return
     restore(walk, [prepared.statement for prepared in known], "EXECUTE")
+    if given.sources or given.opaque:  # a function's value as parameter: where it goes inside is not followed
+        walk.use(given, Usage.INNER)
+        walk.use(given, Usage.FILTER)
+        if walk.output is not None:
+            walk.output = Shape(walk.output.names, [merge((flow, given)) for flow in walk.output.flows])
     for prepared in known:
         fresh = _known(walk) - prepared.known
         if prepared.search_paths != walk.state.search_paths or any(
