@@ -194,3 +194,16 @@ def test_doctor_looks_at_the_files_of_the_settings(capsys: Capture) -> None:
     rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["settings"]["state"] == "bad"
     assert "proxy.token_file: none can't be read" in rows["settings"]["found"] and "1 more" in rows["settings"]["found"]
+
+
+def test_doctor_says_when_the_journal_is_almost_full(capsys: Capture) -> None:
+    """Beyond nine tenths of its quota, before every statement is denied."""
+    Path("airlock.toml").write_text("[journal]\nquota_bytes = 1048576\n")
+    Path("airlock-data/journal").mkdir(parents=True)
+    database = Path("airlock-data/journal/journal.db")
+    for size, state in ((900_000, "good"), (1_000_000, "bad")):
+        database.write_bytes(bytes(size))
+        run(["doctor", "--data-dir", "airlock-data", "--format", "json"])
+        rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
+        assert rows["disk"]["state"] == state, rows["disk"]
+    assert "raise [journal] quota_bytes" in rows["disk"]["remedy"]
