@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pglast import parser
 
@@ -21,6 +22,9 @@ from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import LimitExceeded, SyntaxRefused
 from decision.model.facts import Facts, Statement
 
+if TYPE_CHECKING:
+    from decision.analysis.dialects.message import DialectAnalyzer
+
 _CATALOGS = 16
 _OVERHEAD = 4096  # bytes counted for an entry beyond its text and document
 _Key = tuple[bytes, str, StateKey]
@@ -30,10 +34,9 @@ class Analyzer:
     """Analyses messages of one dialect. Not for several threads at once."""
 
     def __init__(self, dialect: str = "postgres", limits: Limits | None = None) -> None:
-        if dialect != "postgres":
-            raise ValueError(f"the dialect {dialect!r} is not known; known: postgres")
         self.dialect = dialect
         self.limits = limits or Limits()
+        self._other = None if dialect == "postgres" else _other(dialect, self.limits)
         self._catalogs: OrderedDict[str, CatalogIndex] = OrderedDict()
         self._cache: OrderedDict[_Key, tuple[Analysis, int]] = OrderedDict()
         self._cached_bytes = 0
@@ -47,7 +50,10 @@ class Analyzer:
             return found[0]
         decoded = check_text(text, self.limits)
         try:
-            analysis = self._analyze(decoded, text, self._index(catalog), state)
+            if self._other is not None:
+                analysis = self._other.analyze(text, self._index(catalog), state)
+            else:
+                analysis = self._analyze(decoded, text, self._index(catalog), state)
         except RecursionError:
             raise LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement") from None
         if len(text) <= self.limits.cached_text_bytes:
@@ -111,6 +117,13 @@ class Analyzer:
             tuple(values),
             tuple(effects),
         )
+
+
+def _other(dialect: str, limits: Limits) -> DialectAnalyzer:
+    """Another dialect's. Its parser takes a while to load, and few need it. Raises ValueError for an unknown one."""
+    from decision.analysis.dialects.message import DialectAnalyzer
+
+    return DialectAnalyzer(dialect, limits)
 
 
 def _tokens(text: str, limits: Limits) -> list[Piece]:

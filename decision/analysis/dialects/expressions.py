@@ -1,0 +1,276 @@
+"""Values: the base columns that an expression is computed from, and the functions it calls."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from decision.analysis.dialects.functions import AGGREGATES, effects_of
+from decision.analysis.dialects.scopes import Scope, Source, union
+from decision.analysis.dialects.walk import Walk
+from decision.analysis.flow import CONSTANT, OPAQUE, Flow
+from decision.model.facts import Effect, Transform, Usage
+
+_CONSTANTS = (
+    exp.Literal, exp.Null, exp.Boolean, exp.HexString, exp.BitString, exp.ByteString, exp.RawString, exp.National,
+    exp.Placeholder, exp.DataType, exp.SessionParameter, exp.JSONPath, exp.UnicodeString, exp.Heredoc,
+    exp.IntervalSpan, exp.CharacterSet, exp.WindowSpec,
+)  # fmt: skip
+# Nodes whose value is made of their children's and of nothing else.
+_COMPUTED = (
+    exp.Binary, exp.Unary, exp.Condition, exp.Func, exp.Tuple, exp.Ordered, exp.Distinct, exp.Filter, exp.WithinGroup,
+    exp.IgnoreNulls, exp.RespectNulls, exp.Interval, exp.PropertyEQ, exp.Kwarg, exp.Alias, exp.Aliases, exp.Where,
+    exp.Order, exp.Introducer, exp.AtTimeZone, exp.Slice, exp.JSONKeyValue, exp.Collate, exp.HavingMax,
+    exp.ForIn, exp.Limit, exp.Fetch, exp.Offset, exp.Prior, exp.Comprehension, exp.JSON,
+    exp.Rollup, exp.Cube, exp.GroupingSets, exp.Group, exp.FormatJson, exp.OverflowTruncateBehavior, exp.Any, exp.All,
+    exp.TranslateCharacters, exp.JSONColumnDef, exp.JSONSchema, exp.OpenJSONColumnDef, exp.Bracket,
+)  # fmt: skip
+_FUNCTION_EFFECTS: tuple[tuple[str, tuple[Effect, ...]], ...] = (
+    ("AI", (Effect.NETWORK, Effect.OPAQUE)),
+    ("Generate", (Effect.NETWORK, Effect.OPAQUE)),
+    ("ML", (Effect.OPAQUE,)),
+    ("Predict", (Effect.OPAQUE,)),
+    ("Features", (Effect.OPAQUE,)),
+    ("VectorSearch", (Effect.OPAQUE,)),
+    ("ToFile", (Effect.READS_FILES,)),
+    ("Read", (Effect.READS_FILES, Effect.NETWORK)),
+    ("NextValueFor", (Effect.WRITES,)),
+    ("DynamicIdentifier", (Effect.DYNAMIC_SQL, Effect.OPAQUE)),
+    ("GetExtract", (Effect.OPAQUE,)),
+    ("Secret", (Effect.OPAQUE,)),
+    ("CombinedAggFunc", ()),
+)
+_HARMLESS = frozenset({"GenerateSeries", "GenerateDateArray", "GenerateTimestampArray"})
+
+
+def value(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+    """The flow of `node`; every base column that it names is used as `usage` says."""
+    with walk.level():
+        walk.see(node)
+        if isinstance(node, exp.Column):
+            return _column(walk, node, scope, usage)
+        if isinstance(node, _CONSTANTS):
+            return CONSTANT
+        if isinstance(node, exp.Subquery | exp.Query):
+            return _scalar(walk, node, scope, usage)
+        if isinstance(node, exp.Table):
+            from decision.analysis.dialects.sources import source
+
+            row = source(walk, node, scope).row()
+            walk.record.use(row, usage)
+            return union([row], opaque=True)
+        if isinstance(node, exp.Exists):
+            return _scalar(walk, node.this, scope, Usage.FILTER).computed()
+        if isinstance(node, exp.Parameter):
+            return CONSTANT if walk.dialect in ("bigquery", "duckdb", "sqlite") else OPAQUE
+        if isinstance(node, exp.Window):
+            return _window(walk, node, scope, usage)
+        if isinstance(node, exp.Dot):
+            return _dot(walk, node, scope, usage)
+        if isinstance(node, exp.Identifier | exp.Var):
+            found = scope.column(node.name)
+            if found is not None and not found.opaque:
+                walk.record.use(found, usage)
+                return found
+            return CONSTANT
+        if isinstance(node, exp.Star | exp.Columns | exp.StarMap):
+            return _everything(walk, node, scope, usage)
+        if isinstance(node, exp.Paren):
+            return value(walk, node.this, scope, usage)
+        if isinstance(node, exp.Func):
+            return _function(walk, node, scope, usage, "")
+        return _computed(walk, node, scope, usage)
+
+
+def _computed(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+    if isinstance(node, exp.PropertyEQ) and isinstance(node.this, exp.Parameter):
+        walk.record.flags.add("variable")
+    if isinstance(node, exp.Alias):
+        return value(walk, node.this, scope, usage)
+    flows = [value(walk, child, scope, usage) for child in _children(node)]
+    known = isinstance(node, _COMPUTED)
+    if not known:
+        walk.record.unresolved(type(node).__name__, "an expression that is not known")
+    return union(flows, opaque=not known)
+
+
+def _children(node: exp.Expression) -> list[exp.Expression]:
+    found: list[exp.Expression] = []
+    for name, child in node.args.items():
+        if name in ("alias", "to") and not isinstance(child, exp.Column):
+            continue
+        for one in child if isinstance(child, list) else [child]:
+            if isinstance(one, exp.Expression):
+                found.append(one)
+    return found
+
+
+def _column(walk: Walk, node: exp.Column, scope: Scope, usage: Usage) -> Flow:
+    identifier = node.this
+    if isinstance(identifier, exp.Star):
+        return _everything(walk, node, scope, usage)
+    flow = _found(walk, node, scope)
+    if flow is None:
+        label = walk.shown(node.name)
+        walk.record.unresolved(label, "no such column is in reach")
+        return OPAQUE
+    walk.record.use(flow, usage)
+    return flow
+
+
+def _found(walk: Walk, node: exp.Column, scope: Scope) -> Flow | None:
+    name, table, schema = node.name, node.table, node.db
+    quoted = isinstance(node.this, exp.Identifier) and bool(node.this.args.get("quoted"))
+    if not table:
+        flow = scope.column(name)
+        if flow is not None and not (flow.opaque and quoted and walk.record.traits.double == "either"):
+            return flow
+        if quoted and walk.record.traits.double == "either":
+            return CONSTANT if flow is None else OPAQUE  # a string, unless some relation has such a column
+        if flow is None and walk.record.traits.whole_rows and (source := scope.source(name)) is not None:
+            return source.row()
+        if flow is None and name.casefold() in walk.record.traits.system_columns:
+            return CONSTANT
+        return flow
+    source = scope.source(table, schema)
+    if source is not None:
+        return source.find(name)
+    # What looks like a table may be a column with fields, or an alias of one.
+    for part in (node.catalog, schema, table):
+        if part:
+            outer = scope.source(part)
+            flow = scope.column(part) if outer is None else (outer.find(table) if part != table else None)
+            return None if flow is None else flow.computed()
+    return None
+
+
+def _scalar(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+    from decision.analysis.dialects.queries import query
+
+    walk.see(node)
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table):
+        walk.record.unresolved("Subquery", "a relation in the place of a value")
+        return OPAQUE
+    if not isinstance(node, exp.Query):
+        return value(walk, node, scope, usage)
+    output, is_open = query(walk, node, Scope(scope), output=False)
+    flow = union([flow for _, flow in output], opaque=is_open)
+    walk.record.use(flow, usage)
+    return flow
+
+
+def _window(walk: Walk, node: exp.Window, scope: Scope, usage: Usage) -> Flow:
+    flow = value(walk, node.this, scope, usage)
+    others = [value(walk, part, scope, Usage.WINDOW) for part in node.args.get("partition_by") or ()]
+    for name in ("order", "spec"):
+        part = node.args.get(name)
+        if isinstance(part, exp.Expression):
+            others.append(value(walk, part, scope, Usage.WINDOW))
+    return union([flow, *others], Transform.AGGREGATE)
+
+
+def _dot(walk: Walk, node: exp.Dot, scope: Scope, usage: Usage) -> Flow:
+    """`package.function(…)`, or a field of a value."""
+    right = node.expression
+    if isinstance(right, exp.Func):
+        path: list[str] = []
+        left = node.this
+        while isinstance(left, exp.Dot):
+            walk.see(left)
+            path.insert(0, left.expression.name)
+            left = left.this
+        if isinstance(left, exp.Identifier | exp.Var | exp.Column):
+            walk.see(left)
+            path[:0] = [part.name for part in left.parts] if isinstance(left, exp.Column) else [left.name]
+            walk.see(right)
+            return _function(walk, right, scope, usage, ".".join(path))
+    flow = value(walk, node.this, scope, usage)
+    other = CONSTANT if isinstance(right, exp.Identifier) else value(walk, right, scope, usage)
+    return union([flow, other])
+
+
+def _everything(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+    """`*` within an expression, as COUNT(*) or OBJECT_CONSTRUCT(*) have it."""
+    table = node.args.get("table")
+    sources = scope.sources if table is None else [one for one in [scope.source(table.name)] if one is not None]
+    flow = union([source.row() for source in sources], Transform.WHOLE_ROW, opaque=not sources)
+    for child in node.find_all(exp.Column, exp.Star):
+        walk.see(child)
+    walk.record.use(flow, usage)
+    return flow
+
+
+def function_name(node: exp.Func) -> tuple[str, str]:
+    """(schema, name) as the text has it, in lower case; a class of sqlglot gives its usual name."""
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc | exp.CombinedAggFunc):
+        path = node.name if isinstance(node.this, exp.Expression) else str(node.this)
+        schema, _, name = path.lower().rpartition(".")
+        return schema, name
+    return "", node.sql_name().lower()
+
+
+def _function(walk: Walk, node: exp.Func, scope: Scope, usage: Usage, schema: str) -> Flow:
+    inner, name = function_name(node)
+    schema = schema.lower() or inner
+    if isinstance(node, exp.Count) and all(isinstance(c, exp.Star | exp.Literal) for c in _children(node)):
+        walk.see(*node.find_all(exp.Star))
+        flows = [CONSTANT]
+    else:
+        flows = _arguments(walk, node, scope, usage)
+    effects = call(walk, node, schema, name)
+    if isinstance(node, exp.AggFunc) or (not schema and name in AGGREGATES):
+        flow = union(flows, Transform.AGGREGATE)
+        walk.record.use(flow, Usage.AGGREGATE)
+    else:
+        flow = union(flows)
+    if effects:
+        walk.record.use(flow, Usage.PASSED)
+    if isinstance(node, exp.Cast):
+        return flow.computed()
+    reading = {Effect.OPAQUE, Effect.READS_FILES, Effect.NETWORK, Effect.DYNAMIC_SQL}
+    return Flow(flow.sources, flow.transform, flow.opaque or bool(reading & set(effects)))
+
+
+def _arguments(walk: Walk, node: exp.Func, scope: Scope, usage: Usage) -> list[Flow]:
+    plain = [child for child in _children(node) if not isinstance(child, exp.Lambda)]
+    flows = [value(walk, child, scope, usage) for child in plain if not _is_name(node, child)]
+    for child in _children(node):
+        if isinstance(child, exp.Lambda):
+            inside = Scope(scope)
+            given = union(flows)
+            inside.sources.append(Source("", [(parameter.name, given) for parameter in child.expressions]))
+            walk.see(child, *child.expressions)
+            flows.append(value(walk, child.this, inside, usage))
+    return flows
+
+
+def _is_name(node: exp.Func, child: exp.Expression) -> bool:
+    return isinstance(node, exp.Anonymous) and child is node.this
+
+
+def call(walk: Walk, node: exp.Func, schema: str, name: str) -> tuple[Effect, ...]:
+    """Notes the call; its effects. What isn't known is opaque, and unresolved unless the catalog knows its language."""
+    record = walk.record
+    if isinstance(node, exp.And | exp.Or | exp.Case | exp.If | exp.Cast | exp.Xor):
+        return ()
+    full = f"{schema}.{name}" if schema else name
+    effects = effects_of(walk.dialect, full)
+    if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and not schema:
+        names = [one.lower() for one in node.sql_names()]
+        effects = next((e for one in names if (e := effects_of(walk.dialect, one))), effects)
+        if effects is None:
+            kind = type(node).__name__
+            starts = (e for prefix, e in _FUNCTION_EFFECTS if kind.startswith(prefix) and kind not in _HARMLESS)
+            effects = next(starts, ())
+    if effects is None:
+        effects = (Effect.OPAQUE,)
+        record.unresolved(walk.shown(name), "what this function does is not known")
+    record.call(schema, name, effects)
+    flagged = {
+        Effect.READS_FILES: "file", Effect.WRITES_FILES: "file", Effect.OS_COMMAND: "program",
+        Effect.NETWORK: "remote", Effect.DYNAMIC_SQL: "dynamic_unknown", Effect.SLEEPS: "dos",
+        Effect.KILLS_SESSIONS: "admin", Effect.CHANGES_SETTINGS: "setting",
+    }  # fmt: skip
+    record.flags.update(flagged[effect] for effect in effects if effect in flagged)
+    if Effect.DYNAMIC_SQL in effects:
+        record.unresolved(walk.shown(name), "it runs a text that is not read")
+    return effects

@@ -1,0 +1,64 @@
+"""Signs in a tree that the parser took the text for something else than the server will."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from decision.analysis.dialects.lexical import scan
+from decision.analysis.dialects.walk import Walk
+
+# Words that begin a statement in T-SQL, where no separator stands between statements: as a name they are none.
+_TSQL = frozenset(
+    ["ADD", "ALTER", "BACKUP", "BEGIN", "BREAK", "BULK", "CHECKPOINT", "CLOSE", "COMMIT", "CONTINUE", "CREATE", "DBCC", "DEALLOCATE", "DECLARE", "DELETE", "DENY", "DISABLE", "DROP", "ELSE", "ENABLE", "END", "EXEC", "EXECUTE", "FETCH", "GET", "GO", "GOTO", "GRANT", "IF", "INSERT", "KILL", "LINENO", "LOAD", "MERGE", "MOVE", "OPEN", "PRINT", "RAISERROR", "READTEXT", "RECEIVE", "RECONFIGURE", "RENAME", "RESTORE", "RETURN", "REVERT", "REVOKE", "ROLLBACK", "SAVE", "SELECT", "SEND", "SET", "SETUSER", "SHUTDOWN", "THROW", "TRUNCATE", "UPDATE", "UPDATETEXT", "USE", "WAITFOR", "WHILE", "WITH", "WRITETEXT", "OUTPUT", "INTO", "FROM", "WHERE", "UNION", "OPENROWSET", "OPENQUERY", "OPENDATASOURCE", "OPENXML"]
+)
+_VERBS = frozenset(
+    ["ALTER", "BACKUP", "BULK", "CREATE", "DBCC", "DECLARE", "DELETE", "DENY", "DROP", "EXEC", "EXECUTE", "GRANT", "IF", "INSERT", "KILL", "MERGE", "PRINT", "RAISERROR", "RECONFIGURE", "RESTORE", "REVOKE", "SHUTDOWN", "TRUNCATE", "UPDATE", "USE", "WAITFOR", "WHILE"]
+)
+_MAY_FOLLOW = {
+    "DELETE": {"THEN", "ON", "FOR", "AFTER"},
+    "UPDATE": {"THEN", "ON", "FOR", "AFTER"},
+    "INSERT": {"THEN", "FOR", "AFTER"},
+    "MERGE": {"INNER", "LEFT", "RIGHT", "FULL", "OPTION", "("},
+    "ALTER": {"TABLE"},
+    "IF": {"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE"},
+}
+
+
+def check_tree(walk: Walk, tree: exp.Expression, text: str) -> None:
+    """Refuses what only looks like one statement."""
+    record = walk.record
+    for node in tree.walk():
+        walk.budget.charge(1)
+        if isinstance(node, exp.Command):
+            record.refuse("statement", "a part of it is not known")
+        elif walk.dialect == "tsql" and isinstance(node, exp.Identifier) and not node.args.get("quoted"):
+            if node.name.upper() in _TSQL:
+                record.refuse("alias", "a word that begins a statement stands in the place of a name")
+    if walk.dialect == "tsql":
+        _check_batch(walk, text)
+    _check_names(walk, tree, text)
+
+
+def _check_batch(walk: Walk, text: str) -> None:
+    words = [piece.upper for piece in scan(text, walk.record.traits, walk.budget.limits).pieces]
+    main = 0
+    if words and words[0] == "WITH":
+        main = next((i for i, w in enumerate(words) if w in _VERBS and i and words[i - 1] == ")"), 0)
+    for place, word in enumerate(words):
+        if place and place != main and word in _VERBS and words[place - 1] not in _MAY_FOLLOW.get(word, ()):
+            walk.record.refuse("batch", "a second statement without a separator")
+            return
+
+
+def _check_names(walk: Walk, tree: exp.Expression, text: str) -> None:
+    """A relation's name that the text has and the tree hasn't was dropped on the way."""
+    known = {name for _, name in walk.spellings}
+    if not known:
+        return
+    kept = {node.name.casefold() for node in tree.find_all(exp.Identifier, exp.Var, exp.Literal)}
+    kept |= {part for name in kept for part in name.split(".")}
+    for piece in scan(text, walk.record.traits, walk.budget.limits).pieces:
+        if piece.kind in ("word", "name"):
+            name = piece.value.casefold()
+            if name in known and name not in kept:
+                walk.record.refuse(walk.shown(piece.value), "the parser dropped a name of the text")

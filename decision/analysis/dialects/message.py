@@ -1,0 +1,184 @@
+"""A message of another dialect than PostgreSQL's to its analysis: lex, split, parse, walk. Pure.
+
+What can't end by itself (sqlglot's recursion and its worst cases) is bounded by the lexical limits here, and by a
+process with a deadline around it (decision.sandbox).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.parser import logger
+
+from decision.analysis.catalog import CatalogIndex
+from decision.analysis.dialects import lexical, rewrites
+from decision.analysis.dialects.commands import command, transaction
+from decision.analysis.dialects.guards import check_tree
+from decision.analysis.dialects.lexical import Piece
+from decision.analysis.dialects.record import Record
+from decision.analysis.dialects.statements import statement
+from decision.analysis.dialects.traits import TRAITS, Traits
+from decision.analysis.dialects.walk import Spellings, Walk
+from decision.analysis.document import canonical
+from decision.analysis.effects import SessionEffect
+from decision.analysis.limits import Budget, Limits, check_text
+from decision.analysis.result import Analysis
+from decision.analysis.session import SessionState
+from decision.model.errors import LimitExceeded, SyntaxRefused
+from decision.model.facts import Facts, Kind, Statement
+
+VERSION = f"sqlglot-{sqlglot.__version__}"
+MAX_EMBEDDED = 4
+logger.disabled = True  # its warnings quote the statement
+
+
+class DialectAnalyzer:
+    """Analyses messages of one dialect, without a cache. Not for several threads at once."""
+
+    def __init__(self, dialect: str, limits: Limits | None = None) -> None:
+        if dialect not in TRAITS:
+            raise ValueError(f"the dialect {dialect!r} is not known; known: {', '.join(sorted(TRAITS))}")
+        self.dialect = dialect
+        self.limits = limits or Limits()
+        self.traits = TRAITS[dialect]
+        self._names: tuple[str, frozenset[str], Spellings] = ("", frozenset(), {})
+
+    def analyze(self, text: bytes, index: CatalogIndex | None, state: SessionState) -> Analysis:
+        """Raises SyntaxRefused, LimitExceeded or TextRefused, none of which quotes the text."""
+        decoded = check_text(text, self.limits)
+        try:
+            return self._analyze(decoded, index, state)
+        except RecursionError:
+            raise LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement") from None
+
+    def _known(self, index: CatalogIndex | None) -> tuple[frozenset[str], Spellings]:
+        """Names of the catalog, folded; and how (schema, relation) are spelled."""
+        version = "" if index is None else f"{index.snapshot.database}/{index.version}"
+        if self._names[0] != version or index is None:
+            names: set[str] = set()
+            spellings: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+            for relation in () if index is None else index.snapshot.relations:
+                names.update((relation.schema.casefold(), relation.name.casefold()))
+                names.update(column.name.casefold() for column in relation.columns)
+                key = (relation.schema.casefold(), relation.name.casefold())
+                spellings[key] = (*spellings.get(key, ()), (relation.schema, relation.name))
+            self._names = (version, frozenset(names), spellings)
+        return self._names[1], self._names[2]
+
+    def _analyze(self, text: str, index: CatalogIndex | None, state: SessionState) -> Analysis:
+        scanned = lexical.scan(text, self.traits, self.limits)
+        names, spellings = self._known(index)
+        parts = lexical.split(scanned.pieces)
+        if len(parts) > self.limits.statements:
+            raise LimitExceeded(f"more than {self.limits.statements} statements", hint="send them in several messages")
+        if parts and _procedural(parts, self.traits):
+            parts = [scanned.pieces]
+        budget = Budget(self.limits)
+        parse = partial(_parse, self.traits, self.limits)
+        statements: list[Statement] = []
+        effects: list[tuple[SessionEffect, ...]] = []
+        version = "" if index is None else index.version
+        for part in parts:
+            record = Record(self.traits, index, state, budget)
+            budget.depth = 0
+            walk = Walk(record, self.traits.name, parse, spellings)
+            _read(walk, text, part)
+            if len(parts) > 1:
+                record.flags.add("multi")
+            normal = lexical.normalized(part, self.traits, names)
+            start, end = part[0].start, part[-1].end
+            location = len(text[:start].encode("utf-8"))
+            length = len(text[start:end].encode("utf-8"))
+            parameters = sum(piece.kind == "variable" and not piece.text.startswith("@@") for piece in part)
+            facts = record.statement(lexical.fingerprint(normal), normal, parameters, location, length)
+            statements.append(facts)
+            effects.append(tuple(record.effects))
+            state = state.apply(record.effects, version)
+        document = Facts(self.dialect, VERSION, version, tuple(statements))
+        normalized = "; ".join(one.normalized_text for one in statements)
+        return Analysis(document, canonical(document), normalized, (), tuple(effects))
+
+
+def _procedural(parts: list[list[Piece]], traits: Traits) -> bool:
+    """Whether semicolons stand within a block, so that the message is one statement that can't be read."""
+    for part in parts:
+        words = [piece.upper for piece in part[:4]]
+        if words[0] in ("DECLARE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "ELSE", "ELSEIF", "EXCEPTION"):
+            return True
+        if words[0] == "CREATE" and any(
+            piece.upper in ("BEGIN", "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "TASK", "PACKAGE") for piece in part
+        ):
+            return True
+        if words[0] == "BEGIN" and (len(part) > 1 or traits.name in ("oracle", "bigquery", "snowflake")):
+            following = words[1] if len(words) > 1 else ""
+            if following not in ("TRAN", "TRANSACTION", "WORK", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", ""):
+                return True
+            if not following and traits.name in ("oracle", "bigquery"):
+                return True
+    return False
+
+
+def _read(walk: Walk, text: str, part: list[Piece]) -> None:
+    """One statement's pieces into the record."""
+    if transaction(walk, part) or rewrites.rewritten(walk, text, part, _read_text) or command(walk, part):
+        return
+    _read_tree(walk, text[part[0].start : part[-1].end])
+
+
+def _read_text(walk: Walk, text: str) -> None:
+    """A text made of a statement, or found in one: it is lexed again, under the same guard."""
+    record = walk.record
+    record.depth += 1
+    try:
+        if record.depth > MAX_EMBEDDED:
+            raise LimitExceeded("statements within statements nest too deeply", hint="write them out")
+        traits = record.traits
+        scanned = lexical.scan(text, traits, walk.budget.limits)
+        parts = lexical.split(scanned.pieces)
+        if parts and _procedural(parts, traits):
+            parts = [scanned.pieces]
+        if len(parts) > 1:
+            record.flags.add("multi")
+        if not parts:
+            record.refuse("text", "it holds no statement")
+        for one in parts:
+            _read(walk, text, one)
+    finally:
+        record.depth -= 1
+
+
+def _read_tree(walk: Walk, text: str) -> None:
+    trees = walk.parse(text)
+    if len(trees) != 1:
+        walk.record.refuse("statement", "it is not one statement")
+        return
+    tree = trees[0]
+    if isinstance(tree, exp.Command):
+        walk.record.kind(Kind.UNKNOWN)
+        walk.record.refuse("statement", "a statement that is not known")
+        return
+    check_tree(walk, tree, text)
+    statement(walk, tree)
+
+
+def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expression]:
+    """sqlglot's trees, after both lexers agree. Raises SyntaxRefused, without the text."""
+    scanned = lexical.scan(text, traits, limits)
+    dialect = Dialect.get_or_raise(traits.name)
+    try:
+        tokens = dialect.tokenize(text)
+        lexical.check_against_sqlglot(scanned, tokens)
+        trees = dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, text)
+    except SqlglotError:
+        raise SyntaxRefused("the statement can't be read", hint="write it in the plain form of its dialect") from None
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, AssertionError):
+        raise SyntaxRefused("the parser failed on the statement", hint="write it in a plainer form") from None
+    return [tree for tree in trees if tree is not None]
+
+
+Analyze = Callable[[bytes, CatalogIndex | None, SessionState], Analysis]

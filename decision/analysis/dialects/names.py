@@ -1,0 +1,143 @@
+"""Names of relations through the catalog snapshot: what is meant, what else a view, key or trigger pulls in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from decision.analysis.catalog import Entry
+from decision.analysis.dialects.scopes import Source
+from decision.analysis.flow import Flow
+from decision.model.facts import Access, RelationKind, Transform, Via
+
+if TYPE_CHECKING:
+    from decision.analysis.dialects.walk import Walk
+
+MAX_VIEWS = 16
+CASCADES = ("cascade", "set_null", "set_default")
+
+
+def parts(table: exp.Table) -> tuple[str, str, str] | None:
+    """(database, schema, name) as written; None where the name isn't made of plain identifiers."""
+    found = [table.args.get("catalog"), table.args.get("db"), table.this]
+    if any(part is not None and not isinstance(part, exp.Identifier) for part in found) or table.this is None:
+        return None
+    database, schema, name = (part.name if part is not None else "" for part in found)
+    return database, schema, name
+
+
+def lookup(walk: Walk, database: str, schema: str, name: str) -> Entry | None:
+    """The relation of the snapshot that is meant, letters' case aside where that is unambiguous."""
+    index = walk.record.index
+    if index is None or (database and database.casefold() != index.snapshot.database.casefold()):
+        return None
+    if schema:
+        wanted = [schema]
+    else:
+        wanted = [*index.search_path(), *walk.record.traits.default_schemas, index.snapshot.database]
+    for one in wanted:
+        spellings = walk.spellings.get((one.casefold(), name.casefold()), ())
+        exact = [pair for pair in spellings if pair == (one, name)]
+        chosen = exact or list(spellings)
+        if len(chosen) == 1:
+            return index.entry(*chosen[0])
+        if chosen:
+            return None
+    return None
+
+
+def relation(walk: Walk, table: exp.Table, access: Access) -> Source:
+    """Touches the relation that `table` names; its columns as a source named after it."""
+    named = parts(table)
+    if named is None:
+        walk.record.unresolved(type(table.this).__name__, "this is no plain name of a relation")
+        return Source(table.alias, (), is_open=True)
+    return by_name(walk, *named, access)
+
+
+def by_name(walk: Walk, database: str, schema: str, name: str, access: Access) -> Source:
+    record = walk.record
+    record.budget.charge(1)
+    entry = lookup(walk, database, schema, name)
+    folded, owner = name.casefold(), schema.casefold()
+    if entry is None:
+        return _unknown(walk, database, schema, name, access)
+    if any(made.name.casefold() == folded for made in record.state.made) or (
+        not schema and record.state.search_paths and record.traits.name != "postgres"
+    ):
+        record.unresolved(walk.shown(name), "the session made or chose something that changes what the name means")
+    elif any(mark.name.casefold() == folded for mark in record.state.altered):
+        record.unresolved(walk.shown(name), "the session changed it after the catalog was read")
+    record.touch(*entry.key, entry.kind, access, entry.relation.tags, entry.relation.oid)
+    columns = [(column.name, flow) for column, flow in zip(entry.relation.columns, entry.shape.flows, strict=True)]
+    if entry.is_view:
+        columns = _view(walk, entry, access)
+    if access is Access.WRITE:
+        _consequences(walk, entry)
+    return Source(name, columns, relation=entry.key, schema=owner or entry.key[0], hidden=record.traits.system_columns)
+
+
+def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) -> Source:
+    record = walk.record
+    folded, owner = name.casefold(), schema.casefold()
+    first, _, _ = folded.partition(".")
+    if owner in record.traits.system or first in record.traits.system or folded.startswith("sqlite_"):
+        record.touch(schema, name, RelationKind.SYSTEM, access)
+        return Source(name, (), is_open=True, relation=(schema, name), schema=schema)
+    temporary = name.startswith("#") or owner in ("temp", "tempdb")
+    record.touch(schema, name, RelationKind.TEMPORARY if temporary else RelationKind.UNKNOWN, access)
+    if database:
+        record.unresolved(walk.shown(name), "it belongs to another database")
+    else:
+        record.unresolved(walk.shown(name), "no such relation is in the catalog")
+    if record.traits.name == "duckdb" and any(mark in name for mark in "./*"):
+        record.flags.add("file")
+        record.files[""] = None
+    return Source(name, (), is_open=True, relation=(schema, name), schema=schema)
+
+
+def _view(walk: Walk, entry: Entry, access: Access) -> list[tuple[str, Flow]]:
+    """The view's columns as flows of its base columns; what it reads is touched."""
+    record = walk.record
+    labels = [column.name for column in entry.relation.columns]
+    if entry.key in record.expanding or len(record.expanding) >= MAX_VIEWS:
+        record.unresolved(walk.shown(entry.key[1]), "views refer to each other")
+        return [(label, Flow(opaque=True)) for label in labels]
+    before, record.via = record.via, Via.VIEW
+    record.expanding.append(entry.key)
+    try:
+        output = walk.view(entry.relation.definition)
+        if access is Access.WRITE:
+            for key, found in list(record.relations.items()):
+                if key[2] is Via.VIEW and Access.READ in found.access:
+                    found.access.add(Access.WRITE)
+    finally:
+        record.expanding.pop()
+        record.via = before
+    if output is None or len(output) != len(labels):
+        record.unresolved(walk.shown(entry.key[1]), "the view's definition can't be read")
+        return [(label, Flow(frozenset({(*entry.key, label)}), Transform.IDENTITY, True)) for label in labels]
+    return [
+        (label, Flow(flow.sources | {(*entry.key, label)}, flow.transform, flow.opaque))
+        for label, (_, flow) in zip(labels, output, strict=True)
+    ]
+
+
+def _consequences(walk: Walk, entry: Entry) -> None:
+    """Triggers can't be read in these dialects; a foreign key that cascades writes its table."""
+    record = walk.record
+    if any(trigger.enabled for trigger in entry.relation.triggers):
+        record.unresolved(walk.shown(entry.key[1]), "triggers run, whose code is not read")
+    assert record.index is not None
+    waiting, done = [entry.key], {entry.key}
+    while waiting:
+        for relation, number in record.index.referenced.get(waiting.pop(), ()):
+            constraint = relation.foreign_keys[number]
+            key = (relation.schema, relation.name)
+            if key not in done and (constraint.on_delete in CASCADES or constraint.on_update in CASCADES):
+                done.add(key)
+                waiting.append(key)
+                before, record.via = record.via, Via.FOREIGN_KEY
+                record.touch(*key, relation.kind, Access.WRITE, relation.tags, relation.oid)
+                record.via = before

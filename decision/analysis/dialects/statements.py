@@ -1,0 +1,372 @@
+"""Statements by the class of their tree's root. A class that isn't listed here is unknown: roots are an allow-list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from decision.analysis.dialects import names, writes
+from decision.analysis.dialects.expressions import value
+from decision.analysis.dialects.queries import query
+from decision.analysis.dialects.scopes import Scope, union
+from decision.analysis.dialects.walk import Walk, unseen
+from decision.analysis.effects import FunctionMade, RelationMade, SearchPathSet
+from decision.analysis.flow import OPAQUE
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Transform, Usage
+
+LEXER_SETTINGS = frozenset({"sql_mode", "quoted_identifier", "ansi_defaults", "names", "character set", "charset",
+                            "character_set_client", "collation_connection"})  # fmt: skip
+SECURITY_SETTINGS = frozenset(
+    {
+        "local_infile", "general_log", "general_log_file", "secure_file_priv", "sql_log_bin", "slow_query_log_file",
+        "global", "foreign_key_checks", "writable_schema", "trusted_schema", "enable_external_access",
+        "lock_configuration", "allow_unsigned_extensions", "load_extension", "log_bin_trust_function_creators",
+    }
+)  # fmt: skip
+_TABLES = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW"})
+_OBJECTS = frozenset({"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE", "SEQUENCE", "MATERIALIZED VIEW"})
+_HARMLESS_PROPERTIES = (
+    exp.TemporaryProperty, exp.EngineProperty, exp.CollateProperty, exp.CharacterSetProperty, exp.SchemaCommentProperty,
+    exp.TransientProperty, exp.AutoIncrementProperty, exp.LikeProperty, exp.StrictProperty, exp.PartitionedByProperty,
+)  # fmt: skip
+
+
+def statement(walk: Walk, tree: exp.Expression) -> None:
+    """All facts of one statement's tree."""
+    handler = next((handle for kind, handle in _ROOTS if isinstance(tree, kind)), None)
+    if handler is None:
+        walk.record.refuse(type(tree).__name__, "a statement that is not known")
+    else:
+        handler(walk, tree)
+    unseen(walk, tree)
+
+
+def _query(walk: Walk, tree: exp.Expression) -> None:
+    walk.record.kind(Kind.SELECT)
+    output, is_open = query(walk, tree, Scope(), output=True)
+    if is_open and not any(flow.opaque for _, flow in output):
+        output = [(label, union([flow], flow.transform, opaque=True)) for label, flow in output] or [("*", OPAQUE)]
+    walk.record.output = output
+    walk.record.returns_rows = "select_into" not in walk.record.flags
+    if not walk.record.returns_rows:
+        walk.record.output = []
+
+
+def object_name(walk: Walk, table: exp.Expression | None) -> tuple[str, str]:
+    while isinstance(table, exp.Schema | exp.UserDefinedFunction | exp.Index):
+        table = table.args.get("table") if isinstance(table, exp.Index) else table.this
+    if not isinstance(table, exp.Table) or names.parts(table) is None:
+        return "", ""
+    walk.see(table)
+    entry = names.lookup(walk, *names.parts(table) or ("", "", ""))
+    return entry.key if entry is not None else (walk.shown(table.db) if table.db else "", walk.shown(table.name))
+
+
+def _create(walk: Walk, tree: exp.Create) -> None:
+    record = walk.record
+    kind = str(tree.args.get("kind") or "").upper()
+    record.kind(Kind.DDL)
+    if tree.args.get("replace"):
+        record.flags.add("replace")
+    properties = tree.args.get("properties")
+    for one in properties.expressions if properties is not None else ():
+        if not isinstance(one, _HARMLESS_PROPERTIES):
+            record.unresolved(type(one).__name__, "a property that is not known")
+        if isinstance(one, exp.LikeProperty):
+            walk.see(one.this)
+            names.relation(walk, one.this, Access.READ)
+    if kind not in _OBJECTS:
+        record.flags.add("code" if kind in ("FUNCTION", "PROCEDURE", "TRIGGER") else kind.lower())
+        record.operate("create", kind.lower(), ObjectName(*object_name(walk, tree.this)))
+        record.effects.append(FunctionMade(object_name(walk, tree.this)[1]))
+        record.refuse(f"CREATE {kind}", "what it makes is not read")
+        return
+    schema, name = object_name(walk, tree.this)
+    if isinstance(tree.this, exp.Index):
+        table = tree.this.args.get("table")
+        if table is not None:
+            walk.see(table, *table.find_all(exp.Column))
+            names.relation(walk, table, Access.DDL)
+        walk.see(*tree.this.find_all(exp.Column))
+    record.operate("create", kind.lower(), ObjectName(schema, name))
+    temporary = properties is not None and any(isinstance(p, exp.TemporaryProperty) for p in properties.expressions)
+    made_kind = RelationKind.VIEW if kind in _TABLES and kind != "TABLE" else RelationKind.TABLE
+    if kind in _TABLES:
+        record.touch(schema, name, RelationKind.TEMPORARY if temporary else made_kind, Access.DDL)
+        record.effects.append(RelationMade(schema, name, made_kind, (), complete=False))
+    clone = tree.args.get("clone")
+    if clone is not None:
+        walk.see(clone.this)
+        names.relation(walk, clone.this, Access.READ)
+        record.flags.add("ctas")
+    _created_from(walk, tree, kind, schema, name)
+    if isinstance(tree.this, exp.Schema):
+        _definition(walk, tree.this)
+
+
+def _created_from(walk: Walk, tree: exp.Create, kind: str, schema: str, name: str) -> None:
+    rows = tree.expression
+    if rows is None:
+        return
+    if isinstance(rows, exp.Query | exp.Values | exp.Subquery):
+        if kind == "TABLE":
+            walk.record.flags.add("ctas")
+            walk.record.kind(Kind.INSERT)
+            walk.record.touch(schema, name, RelationKind.TABLE, Access.WRITE)
+        scope = Scope()
+        if tree.args.get("with_") is not None:
+            from decision.analysis.dialects.queries import ctes
+
+            ctes(walk, tree.args["with_"], scope)
+        query(walk, rows, Scope(scope), output=False)
+    else:
+        walk.record.refuse("CREATE", "what it is made from is not known")
+
+
+def _definition(walk: Walk, schema: exp.Schema) -> None:
+    """Column definitions: they name tables of foreign keys, and columns of the new table."""
+    for one in schema.find_all(exp.Table):
+        if id(one) not in walk.record.seen:
+            walk.see(one)
+            names.relation(walk, one, Access.DDL)
+    walk.see(*schema.find_all(exp.Column))
+    for call in schema.find_all(exp.Anonymous):
+        walk.see(call)
+        value(walk, call, Scope(), Usage.CHECK)
+
+
+def _drop(walk: Walk, tree: exp.Drop) -> None:
+    record = walk.record
+    kind = str(tree.args.get("kind") or "").upper()
+    record.kind(Kind.DDL)
+    options = tuple(name for name in ("cascade", "restrict", "purge") if tree.args.get(name))
+    if "cascade" in options:
+        record.flags.add("cascade")
+    objects = [*(tree.args.get("tables") or ()), *tree.expressions]
+    if isinstance(tree.this, exp.Expression):
+        objects.append(tree.this)
+    found = []
+    for one in objects:
+        walk.see(one)
+        if kind in _TABLES and isinstance(one, exp.Table):
+            names.relation(walk, one, Access.DDL)
+        found.append(ObjectName(*object_name(walk, one)))
+    record.operate("drop", kind.lower() or "unknown", *found, options=options)
+    if kind not in _OBJECTS:
+        record.refuse(f"DROP {kind}", "what it drops is not known")
+
+
+def _alter(walk: Walk, tree: exp.Alter) -> None:
+    record = walk.record
+    kind = str(tree.args.get("kind") or "").upper()
+    if kind == "SESSION":
+        record.kind(Kind.SESSION)
+        record.flags.add("setting")
+        for item in tree.find_all(exp.EQ):
+            walk.see(*item.find_all(exp.Column))
+            record.settings[walk.shown(item.this.name.lower())] = None
+        if not record.settings:
+            record.unresolved("ALTER SESSION", "it is not known what it sets")
+        return
+    record.kind(Kind.DDL)
+    if kind != "TABLE" or not isinstance(tree.this, exp.Table):
+        record.refuse(f"ALTER {kind}", "what it changes is not known")
+        return
+    walk.see(tree.this, *tree.find_all(exp.Column))
+    names.relation(walk, tree.this, Access.DDL)
+    for one in tree.find_all(exp.Table):
+        if one is not tree.this:
+            names.relation(walk, one, Access.DDL)
+            walk.see(one)
+    verbs = tuple(sorted({type(action).__name__.lower() for action in tree.args.get("actions") or ()}))
+    record.operate("alter", "table", ObjectName(*object_name(walk, tree.this)), options=verbs)
+    if any(isinstance(action, exp.Command) for action in tree.args.get("actions") or ()) or not verbs:
+        record.refuse("ALTER TABLE", "an action that is not known")
+
+
+def _use(walk: Walk, tree: exp.Use) -> None:
+    kind = tree.args.get("kind")
+    walk.see(*tree.find_all(exp.Table, exp.Column))
+    walk.record.kind(Kind.SESSION)
+    if kind is not None and kind.name.upper() in ("ROLE", "SECONDARY ROLES"):
+        walk.record.flags.add("role_change")
+    elif kind is None or kind.name.upper() in ("DATABASE", "SCHEMA", "CATALOG"):
+        walk.record.flags.add("search_path_change")
+        walk.record.effects.append(SearchPathSet(None))
+    walk.record.settings["use" if kind is None else kind.name.lower()] = None
+
+
+def _set(walk: Walk, tree: exp.Set) -> None:
+    record = walk.record
+    record.kind(Kind.SESSION)
+    for item in tree.expressions:
+        walk.see(item)
+        kind = str(item.args.get("kind") or "").upper()
+        assigned = item.this if isinstance(item, exp.SetItem) else item
+        if kind in ("TRANSACTION", "SESSION TRANSACTION"):
+            record.flags.add("transaction_control")
+            continue
+        if not isinstance(assigned, exp.EQ | exp.PropertyEQ):
+            label = (kind or type(assigned).__name__).lower()
+            record.settings[walk.shown(label.replace(" ", "_"))] = None
+            record.flags.add("lexer_setting" if label in LEXER_SETTINGS else "setting")
+            continue
+        name = assigned.this
+        walk.see(assigned, name)
+        if isinstance(name, exp.Parameter):
+            record.flags.add("variable")
+        else:
+            label = name.name.lower() or walk.shown(name.sql().lower().lstrip("@"))
+            label = label.rsplit(".", 1)[-1]
+            record.settings[walk.shown(label)] = None
+            record.flags.add("setting")
+            if label in LEXER_SETTINGS:
+                record.flags.add("lexer_setting")
+            if kind == "GLOBAL" or kind.startswith("PERSIST") or label in SECURITY_SETTINGS:
+                record.flags.update(("security_setting", "admin"))
+        if not isinstance(assigned.expression, exp.Column | exp.Identifier | exp.Var):
+            value(walk, assigned.expression, Scope(), Usage.INNER)
+        walk.see(assigned.expression)
+    if not tree.expressions:
+        record.refuse("SET", "it is not known what it sets")
+
+
+def _describe(walk: Walk, tree: exp.Describe) -> None:
+    walk.record.kind(Kind.UTILITY)
+    if isinstance(tree.this, exp.Table):
+        walk.see(tree.this)
+        names.relation(walk, tree.this, Access.READ)
+    else:
+        walk.record.refuse("DESCRIBE", "what it shows is not known")
+    _shows(walk)
+
+
+def _show(walk: Walk, tree: exp.Show) -> None:
+    walk.record.kind(Kind.UTILITY)
+    walk.record.flags.add("show")
+    if tree.args.get("into_outfile"):
+        walk.record.refuse("SHOW", "it writes a file")
+    _shows(walk)
+
+
+def _shows(walk: Walk) -> None:
+    """Rows that describe the database, not its data: their columns are the server's own."""
+    walk.record.returns_rows = True
+    walk.record.output = [("*", union([], Transform.EXPRESSION, opaque=True))]
+
+
+def _copy(walk: Walk, tree: exp.Copy) -> None:
+    """COPY INTO of Snowflake and COPY of DuckDB; what is no plain relation is a file or a stage."""
+    record = walk.record
+    record.flags.add("file")
+    files = [one for one in tree.args.get("files") or () if isinstance(one, exp.Expression)]
+    inner = tree.this
+    outward = not _is_relation(walk, inner) or not tree.args.get("kind")
+    record.kind(Kind.COPY_OUT if outward else Kind.COPY_IN)
+    record.flags.add("copy_to" if outward else "copy_from")
+    sides = [inner, *files]
+    for side in sides:
+        walk.see(side)
+        if isinstance(side, exp.Subquery | exp.Query):
+            if outward:
+                record.output = query(walk, side, Scope(), output=True)[0]
+            else:
+                record.unresolved("COPY", "a query over staged files")
+                query(walk, side, Scope(), output=False)
+        elif _is_relation(walk, side) and (outward or side is inner):
+            _copied(walk, side, outward)
+        else:
+            walk.see(*side.walk())
+            record.files[_first_word(side)] = None
+    if not record.relations and not record.output:
+        record.unresolved("COPY", "it is not known what is copied")
+
+
+def _copied(walk: Walk, side: exp.Expression, outward: bool) -> None:
+    table = side.this if isinstance(side, exp.Schema) else side
+    walk.see(table, *side.find_all(exp.Column))
+    found = names.relation(walk, table, Access.READ if outward else Access.WRITE)
+    if outward:
+        walk.record.output = list(found.columns) or [("*", found.row())]
+        for _, flow in found.columns:
+            walk.record.use(flow, Usage.OUTPUT)
+    else:
+        writes._write(walk, found, [c.name for c in side.expressions] if isinstance(side, exp.Schema) else None)
+
+
+def _is_relation(walk: Walk, side: exp.Expression) -> bool:
+    table = side.this if isinstance(side, exp.Schema) else side
+    if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+        return False
+    return not (table.this.args.get("quoted") and names.lookup(walk, *names.parts(table) or ("", "", "")) is None)
+
+
+def _first_word(side: exp.Expression) -> str:
+    """`s3://bucket` of a place, `@stage` of a stage: no file names, which may be anything."""
+    text = side.name
+    head, mark, rest = text.partition("://")
+    return f"{head}://{rest.split('/')[0]}" if mark else ("/" if text.startswith("/") else text.split("/")[0])
+
+
+def _export(walk: Walk, tree: exp.Export) -> None:
+    record = walk.record
+    record.kind(Kind.COPY_OUT)
+    record.flags.update(("file", "remote", "copy_to"))
+    record.files["gs://"] = None
+    if isinstance(tree.this, exp.Query):
+        record.output = query(walk, tree.this, Scope(), output=True)[0]
+    else:
+        record.refuse("EXPORT", "it is not known what is exported")
+
+
+def _load(walk: Walk, tree: exp.LoadData) -> None:
+    walk.record.kind(Kind.COPY_IN)
+    walk.record.flags.update(("file", "remote", "copy_from"))
+    walk.record.files["gs://"] = None
+    target = writes.target_of(walk, tree.this)
+    writes._write(walk, target, None)
+
+
+def _pragma(walk: Walk, tree: exp.Pragma) -> None:
+    """Readers of the schema are plain; whatever sets or isn't listed changes how the database behaves."""
+    record = walk.record
+    inner = tree.this
+    walk.see(*tree.walk())
+    label = inner.this if isinstance(inner, exp.EQ) else inner
+    name = (label.name or (str(label.this) if isinstance(label.this, str) else "")).lower()
+    reading = frozenset(
+        {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list", "database_list",
+         "user_version", "schema_version", "page_count", "encoding", "compile_options", "function_list", "show_tables",
+         "version", "database_size", "collation_list"}
+    )  # fmt: skip
+    if isinstance(inner, exp.EQ) or name not in reading:
+        record.kind(Kind.SESSION)
+        record.settings[walk.shown(name)] = None
+        record.flags.update(("setting", "admin"))
+        if name in SECURITY_SETTINGS:
+            record.flags.add("security_setting")
+        if name not in reading and not isinstance(inner, exp.EQ):
+            record.refuse("PRAGMA", "what it does is not known")
+    else:
+        record.kind(Kind.UTILITY)
+    _shows(walk)
+
+
+def _attach(walk: Walk, tree: exp.Expression) -> None:
+    walk.see(*tree.walk())
+    walk.record.kind(Kind.UTILITY, Kind.UNKNOWN)
+    walk.record.flags.update(("file", "admin"))
+    walk.record.files[""] = None
+    walk.record.operate(type(tree).__name__.lower(), "database")
+    walk.record.unresolved("ATTACH", "another database")
+    walk.record.effects.append(SearchPathSet(None))
+
+
+_ROOTS: tuple[tuple[type[exp.Expression], Callable[..., None]], ...] = (
+    (exp.Insert, writes.insert), (exp.Update, writes.update), (exp.Delete, writes.delete), (exp.Merge, writes.merge),
+    (exp.TruncateTable, writes.truncate), (exp.Create, _create), (exp.Drop, _drop), (exp.Alter, _alter),
+    (exp.Use, _use), (exp.Set, _set), (exp.Describe, _describe), (exp.Show, _show), (exp.Copy, _copy),
+    (exp.Export, _export), (exp.LoadData, _load), (exp.Pragma, _pragma), (exp.Attach, _attach), (exp.Detach, _attach),
+    (exp.Query, _query), (exp.Values, _query),
+)  # fmt: skip
