@@ -1,8 +1,8 @@
 """PostgreSQL's own regression statements, run through a real server and through our analysis: `python -m
 tests.differential.corpus [FILE…] [--report PATH]`.
 
-Each file runs in a database of its own, made from one that the suite's set-up files have filled. The suite is of a newer
-PostgreSQL than the packaged server may be: what fails there is analysed, and not compared. Figures without SQL are kept
+Each file runs in a database of its own, made from one that the suite's set-up files have filled. The suite may be of a
+newer PostgreSQL than the packaged server: what fails there is analysed, and not compared. Figures without SQL are kept
 in tests/differential/corpus.json; `--report` writes the misses with their statements.
 """
 
@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,10 +132,8 @@ class Suite:
             self._drop(database)
 
     def _drop(self, database: str) -> None:
-        try:
+        with suppress(psycopg.Error):  # a prepared transaction or a slot holds it; the server goes away at the end
             self._admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
-        except psycopg.Error:
-            pass  # a prepared transaction or a slot holds it; the whole server goes away at the end
 
     def _run(self, name: str, database: str, *, compared: bool) -> Tally:
         path = self._folder / f"{name}.sql"

@@ -120,11 +120,11 @@ class Session:
 
 def _keep_rows(outcome: Outcome, result: PGresult) -> None:
     """A few rows, for what a script does with them."""
+    outcome.rows = []
     outcome.names = [(result.fname(n) or b"").decode() for n in range(result.nfields)]
-    outcome.rows = [
-        [None if (value := result.get_value(row, n)) is None else value.decode(errors="replace") for n in range(result.nfields)]
-        for row in range(min(result.ntuples, 50))
-    ]  # fmt: skip
+    for row in range(min(result.ntuples, 50)):
+        values = [result.get_value(row, number) for number in range(result.nfields)]
+        outcome.rows.append([None if value is None else value.decode(errors="replace") for value in values])
 
 
 def _fold(outcome: Outcome, report: dict[str, Any]) -> None:
