@@ -31,11 +31,15 @@ class MadeColumn:
 
 @dataclass(frozen=True, slots=True)
 class RelationMade:
+    """`parents`: of inheritance and partitioning, whose rows it shares; `behind`: the facts of a view's query."""
+
     schema: str
     name: str
     kind: RelationKind
     columns: tuple[MadeColumn, ...]
     complete: bool = True  # all columns are known
+    parents: tuple[tuple[str, str], ...] = ()
+    behind: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)

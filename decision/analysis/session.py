@@ -34,15 +34,17 @@ Path = tuple[str, ...] | None  # None: not known
 
 
 class StateKey:
-    """A state's identity for cache keys, hashed once."""
+    """A state's identity for cache keys, hashed once, when first asked for."""
 
     __slots__ = ("_hash", "parts")
 
     def __init__(self, parts: tuple[object, ...]) -> None:
         self.parts = parts
-        self._hash = hash(parts)
+        self._hash: int | None = None
 
     def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(self.parts)
         return self._hash
 
     def __eq__(self, other: object) -> bool:
@@ -131,6 +133,8 @@ class SessionState:
         return state
 
     def _after(self, effect: SessionEffect, version: str, pending: bool) -> SessionState:
+        if self.overflowed and not isinstance(effect, SearchPathSet | RoleSet):
+            return self  # nothing more is followed: names can't be trusted any more
         match effect:
             case RelationMade():
                 return self._with_relation(effect)
@@ -205,7 +209,12 @@ def _merge_relations(known: RelationMade, made: RelationMade) -> RelationMade:
     """Two makings of one name: either may be what exists now. With other columns the set of columns is not known."""
     same = [c.name for c in known.columns] == [c.name for c in made.columns]
     columns = _merge_columns(known.columns, made.columns, adding=True)
-    return replace(made, columns=columns, complete=known.complete and made.complete and same)
+    parents = tuple(dict.fromkeys((*known.parents, *made.parents)))
+    complete = known.complete and made.complete and same
+    if known.behind is not None and made.behind is not None and known.behind != made.behind:
+        complete = False  # either query may be what runs
+    behind = made.behind if made.behind is not None else known.behind
+    return replace(made, columns=columns, complete=complete, parents=parents, behind=behind)
 
 
 def parse_search_path(value: str) -> tuple[str, ...]:

@@ -177,3 +177,9 @@ def test_session_case(case: dict[str, Any]) -> None:
     if "relations" in case:
         found = {f"{r.schema}.{r.name} {'+'.join(sorted(r.access))}" for r in last.relations}
         assert found == set(case["relations"])
+    if "sources" in case:
+        assert {f"{s.table}.{s.column}" for o in last.output for s in o.sources} == set(case["sources"])
+    if "functions" in case:
+        assert {f.name for f in last.functions} == set(case["functions"])
+    if "columns" in case:
+        assert {f"{c.table}.{c.column} {'+'.join(c.usage)}" for c in last.columns} == set(case["columns"])

@@ -96,7 +96,8 @@ def resolve_call(walk: Walk, schema: str, name: str, arguments: list[Node]) -> t
         walk.functions.setdefault((function.schema, function.name), found)
         effects.update(dict.fromkeys(found))
         added.append(flow)
-    if name in walk.state.functions and (schema != "pg_catalog"):
+    state = walk.state
+    if schema != "pg_catalog" and (name in state.functions or (state.overflowed and builtin is None)):
         effects[Effect.OPAQUE] = None
         walk.functions[(schema, name)] = (Effect.OPAQUE,)
         added.append(OPAQUE)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decision.analysis.catalog import CatalogIndex, Entry
 from decision.analysis.flow import OPAQUE, Flow, Item, Key, Scope, Shape
 from decision.analysis.limits import Budget, Limits
+from decision.analysis.postgres import made
 from decision.analysis.postgres.expressions import filtered
 from decision.analysis.postgres.names import Relation
 from decision.analysis.postgres.parse import Node, parse
@@ -44,6 +45,13 @@ def new_walk(catalog: CatalogIndex) -> Walk:
 def read_relation(walk: Walk, relation: Relation, *, only_parent: bool = False) -> Shape:
     """Record the read and give the columns."""
     relation.touch(walk, Access.READ)
+    if walk.state.made:
+        shape = _read_entry(walk, relation, only_parent)
+        return made.read(walk, relation, shape, only_parent=only_parent)
+    return _read_entry(walk, relation, only_parent)
+
+
+def _read_entry(walk: Walk, relation: Relation, only_parent: bool) -> Shape:
     entry = relation.entry
     if entry is None or relation.stale or walk.catalog is None:
         return relation.shape
@@ -211,6 +219,10 @@ def write_relation(
 ) -> None:
     """Record the write and all that it sets off. `events`: insert update delete truncate."""
     relation.touch(walk, Access.WRITE)
+    if walk.state.made:
+        for base, names in made.written(walk, relation, only_parent=only_parent):
+            for event in events if walk.catalog is not None else ():
+                _event(walk, base, event, names, False)
     entry = relation.entry
     if entry is None or relation.stale or walk.catalog is None:
         return
@@ -376,6 +388,16 @@ def _referenced(
     for name in constraint.columns:
         walk.use_key((referencing.schema, referencing.name, name), Usage.WRITE)
     _event(walk, child, "update", tuple(constraint.columns), False)
+
+
+def lock_relation(walk: Walk, relation: Relation) -> None:
+    """FOR UPDATE: rows of the relation are locked, and through a view those of what it reads."""
+    relation.touch(walk, Access.LOCK)
+    if relation.entry is None or not relation.entry.is_view or relation.stale or walk.catalog is None:
+        return
+    for (schema, name, _), record in expand_view(walk.catalog, relation.entry, walk).walk.relations.items():
+        if Access.READ in record.access:
+            walk.touch(schema, name, record.kind, Access.LOCK, record.oid, record.tags, Via.VIEW)
 
 
 def relation_kind(node: Node) -> RelationKind:

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from decision.analysis.effects import FunctionMade, MadeColumn, RelationAltered, RelationMade
 from decision.analysis.flow import TEMP_SCHEMA, Flow, Item, Scope, Shape
-from decision.analysis.postgres.closure import write_relation
+from decision.analysis.postgres.closure import descendants, write_relation
 from decision.analysis.postgres.expressions import filtered, generic
+from decision.analysis.postgres.finish import facts_of
 from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve, search_paths
 from decision.analysis.postgres.parse import Node, only, option_text, options, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk, query, statement
-from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage, Via
 
 OBJECTS = {
     "OBJECT_TABLE": "table", "OBJECT_VIEW": "view", "OBJECT_MATVIEW": "materialized_view", "OBJECT_INDEX": "index",
@@ -67,7 +68,21 @@ def _name(relation: Relation) -> ObjectName:
     return ObjectName(relation.schema, relation.name)
 
 
-_SHARED_ROWS = "a temporary table that shares its rows with another one is not followed"
+def shares_rows(walk: Walk, child: Relation, parent: Relation) -> None:
+    """ALTER TABLE … INHERIT, ATTACH PARTITION: the parent's rows are the child's, too."""
+    shape = child.shape
+    columns = [MadeColumn(n, f.sources, f.opaque) for n, f in zip(shape.names, shape.flows, strict=True)]
+    walk.effects.append(
+        RelationMade(child.schema, child.name, child.kind, tuple(columns), not shape.open, (parent.key,))
+    )
+
+
+def with_family(walk: Walk, relation: Relation, target: Node) -> None:
+    """Without ONLY a definition's change reaches the partitions and children."""
+    if relation.entry is not None and walk.catalog is not None and target.get("inh", True):
+        for child in descendants(walk.catalog, relation.entry):
+            known = child.relation
+            walk.touch(known.schema, known.name, known.kind, Access.DDL, known.oid, known.tags, Via.INHERITANCE)
 
 
 def create_table(walk: Walk, body: Node) -> None:
@@ -86,9 +101,9 @@ def create_table(walk: Walk, body: Node) -> None:
     if temporary:
         walk.flags.add("temporary")
     columns, complete = table_columns(walk, body, (schema, name))
-    if temporary and "inhRelations" in body:
-        walk.unresolved("INHERITS", _SHARED_ROWS)
-    walk.effects.append(RelationMade(schema, name, kind, tuple(columns), complete))
+    parents = [resolve(walk, n["RangeVar"].get("schemaname", ""), n["RangeVar"].get("relname", "")).key
+               for n in body.get("inhRelations", ())]  # fmt: skip
+    walk.effects.append(RelationMade(schema, name, kind, tuple(columns), complete, tuple(parents)))
 
 
 def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[MadeColumn], bool]:
@@ -167,6 +182,7 @@ def create_foreign_table(walk: Walk, body: Node) -> None:
 def create_view(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     shape = query(walk, None, body["query"])
+    behind = facts_of(walk)
     walk.kinds.pop(Kind.SELECT, None)
     for flow in shape.flows:
         walk.use(flow, Usage.INNER)
@@ -178,7 +194,7 @@ def create_view(walk: Walk, body: Node) -> None:
     columns = made_columns(shape, strings(body.get("aliases")))
     if body.get("replace"):
         walk.effects.append(RelationAltered(schema, name))
-    walk.effects.append(RelationMade(schema, name, RelationKind.VIEW, columns, not shape.open))
+    walk.effects.append(RelationMade(schema, name, RelationKind.VIEW, columns, not shape.open, (), behind))
 
 
 def create_index(walk: Walk, body: Node) -> None:
@@ -202,6 +218,7 @@ def alter_table(walk: Walk, body: Node) -> None:
     # Composite types and indexes are relations to the server, but not in the snapshot.
     missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_TYPE")
     relation = define(walk, body["relation"], missing_ok=missing_ok)
+    with_family(walk, relation, body["relation"])
     verbs: list[str] = []
     added: list[MadeColumn] = []
     for node in body.get("cmds", ()):
@@ -211,13 +228,13 @@ def alter_table(walk: Walk, body: Node) -> None:
         definition = command.get("def", {})
         tag, inner = only(definition) if definition else ("", {})
         if tag == "RangeVar":
-            define(walk, inner)
-            if subtype == "addinherit" and relation.schema == TEMP_SCHEMA:
-                walk.unresolved(subtype, _SHARED_ROWS)
+            parent = define(walk, inner)
+            if subtype == "addinherit":
+                shares_rows(walk, relation, parent)
         elif tag == "PartitionCmd":
             part = define(walk, inner.get("name", {}), missing_ok=kind == "OBJECT_INDEX")
-            if TEMP_SCHEMA in (part.schema, relation.schema):
-                walk.unresolved(subtype, _SHARED_ROWS)
+            if subtype == "attachpartition" and kind != "OBJECT_INDEX":
+                shares_rows(walk, part, relation)
         elif tag == "Constraint":
             constraint(walk, relation, inner)
             if inner.get("contype") == "CONSTR_IDENTITY":
@@ -250,6 +267,8 @@ def rename(walk: Walk, body: Node) -> None:
         if kind == "OBJECT_INDEX":
             define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
         relation = define(walk, body["relation"], missing_ok=missing_ok)
+        if kind == "OBJECT_COLUMN":
+            with_family(walk, relation, body["relation"])
         walk.operation("rename", object_type(kind), [_name(relation)])
         altered(walk, relation)
         if kind in _RELATIONS:
@@ -314,6 +333,8 @@ def drop(walk: Walk, body: Node) -> None:
             names = parts[:-1] if kind in _ON_TABLE else parts
             target = {"relname": names[-1] if names else "", "schemaname": names[-2] if len(names) > 1 else ""}
             relation = define(walk, target, missing_ok=body.get("missing_ok", False))
+            if kind == "OBJECT_TABLE":
+                with_family(walk, relation, {})
             altered(walk, relation)
             objects.append(_name(relation) if kind in _RELATIONS else ObjectName(relation.schema, parts[-1]))
         elif kind == "OBJECT_INDEX":
@@ -373,7 +394,6 @@ def create_rule(walk: Walk, body: Node) -> None:
 def _attach(walk: Walk, inner: Walk) -> None:
     """Code that is stored, not run: what it would touch is named, its kinds are not this statement's."""
     from decision.analysis.postgres.walk import absorb
-    from decision.model.facts import Via
 
     absorb(walk, inner, Via.EMBEDDED_SQL)
 

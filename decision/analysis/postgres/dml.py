@@ -147,7 +147,8 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     relation, item = _target(walk, body["relation"])
     columns = [node.get("ResTarget", {}).get("name", "") for node in body.get("cols", ())]
     if not columns:
-        columns = list(relation.shape.names)
+        made = relation.made.columns if relation.made is not None else ()
+        columns = list(relation.shape.names) or [column.name for column in made]
     first = len(walk.assigned)
     if "selectStmt" in body:
         before = Kind.SELECT in walk.kinds
@@ -163,7 +164,7 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
                 _assign(walk, relation, name, shape.flows[index], value)
             elif shape.open:
                 _assign(walk, relation, name, OPAQUE, None)
-            elif body.get("cols"):
+            elif body.get("cols") or relation.shape.open:
                 walk.use_key((relation.schema, relation.name, name), Usage.WRITE)
     write_relation(walk, relation, ("insert",), columns)
     conflict = body.get("onConflictClause")

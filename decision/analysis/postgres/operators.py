@@ -10,7 +10,7 @@ from decision.analysis.catalog import CatalogIndex
 from decision.analysis.flow import OPAQUE, Flow, Scope, merge
 from decision.analysis.postgres.calls import resolve_call
 from decision.analysis.postgres.expressions import generic
-from decision.analysis.postgres.parse import Node, parse, qualified, strings
+from decision.analysis.postgres.parse import Node, only, parse, qualified, strings
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk
 from decision.model.catalog import CatalogDomain
 from decision.model.errors import AnalysisError
@@ -32,14 +32,15 @@ class Code:
 
     def __init__(self, catalog: CatalogIndex) -> None:
         self.operators: dict[str, list[tuple[str, str, str]]] = {}
-        self.casts: dict[str, list[tuple[str, str]]] = {}
+        self.casts: dict[str, list[tuple[str, str, str]]] = {}
         self.domains: dict[str, list[CatalogDomain]] = {}
         for operator in catalog.snapshot.operators:
             held = self.operators.setdefault(operator.name, [])
             held.append((operator.schema, operator.function_schema, operator.function_name))
         for cast in catalog.snapshot.casts:
             if cast.function_name:
-                self.casts.setdefault(_last(cast.target), []).append((cast.function_schema, cast.function_name))
+                held_casts = self.casts.setdefault(_last(cast.target), [])
+                held_casts.append((_last(cast.source), cast.function_schema, cast.function_name))
         for domain in catalog.snapshot.domains:
             self.domains.setdefault(domain.name, []).append(domain)
 
@@ -48,6 +49,30 @@ _ALIASES = {"int4": "integer", "int8": "bigint", "int2": "smallint", "float8": "
             "bool": "boolean", "varchar": "character varying", "bpchar": "character",
             "timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone",
             "timetz": "time with time zone", "time": "time without time zone", "varbit": "bit varying"}  # fmt: skip
+
+
+def _printed(name: str) -> str:
+    return _ALIASES.get(name, name)
+
+
+def _source_types(walk: Walk, node: Node, flow: Flow) -> set[str] | None:
+    """The types that the argument may have; None: any. A literal has none: it is read as the target's type."""
+    tag, body = only(node)
+    if tag == "A_Const":
+        return set()
+    if tag == "TypeCast":
+        names = strings(body.get("typeName", {}).get("names"))
+        return {_printed(names[-1])} if names else None
+    if tag != "ColumnRef" or not flow.sources or flow.opaque or walk.catalog is None:
+        return None
+    found: set[str] = set()
+    for schema, table, name in flow.sources:
+        entry = walk.catalog.entry(schema, table)
+        types = [c.type_name for c in entry.relation.columns if c.name == name] if entry is not None else []
+        if not types:
+            return None
+        found.add(_last(types[0]))
+    return found
 
 
 def _last(printed: str) -> str:
@@ -92,8 +117,11 @@ def cast(walk: Walk, scope: Scope, body: Node) -> Flow:
         return flow
     code = code_of(walk.catalog)
     flows: list[Flow] = []
-    for function_schema, function in code.casts.get(_ALIASES.get(names[-1], names[-1]), ()):
-        flows += run(walk, function_schema, function)
+    casts = code.casts.get(_printed(names[-1]), ())
+    sources = _source_types(walk, body.get("arg", {}), flow) if casts else None
+    for source, function_schema, function in casts:
+        if sources is None or source in sources:
+            flows += run(walk, function_schema, function)
     if names[-1] in code.domains and names[0] != "pg_catalog":
         check_domain(walk, names[-1])
     return merge([flow, *flows]) if flows else flow

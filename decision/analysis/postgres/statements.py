@@ -5,7 +5,7 @@ from __future__ import annotations
 from decision.analysis.effects import CursorDeclared, Prepared, RelationMade
 from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape, merge
 from decision.analysis.postgres.calls import first_path
-from decision.analysis.postgres.closure import read_relation, write_relation
+from decision.analysis.postgres.closure import lock_relation, read_relation, write_relation
 from decision.analysis.postgres.dml import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.finish import facts_of, restore
@@ -57,7 +57,7 @@ def _select_predicate(walk: Walk, body: Node) -> None:
             shape = relation.shape.renamed(strings(alias.get("colnames")))
             target = Item(alias.get("aliasname") or relation.name, shape, schema=relation.schema, relation=relation.key)
             if "lockingClause" in body:
-                relation.touch(walk, Access.LOCK)
+                lock_relation(walk, relation)
     scope = Scope()
     scope.items += [target] if target is not None else []
     predicate = predicate_of(walk, scope, body.get("whereClause"), target, limit)
@@ -162,7 +162,9 @@ def execute(walk: Walk, body: Node) -> None:
 def _known(walk: Walk) -> frozenset[str]:
     """Names of relations that this session has made or altered."""
     state = walk.state
-    return frozenset([each.name for each in (*state.made, *state.altered)]) if state.made or state.altered else _NONE
+    if not state.made and not state.altered:
+        return _NONE
+    return frozenset([made.name for made in state.made]) | frozenset([altered.name for altered in state.altered])
 
 
 _NONE: frozenset[str] = frozenset()

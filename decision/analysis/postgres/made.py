@@ -1,0 +1,94 @@
+"""What the relations of this session pull in: the query behind a view, the rows that parents and children share."""
+
+from __future__ import annotations
+
+from decision.analysis.catalog import Entry
+from decision.analysis.effects import RelationMade
+from decision.analysis.flow import Flow, Key, Shape
+from decision.analysis.postgres.names import Relation
+from decision.analysis.postgres.walk import Walk
+from decision.model.facts import Access, RelationKind, Statement, Via
+
+Name = tuple[str, str]
+
+
+def _descendants(walk: Walk, top: Name) -> list[RelationMade]:
+    found: dict[Name, RelationMade] = {}
+    todo = [top]
+    while todo:
+        parent = todo.pop()
+        for made in walk.state.made:
+            key = (made.schema, made.name)
+            if parent in made.parents and key not in found and key != top:
+                found[key] = made
+                todo.append(key)
+    return list(found.values())
+
+
+def _ancestors(walk: Walk, bottom: Name) -> list[RelationMade]:
+    known = {(made.schema, made.name): made for made in walk.state.made}
+    found: dict[Name, RelationMade] = {}
+    todo = [bottom]
+    while todo:
+        child = known.get(todo.pop())
+        for parent in child.parents if child is not None else ():
+            if parent not in found and parent in known:
+                found[parent] = known[parent]
+                todo.append(parent)
+    return list(found.values())
+
+
+def read(walk: Walk, relation: Relation, shape: Shape, *, only_parent: bool) -> Shape:
+    """The columns with what flowed into the relation's family; the relations behind a view are read, too."""
+    if relation.made is not None and relation.made.behind is not None:
+        _behind(walk, relation.made.behind)
+    if not any(made.parents for made in walk.state.made):
+        return shape
+    children = [] if only_parent else _descendants(walk, relation.key)
+    for child in children:
+        walk.touch(child.schema, child.name, child.kind, Access.READ, via=Via.INHERITANCE)
+    held: dict[str, tuple[frozenset[Key], bool]] = {}
+    for member in (*_ancestors(walk, relation.key), *children):
+        for column in member.columns:
+            sources, opaque = held.get(column.name, (frozenset(), False))
+            own = {(member.schema, member.name, column.name)} if member in children else set()
+            held[column.name] = (sources | column.sources | own, opaque or column.opaque)
+    if not held:
+        return shape
+    flows = [
+        Flow(flow.sources | held[name][0], flow.transform, flow.opaque or held[name][1]) if name in held else flow
+        for name, flow in zip(shape.names, shape.flows, strict=True)
+    ]
+    return Shape(shape.names, flows, shape.open)
+
+
+def _behind(walk: Walk, known: Statement) -> None:
+    for relation in known.relations:
+        via = relation.via if relation.via is not Via.DIRECT else Via.VIEW
+        for access in relation.access:
+            walk.touch(relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, via)
+    for column in known.columns:
+        walk.columns.setdefault((column.schema, column.table, column.column), set()).update(column.usage)
+    for function in known.functions:
+        walk.functions.setdefault((function.schema, function.name), function.effects)
+    walk.flags.update(known.flags)
+    walk.unresolved_.update(dict.fromkeys(known.unresolved))
+
+
+def written(walk: Walk, relation: Relation, *, only_parent: bool) -> list[tuple[Entry, tuple[str, ...]]]:
+    """Record the writes that a write of this relation brings: of its children, of what is behind a view. Those of
+    the snapshot, with their columns, are given back: they set off more."""
+    bases: list[tuple[Entry, tuple[str, ...]]] = []
+    if not only_parent:
+        for child in _descendants(walk, relation.key):
+            walk.touch(child.schema, child.name, child.kind, Access.WRITE, via=Via.INHERITANCE)
+    if relation.made is None or relation.made.behind is None or walk.catalog is None:
+        return bases
+    _behind(walk, relation.made.behind)
+    for base in relation.made.behind.relations:
+        if base.kind is not RelationKind.SYSTEM and base.via in (Via.DIRECT, Via.VIEW):
+            walk.touch(base.schema, base.name, base.kind, Access.WRITE, base.oid, base.tags, Via.VIEW)
+            entry = walk.catalog.entry(base.schema, base.name)
+            if entry is not None:
+                bases.append((entry, tuple(entry.shape.names)))
+    return bases
