@@ -15,7 +15,7 @@ from decision.analysis.limits import Budget, Limits, check_text
 from decision.analysis.postgres.finish import facts_of
 from decision.analysis.postgres.parse import PARSER_VERSION, parse_checked
 from decision.analysis.postgres.walk import Walk, statement
-from decision.analysis.redact import Piece, between, join, pieces, plain
+from decision.analysis.redact import Piece, between, pieces, plain, shown
 from decision.analysis.result import Analysis, BoundValue
 from decision.analysis.session import SessionState, StateKey
 from decision.model.catalog import CatalogSnapshot
@@ -99,11 +99,11 @@ class Analyzer:
             if len(nodes) > 1:
                 walk.flags.add("multi")
                 first, last = places.at(start), places.at(start + length)
-                shown = between(tokens, first, last)
-                facts = facts_of(walk, parser.fingerprint(text[first:last]), shown, start, length)
+                part = between(tokens, first, last)
+                facts = facts_of(walk, parser.fingerprint(text[first:last]), part, start, length)
             else:
-                shown = _without_end(tokens) if whole is None else whole
-                facts = facts_of(walk, parser.fingerprint(text), shown, start, length)
+                whole = shown(tokens, 1) if whole is None else whole
+                facts = facts_of(walk, parser.fingerprint(text), whole, start, length)
             statements.append(facts)
             effects.append(tuple(walk.effects))
             values += walk.values if number == 0 else [replace(value, statement_index=number) for value in walk.values]
@@ -113,7 +113,7 @@ class Analyzer:
         return Analysis(
             facts_document,
             canonical(facts_document),
-            statements[0].normalized_text if len(nodes) == 1 else join(tokens) if nodes else "",
+            statements[0].normalized_text if len(nodes) == 1 else shown(tokens, len(nodes)),
             tuple(values),
             tuple(effects),
         )
@@ -132,10 +132,6 @@ def _tokens(text: str, limits: Limits) -> list[Piece]:
     except parser.ParseError:
         parse_checked(text)  # says where
         raise SyntaxRefused("syntax error") from None
-
-
-def _without_end(tokens: list[Piece]) -> str:
-    return join(tokens[:-1] if tokens and tokens[-1][1] == "ASCII_59" else tokens)
 
 
 class _Places:

@@ -137,8 +137,9 @@ def between(tokens: Sequence[Piece], first: int, last: int) -> str:
 
 
 # Each alternative of the group matches a token as PostgreSQL's lexer would, or not at all; the last alternative takes
-# what none of them does, as a word without text, which ends the plain reading. Left out: escapes, prefixes, dollar quotes, strings in several parts, comments, operators that
-# touch each other, numbers but the simplest, all that isn't ASCII.
+# what none of them does, as a word without text, which ends the plain reading. Left out:
+# escapes, prefixes, dollar quotes, strings in several parts, comments, operators that touch each other, numbers but the
+# simplest, all that isn't ASCII.
 _PLAIN = re.compile(
     r"""
     ( [A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_$'"&])
@@ -210,9 +211,11 @@ def plain(text: str) -> str | None:
 _TIGHT = {",": " ", ")": " ", ".": "", "[": "", "]": " ", "::": ""}
 
 
-def normalized(text: str) -> str:
-    """One line, without literals and comments. Raises pglast's error for text that its lexer refuses."""
-    return join(pieces(text))
+def shown(tokens: Sequence[Piece], statements: int) -> str:
+    """One line for a message of so many statements; a semicolon behind the only one goes."""
+    if statements == 0:
+        return ""
+    return join(tokens[:-1] if statements == 1 and tokens[-1][1] == "ASCII_59" else tokens)
 
 
 def redact(text: bytes) -> str:
@@ -222,7 +225,7 @@ def redact(text: bytes) -> str:
     """
     try:
         decoded = check_text(text, _LIMITS)
-        parse_checked(decoded)
-        return normalized(decoded)
+        count = len(parse_checked(decoded))
+        return shown(pieces(decoded), count)
     except (AnalysisError, parser.ParseError):
         return UNREADABLE
