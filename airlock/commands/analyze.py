@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import orjson
 
 from decision.analysis import Analyzer, SessionState
+from decision.analysis.dialects import DIALECTS
 from decision.analysis.snapshot_json import load
 from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import AnalysisError
 from decision.model.facts import Facts, Statement
+from decision.sandbox import Sandbox
 
 INDENT = orjson.OPT_INDENT_2
 
 
 @click.command("analyze")
-@click.option("--dialect", type=click.Choice(["postgres"]), default="postgres", show_default=True,
+@click.option("--dialect", type=click.Choice(["postgres", *DIALECTS]), default="postgres", show_default=True,
               help="Whose SQL it is.")  # fmt: skip
 @click.option("--catalog", "catalog_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A snapshot by `airlock catalog dump`; without one, no name resolves.")  # fmt: skip
@@ -34,10 +37,10 @@ def analyze(dialect: str, catalog_file: Path | None, lines: bool, explain: bool)
       echo "delete from orders where true" | airlock analyze --explain
     """
     snapshot = load(catalog_file.read_bytes()) if catalog_file else None
-    analyzer = Analyzer(dialect)
     failed = False
-    for text in _messages(lines):
-        failed = not _one(analyzer, text, snapshot, lines=lines, explain=explain) or failed
+    with Sandbox(dialect) if dialect in DIALECTS else nullcontext(Analyzer(dialect)) as analyzer:
+        for text in _messages(lines):
+            failed = not _one(analyzer, text, snapshot, lines=lines, explain=explain) or failed
     if failed:
         click.get_current_context().exit(1)
 
@@ -52,7 +55,9 @@ def _messages(lines: bool) -> Iterator[bytes]:
             yield line.rstrip(b"\r\n")
 
 
-def _one(analyzer: Analyzer, text: bytes, snapshot: CatalogSnapshot | None, *, lines: bool, explain: bool) -> bool:
+def _one(
+    analyzer: Analyzer | Sandbox, text: bytes, snapshot: CatalogSnapshot | None, *, lines: bool, explain: bool
+) -> bool:
     out = sys.stdout.buffer
     try:
         analysis = analyzer.analyze(text, snapshot, SessionState())

@@ -4,3 +4,7 @@ The data's way: `lexical` (two lexers must agree) → `rewrites` and `commands` 
 → `guards` (does the tree hold what the text holds?) → `statements` (an allow-list of roots) → `queries`, `sources`,
 `expressions`, `writes` → `record`, from which the `Statement` is made. Anything not surely understood is unresolved.
 """
+
+from __future__ import annotations
+
+DIALECTS = ("bigquery", "duckdb", "mariadb", "mysql", "oracle", "snowflake", "sqlite", "tsql")

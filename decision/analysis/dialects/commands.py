@@ -16,7 +16,37 @@ from decision.analysis.effects import RoleSet, SearchPathSet
 from decision.model.facts import Access, Kind, ObjectName
 
 SQLGLOT = frozenset(
-    ["SELECT", "WITH", "(", "VALUES", "TABLE", "FROM", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "ALTER", "USE", "SET", "SHOW", "DESCRIBE", "DESC", "PRAGMA", "ATTACH", "DETACH", "COPY", "EXPORT", "LOAD", "REPLACE", "PIVOT", "UNPIVOT", "SUMMARIZE"]
+    [
+        "SELECT",
+        "WITH",
+        "(",
+        "VALUES",
+        "TABLE",
+        "FROM",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "MERGE",
+        "TRUNCATE",
+        "CREATE",
+        "DROP",
+        "ALTER",
+        "USE",
+        "SET",
+        "SHOW",
+        "DESCRIBE",
+        "DESC",
+        "PRAGMA",
+        "ATTACH",
+        "DETACH",
+        "COPY",
+        "EXPORT",
+        "LOAD",
+        "REPLACE",
+        "PIVOT",
+        "UNPIVOT",
+        "SUMMARIZE",
+    ]
 )
 _ANY = ("mysql", "sqlite", "tsql", "snowflake", "bigquery", "duckdb", "oracle")
 
@@ -104,10 +134,74 @@ ROWS: tuple[Row, ...] = (
     Row("ASSERT", _U, ("procedural",), dialects=_B),
 )  # fmt: skip
 PROCEDURAL = frozenset(
-    ["BEGIN", "DECLARE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "CASE", "GO", "GOTO", "RETURN", "RAISE", "RAISERROR", "THROW", "PRINT", "OPEN", "FETCH", "CLOSE", "DEALLOCATE", "EXECUTE", "EXEC", "CALL", "LET", "DO", "SIGNAL", "RESIGNAL", "ENABLE", "DISABLE", "END"]
+    [
+        "BEGIN",
+        "DECLARE",
+        "IF",
+        "WHILE",
+        "LOOP",
+        "REPEAT",
+        "FOR",
+        "CASE",
+        "GO",
+        "GOTO",
+        "RETURN",
+        "RAISE",
+        "RAISERROR",
+        "THROW",
+        "PRINT",
+        "OPEN",
+        "FETCH",
+        "CLOSE",
+        "DEALLOCATE",
+        "EXECUTE",
+        "EXEC",
+        "CALL",
+        "LET",
+        "DO",
+        "SIGNAL",
+        "RESIGNAL",
+        "ENABLE",
+        "DISABLE",
+        "END",
+    ]
 )
 _TRANSACTION = frozenset(
-    ["BEGIN", "START", "TRANSACTION", "TRAN", "WORK", "COMMIT", "ROLLBACK", "SAVEPOINT", "SAVE", "RELEASE", "TO", "AND", "NO", "CHAIN", "ABORT", "END", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "READ", "ONLY", "WRITE", "ISOLATION", "LEVEL", "REPEATABLE", "COMMITTED", "UNCOMMITTED", "SERIALIZABLE", "WITH", "CONSISTENT", "SNAPSHOT", ",", ";"]
+    [
+        "BEGIN",
+        "START",
+        "TRANSACTION",
+        "TRAN",
+        "WORK",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT",
+        "SAVE",
+        "RELEASE",
+        "TO",
+        "AND",
+        "NO",
+        "CHAIN",
+        "ABORT",
+        "END",
+        "DEFERRED",
+        "IMMEDIATE",
+        "EXCLUSIVE",
+        "READ",
+        "ONLY",
+        "WRITE",
+        "ISOLATION",
+        "LEVEL",
+        "REPEATABLE",
+        "COMMITTED",
+        "UNCOMMITTED",
+        "SERIALIZABLE",
+        "WITH",
+        "CONSISTENT",
+        "SNAPSHOT",
+        ",",
+        ";",
+    ]
 )
 _STARTS = frozenset({"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SAVE", "RELEASE", "ABORT", "END"})
 
@@ -153,7 +247,8 @@ def command(walk: Walk, found: Sequence[Piece]) -> bool:
 
 
 _FILLERS = frozenset(
-    ["OR", "REPLACE", "TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "PUBLIC", "SECURE", "DEFINER", "IF", "NOT", "EXISTS", "EDITIONABLE", "NONEDITIONABLE", "SCALAR", "TABLE"]
+    {"OR", "REPLACE", "TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "PUBLIC", "SECURE", "DEFINER", "IF", "NOT", "EXISTS",
+     "EDITIONABLE", "NONEDITIONABLE", "SCALAR"}
 )  # fmt: skip
 
 
@@ -161,15 +256,15 @@ def _row(walk: Walk, words: list[str]) -> Row | None:
     forms = [words]
     if words[0] == "CREATE":
         rest = words[1:]
-        while rest and rest[0] in _FILLERS - {"TABLE"}:
+        while rest and rest[0] in _FILLERS:
             rest = rest[1:]
         forms.append(["CREATE", *rest])
     best: Row | None = None
     for row in ROWS:
         wanted = row.words.split()
-        if walk.dialect in row.dialects and any(form[: len(wanted)] == wanted for form in forms):
-            if best is None or len(row.words) > len(best.words):
-                best = row
+        longer = best is None or len(row.words) > len(best.words)
+        if longer and walk.dialect in row.dialects and any(form[: len(wanted)] == wanted for form in forms):
+            best = row
     if best is not None and best.words == "LOAD" and words[1:2] == ["DATA"]:
         return None
     return best

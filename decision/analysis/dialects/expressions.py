@@ -42,7 +42,7 @@ _FUNCTION_EFFECTS: tuple[tuple[str, tuple[Effect, ...]], ...] = (
 _HARMLESS = frozenset({"GenerateSeries", "GenerateDateArray", "GenerateTimestampArray"})
 
 
-def value(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+def value(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:
     """The flow of `node`; every base column that it names is used as `usage` says."""
     with walk.level():
         walk.see(node)
@@ -81,7 +81,7 @@ def value(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
         return _computed(walk, node, scope, usage)
 
 
-def _computed(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+def _computed(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:
     if isinstance(node, exp.PropertyEQ) and isinstance(node.this, exp.Parameter):
         walk.record.flags.add("variable")
     if isinstance(node, exp.Alias):
@@ -93,13 +93,13 @@ def _computed(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> F
     return union(flows, opaque=not known)
 
 
-def _children(node: exp.Expression) -> list[exp.Expression]:
-    found: list[exp.Expression] = []
+def _children(node: exp.Expr) -> list[exp.Expr]:
+    found: list[exp.Expr] = []
     for name, child in node.args.items():
         if name in ("alias", "to") and not isinstance(child, exp.Column):
             continue
         for one in child if isinstance(child, list) else [child]:
-            if isinstance(one, exp.Expression):
+            if isinstance(one, exp.Expr):
                 found.append(one)
     return found
 
@@ -143,7 +143,7 @@ def _found(walk: Walk, node: exp.Column, scope: Scope) -> Flow | None:
     return None
 
 
-def _scalar(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+def _scalar(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:
     from decision.analysis.dialects.queries import query
 
     walk.see(node)
@@ -163,7 +163,7 @@ def _window(walk: Walk, node: exp.Window, scope: Scope, usage: Usage) -> Flow:
     others = [value(walk, part, scope, Usage.WINDOW) for part in node.args.get("partition_by") or ()]
     for name in ("order", "spec"):
         part = node.args.get(name)
-        if isinstance(part, exp.Expression):
+        if isinstance(part, exp.Expr):
             others.append(value(walk, part, scope, Usage.WINDOW))
     return union([flow, *others], Transform.AGGREGATE)
 
@@ -188,7 +188,7 @@ def _dot(walk: Walk, node: exp.Dot, scope: Scope, usage: Usage) -> Flow:
     return union([flow, other])
 
 
-def _everything(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) -> Flow:
+def _everything(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:
     """`*` within an expression, as COUNT(*) or OBJECT_CONSTRUCT(*) have it."""
     table = node.args.get("table")
     sources = scope.sources if table is None else [one for one in [scope.source(table.name)] if one is not None]
@@ -202,7 +202,7 @@ def _everything(walk: Walk, node: exp.Expression, scope: Scope, usage: Usage) ->
 def function_name(node: exp.Func) -> tuple[str, str]:
     """(schema, name) as the text has it, in lower case; a class of sqlglot gives its usual name."""
     if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc | exp.CombinedAggFunc):
-        path = node.name if isinstance(node.this, exp.Expression) else str(node.this)
+        path = node.name if isinstance(node.this, exp.Expr) else str(node.this)
         schema, _, name = path.lower().rpartition(".")
         return schema, name
     return "", node.sql_name().lower()
@@ -243,7 +243,7 @@ def _arguments(walk: Walk, node: exp.Func, scope: Scope, usage: Usage) -> list[F
     return flows
 
 
-def _is_name(node: exp.Func, child: exp.Expression) -> bool:
+def _is_name(node: exp.Func, child: exp.Expr) -> bool:
     return isinstance(node, exp.Anonymous) and child is node.this
 
 

@@ -38,7 +38,8 @@ EFFECTS: dict[str, dict[str, tuple[Effect, ...]]] = {
         ("xp_cmdshell", (OS,)),
         ("sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_oadestroy sp_oastop", (OS, OPAQUE)),
         ("openrowset opendatasource openquery", (NET, READ, DYNAMIC, OPAQUE)),
-        ("xp_dirtree xp_fileexist xp_subdirs xp_fixeddrives sys.fn_get_audit_file fn_get_audit_file fn_xe_file_target_read_file fn_trace_gettable", (READ,)),
+        ("xp_dirtree xp_fileexist xp_subdirs xp_fixeddrives sys.fn_get_audit_file fn_get_audit_file "
+         "fn_xe_file_target_read_file fn_trace_gettable", (READ,)),
         ("xp_regread xp_instance_regread", (READ,)),
         ("xp_regwrite xp_instance_regwrite xp_regdeletekey xp_regdeletevalue", (WRITE, SET)),
         ("sp_executesql sp_execute sp_prepare sp_prepexec sp_cursoropen", (DYNAMIC,)),
@@ -105,8 +106,9 @@ PACKAGES: dict[str, tuple[tuple[str, tuple[Effect, ...]], ...]] = {
 _COMMON = (
     "abs acos ascii asin atan atan2 ceil ceiling char char_length character_length chr coalesce concat concat_ws cos "
     "cot crc32 current_catalog current_date current_role current_schema current_time current_timestamp current_user "
-    "database date_add date_diff date_format date_sub datediff dateadd datename datepart day dayname dayofmonth dayofweek "
-    "dayofyear degrees elt exp field find_in_set floor format from_unixtime greatest hex hour if ifnull iff iif "
+    "database date_add date_diff date_format date_sub datediff dateadd datename datepart day dayname dayofmonth "
+    "dayofweek dayofyear degrees elt exp field find_in_set floor format from_unixtime greatest hex hour if ifnull iff "
+    "iif "
     "initcap insert instr isnull json json_array json_contains json_extract json_extract_string json_group_array "
     "json_group_object json_keys json_length json_object json_type json_valid json_quote json_set json_remove "
     "json_replace json_insert json_unquote lcase least left len length ln localtime localtimestamp locate log log10 "
@@ -132,7 +134,39 @@ _COMMON = (
 )
 PURE = frozenset(_COMMON.split())
 AGGREGATES = frozenset(
-    ["count", "sum", "avg", "min", "max", "total", "group_concat", "string_agg", "array_agg", "any_value", "first", "last", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp", "bit_and", "bit_or", "bit_xor", "approx_count_distinct", "median", "mode", "json_group_array", "json_group_object", "json_arrayagg", "json_objectagg", "object_agg", "list", "listagg"]
+    [
+        "count",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "total",
+        "group_concat",
+        "string_agg",
+        "array_agg",
+        "any_value",
+        "first",
+        "last",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "variance",
+        "var_pop",
+        "var_samp",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "approx_count_distinct",
+        "median",
+        "mode",
+        "json_group_array",
+        "json_group_object",
+        "json_arrayagg",
+        "json_objectagg",
+        "object_agg",
+        "list",
+        "listagg",
+    ]
 )
 
 
@@ -147,5 +181,4 @@ def effects_of(dialect: str, name: str) -> tuple[Effect, ...] | None:
     for prefix, effects in PACKAGES.get(dialect, ()):
         if name.startswith(prefix):
             return effects
-    found = EFFECTS.get(dialect, {}).get(last)
-    return found
+    return EFFECTS.get(dialect, {}).get(last)

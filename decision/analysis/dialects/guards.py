@@ -9,10 +9,110 @@ from decision.analysis.dialects.walk import Walk
 
 # Words that begin a statement in T-SQL, where no separator stands between statements: as a name they are none.
 _TSQL = frozenset(
-    ["ADD", "ALTER", "BACKUP", "BEGIN", "BREAK", "BULK", "CHECKPOINT", "CLOSE", "COMMIT", "CONTINUE", "CREATE", "DBCC", "DEALLOCATE", "DECLARE", "DELETE", "DENY", "DISABLE", "DROP", "ELSE", "ENABLE", "END", "EXEC", "EXECUTE", "FETCH", "GET", "GO", "GOTO", "GRANT", "IF", "INSERT", "KILL", "LINENO", "LOAD", "MERGE", "MOVE", "OPEN", "PRINT", "RAISERROR", "READTEXT", "RECEIVE", "RECONFIGURE", "RENAME", "RESTORE", "RETURN", "REVERT", "REVOKE", "ROLLBACK", "SAVE", "SELECT", "SEND", "SET", "SETUSER", "SHUTDOWN", "THROW", "TRUNCATE", "UPDATE", "UPDATETEXT", "USE", "WAITFOR", "WHILE", "WITH", "WRITETEXT", "OUTPUT", "INTO", "FROM", "WHERE", "UNION", "OPENROWSET", "OPENQUERY", "OPENDATASOURCE", "OPENXML"]
+    [
+        "ADD",
+        "ALTER",
+        "BACKUP",
+        "BEGIN",
+        "BREAK",
+        "BULK",
+        "CHECKPOINT",
+        "CLOSE",
+        "COMMIT",
+        "CONTINUE",
+        "CREATE",
+        "DBCC",
+        "DEALLOCATE",
+        "DECLARE",
+        "DELETE",
+        "DENY",
+        "DISABLE",
+        "DROP",
+        "ELSE",
+        "ENABLE",
+        "END",
+        "EXEC",
+        "EXECUTE",
+        "FETCH",
+        "GET",
+        "GO",
+        "GOTO",
+        "GRANT",
+        "IF",
+        "INSERT",
+        "KILL",
+        "LINENO",
+        "LOAD",
+        "MERGE",
+        "MOVE",
+        "OPEN",
+        "PRINT",
+        "RAISERROR",
+        "READTEXT",
+        "RECEIVE",
+        "RECONFIGURE",
+        "RENAME",
+        "RESTORE",
+        "RETURN",
+        "REVERT",
+        "REVOKE",
+        "ROLLBACK",
+        "SAVE",
+        "SELECT",
+        "SEND",
+        "SET",
+        "SETUSER",
+        "SHUTDOWN",
+        "THROW",
+        "TRUNCATE",
+        "UPDATE",
+        "UPDATETEXT",
+        "USE",
+        "WAITFOR",
+        "WHILE",
+        "WITH",
+        "WRITETEXT",
+        "OUTPUT",
+        "INTO",
+        "FROM",
+        "WHERE",
+        "UNION",
+        "OPENROWSET",
+        "OPENQUERY",
+        "OPENDATASOURCE",
+        "OPENXML",
+    ]
 )
 _VERBS = frozenset(
-    ["ALTER", "BACKUP", "BULK", "CREATE", "DBCC", "DECLARE", "DELETE", "DENY", "DROP", "EXEC", "EXECUTE", "GRANT", "IF", "INSERT", "KILL", "MERGE", "PRINT", "RAISERROR", "RECONFIGURE", "RESTORE", "REVOKE", "SHUTDOWN", "TRUNCATE", "UPDATE", "USE", "WAITFOR", "WHILE"]
+    [
+        "ALTER",
+        "BACKUP",
+        "BULK",
+        "CREATE",
+        "DBCC",
+        "DECLARE",
+        "DELETE",
+        "DENY",
+        "DROP",
+        "EXEC",
+        "EXECUTE",
+        "GRANT",
+        "IF",
+        "INSERT",
+        "KILL",
+        "MERGE",
+        "PRINT",
+        "RAISERROR",
+        "RECONFIGURE",
+        "RESTORE",
+        "REVOKE",
+        "SHUTDOWN",
+        "TRUNCATE",
+        "UPDATE",
+        "USE",
+        "WAITFOR",
+        "WHILE",
+    ]
 )
 _MAY_FOLLOW = {
     "DELETE": {"THEN", "ON", "FOR", "AFTER"},
@@ -24,16 +124,17 @@ _MAY_FOLLOW = {
 }
 
 
-def check_tree(walk: Walk, tree: exp.Expression, text: str) -> None:
+def check_tree(walk: Walk, tree: exp.Expr, text: str) -> None:
     """Refuses what only looks like one statement."""
     record = walk.record
     for node in tree.walk():
         walk.budget.charge(1)
         if isinstance(node, exp.Command):
             record.refuse("statement", "a part of it is not known")
-        elif walk.dialect == "tsql" and isinstance(node, exp.Identifier) and not node.args.get("quoted"):
-            if node.name.upper() in _TSQL:
-                record.refuse("alias", "a word that begins a statement stands in the place of a name")
+        elif walk.dialect == "tsql" and isinstance(node, exp.Identifier) and node.name.upper() in _TSQL:
+            if node.args.get("quoted"):
+                continue
+            record.refuse("alias", "a word that begins a statement stands in the place of a name")
     if walk.dialect == "tsql":
         _check_batch(walk, text)
     _check_names(walk, tree, text)
@@ -50,7 +151,7 @@ def _check_batch(walk: Walk, text: str) -> None:
             return
 
 
-def _check_names(walk: Walk, tree: exp.Expression, text: str) -> None:
+def _check_names(walk: Walk, tree: exp.Expr, text: str) -> None:
     """A relation's name that the text has and the tree hasn't was dropped on the way."""
     known = {name for _, name in walk.spellings}
     if not known:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from decision.analysis.dialects.traits import Traits
 from decision.analysis.limits import Limits
@@ -113,7 +113,7 @@ def check_against_sqlglot(scanned: Scanned, tokens: Sequence[Token]) -> None:
         if piece.kind in ("string", "name"):
             kinds[piece.start : piece.end] = ["quoted"] * (piece.end - piece.start)
             starts[piece.start] = piece.end
-    ends = {end for end in starts.values()}
+    ends = set(starts.values())
     covered = [False] * (scanned.length + 1)
     for token in tokens:
         start, end = token.start, token.end + 1

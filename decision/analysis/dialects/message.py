@@ -6,11 +6,10 @@ process with a deadline around it (decision.sandbox).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-import sqlglot
 from sqlglot import exp
+from sqlglot._version import __version__
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.parser import logger
@@ -32,7 +31,7 @@ from decision.analysis.session import SessionState
 from decision.model.errors import LimitExceeded, SyntaxRefused
 from decision.model.facts import Facts, Kind, Statement
 
-VERSION = f"sqlglot-{sqlglot.__version__}"
+VERSION = f"sqlglot-{__version__}"
 MAX_EMBEDDED = 4
 logger.disabled = True  # its warnings quote the statement
 
@@ -166,7 +165,7 @@ def _read_tree(walk: Walk, text: str) -> None:
     statement(walk, tree)
 
 
-def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expression]:
+def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expr]:
     """sqlglot's trees, after both lexers agree. Raises SyntaxRefused, without the text."""
     scanned = lexical.scan(text, traits, limits)
     dialect = Dialect.get_or_raise(traits.name)
@@ -179,6 +178,3 @@ def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expression]:
     except (ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, AssertionError):
         raise SyntaxRefused("the parser failed on the statement", hint="write it in a plainer form") from None
     return [tree for tree in trees if tree is not None]
-
-
-Analyze = Callable[[bytes, CatalogIndex | None, SessionState], Analysis]

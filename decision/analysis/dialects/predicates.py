@@ -11,7 +11,7 @@ from decision.model.facts import Predicate
 _FALSE_TEXTS = frozenset({"", "0", "false", "f", "no", "n", "off"})
 
 
-def predicate(walk: Walk, node: exp.Expression, target: Source | None) -> Predicate:
+def predicate(walk: Walk, node: exp.Expr, target: Source | None) -> Predicate:
     """The predicate of a statement or query with `where` and `limit`; `target`: what pinned columns are of."""
     where = node.args.get("where")
     condition = where.this if where is not None else None
@@ -25,7 +25,7 @@ def predicate(walk: Walk, node: exp.Expression, target: Source | None) -> Predic
     )
 
 
-def _limit(walk: Walk, node: exp.Expression) -> int | None:
+def _limit(walk: Walk, node: exp.Expr) -> int | None:
     clause = node.args.get("limit")
     if not isinstance(clause, exp.Limit | exp.Fetch):
         return _rownum(walk, node)
@@ -41,7 +41,7 @@ def _limit(walk: Walk, node: exp.Expression) -> int | None:
     return None
 
 
-def _rownum(walk: Walk, node: exp.Expression) -> int | None:
+def _rownum(walk: Walk, node: exp.Expr) -> int | None:
     """Oracle's `WHERE ROWNUM <= n` among the terms that must all hold."""
     where = node.args.get("where")
     if walk.dialect != "oracle" or where is None:
@@ -54,7 +54,7 @@ def _rownum(walk: Walk, node: exp.Expression) -> int | None:
     return None
 
 
-def _terms(condition: exp.Expression) -> list[exp.Expression]:
+def _terms(condition: exp.Expr) -> list[exp.Expr]:
     found, waiting = [], [condition]
     while waiting:
         one = waiting.pop()
@@ -67,7 +67,7 @@ def _terms(condition: exp.Expression) -> list[exp.Expression]:
     return found
 
 
-def _pinned(condition: exp.Expression, target: Source | None) -> set[str]:
+def _pinned(condition: exp.Expr, target: Source | None) -> set[str]:
     found: set[str] = set()
     if target is None:
         return found
@@ -92,7 +92,7 @@ def _covers_key(walk: Walk, target: Source | None, pinned: set[str]) -> bool:
     return entry is not None and any(set(key) <= pinned for key in entry.relation.keys)
 
 
-def truth(walk: Walk, node: exp.Expression, depth: int = 0) -> bool | None:
+def truth(walk: Walk, node: exp.Expr, depth: int = 0) -> bool | None:
     """Whether a condition holds of every row (True), of none (False), or that isn't known (None)."""
     if depth > 100:
         return None
@@ -142,13 +142,13 @@ def _literal(walk: Walk, node: exp.Literal) -> bool | None:
         return None if node.is_string else True
 
 
-def _comparison(node: exp.Expression, left: exp.Expression, right: exp.Expression) -> bool | None:
+def _comparison(node: exp.Expr, left: exp.Expr, right: exp.Expr) -> bool | None:
     if left == right and isinstance(left, exp.Column | exp.Literal):
         return isinstance(node, exp.EQ | exp.LTE | exp.GTE | exp.NullSafeEQ)
     values = [_number(side) for side in (left, right)]
-    if values[0] is not None and values[1] is not None:
-        first, second = values
-        found = {
+    first, second = values
+    if first is not None and second is not None:
+        found: dict[type[exp.Expr], bool] = {
             exp.EQ: first == second, exp.NullSafeEQ: first == second, exp.NEQ: first != second, exp.LT: first < second,
             exp.LTE: first <= second, exp.GT: first > second, exp.GTE: first >= second,
         }  # fmt: skip
@@ -159,7 +159,7 @@ def _comparison(node: exp.Expression, left: exp.Expression, right: exp.Expressio
     return None
 
 
-def _number(node: exp.Expression) -> float | None:
+def _number(node: exp.Expr) -> float | None:
     while isinstance(node, exp.Paren):
         node = node.this
     if isinstance(node, exp.Neg):

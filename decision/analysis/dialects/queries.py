@@ -24,7 +24,7 @@ _KNOWN = frozenset(
 _ROUNDS = 12
 
 
-def query(walk: Walk, node: exp.Expression, scope: Scope, *, output: bool) -> Result:
+def query(walk: Walk, node: exp.Expr, scope: Scope, *, output: bool) -> Result:
     """`scope`: fresh for this query. `output`: its columns leave the database."""
     with walk.level():
         walk.see(node)
@@ -121,8 +121,8 @@ def _nested(walk: Walk, node: exp.Subquery, scope: Scope, output: bool) -> Resul
 
 
 def _set_operation(walk: Walk, node: exp.SetOperation, scope: Scope, output: bool) -> Result:
-    branches: list[exp.Expression] = []
-    left: exp.Expression = node
+    branches: list[exp.Expr] = []
+    left: exp.Expr = node
     odd = False
     while isinstance(left, exp.SetOperation) and (left is node or not left.args.get("with_")):
         walk.see(left)
@@ -144,7 +144,7 @@ def _set_operation(walk: Walk, node: exp.SetOperation, scope: Scope, output: boo
 def _values(walk: Walk, node: exp.Values, scope: Scope) -> Result:
     rows = []
     for row in node.expressions:
-        walk.see(row, row.this if isinstance(row.this, exp.Expression) else None)
+        walk.see(row, row.this if isinstance(row.this, exp.Expr) else None)
         made = isinstance(row, exp.Tuple) or (isinstance(row, exp.Anonymous) and row.name.upper() == "ROW")
         rows.append([value(walk, cell, scope, Usage.INNER) for cell in (row.expressions if made else [row])])
     width = max((len(row) for row in rows), default=0)
@@ -181,18 +181,18 @@ def _select(walk: Walk, node: exp.Select, scope: Scope, output: bool) -> Result:
     return result
 
 
-def _parts(node: exp.Expression) -> list[exp.Expression]:
+def _parts(node: exp.Expr) -> list[exp.Expr]:
     """The values of a clause that is no value itself."""
     if isinstance(node, exp.Where | exp.Having | exp.Qualify | exp.Group | exp.Connect | exp.TableSample):
         found = []
         for argument in node.args.values():
             found += [one for one in (argument if isinstance(argument, list) else [argument])
-                      if isinstance(one, exp.Expression)]  # fmt: skip
+                      if isinstance(one, exp.Expr)]  # fmt: skip
         return found
     return [node]
 
 
-def _tail(walk: Walk, node: exp.Expression, scope: Scope, only: Source | None) -> None:
+def _tail(walk: Walk, node: exp.Expr, scope: Scope, only: Source | None) -> None:
     """ORDER BY, LIMIT and locks; `only`: the outputs, where those are all that can be named."""
     inside = scope
     if only is not None:
@@ -204,9 +204,9 @@ def _tail(walk: Walk, node: exp.Expression, scope: Scope, only: Source | None) -
             value(walk, item, inside, Usage.ORDER)
     for name in ("limit", "offset"):
         clause = node.args.get(name)
-        if isinstance(clause, exp.Expression):
+        if isinstance(clause, exp.Expr):
             for part in clause.args.values():
-                if isinstance(part, exp.Expression):
+                if isinstance(part, exp.Expr):
                     value(walk, part, inside, Usage.INNER) if not isinstance(part, exp.LimitOptions) else None
     if node.args.get("locks"):
         walk.record.flags.add("row_lock")
@@ -297,18 +297,23 @@ def _projection(walk: Walk, node: exp.Select, scope: Scope, output: bool) -> Res
     return columns, is_open
 
 
-def _assigned(walk: Walk, item: exp.Expression) -> None:
+def _assigned(walk: Walk, item: exp.Expr) -> None:
     """`SELECT @v := …` and `SELECT @v = …` keep the value for later statements."""
     target = item.this if isinstance(item, exp.PropertyEQ | exp.Alias) else None
     alias = item.args.get("alias")
-    if (isinstance(target, exp.Parameter) and isinstance(item, exp.PropertyEQ)) or isinstance(alias, exp.Parameter) or (isinstance(alias, exp.Identifier) and alias.name.startswith("@")) or (walk.dialect == "tsql" and isinstance(item, exp.EQ) and isinstance(item.this, exp.Parameter)):
+    if (
+        (isinstance(target, exp.Parameter) and isinstance(item, exp.PropertyEQ))
+        or isinstance(alias, exp.Parameter)
+        or (isinstance(alias, exp.Identifier) and alias.name.startswith("@"))
+        or (walk.dialect == "tsql" and isinstance(item, exp.EQ) and isinstance(item.this, exp.Parameter))
+    ):
         walk.record.kind(Kind.SESSION)
     else:
         return
     walk.record.flags.add("variable")
 
 
-def _star(walk: Walk, item: exp.Expression, star: exp.Star, scope: Scope, usage: Usage) -> Result:
+def _star(walk: Walk, item: exp.Expr, star: exp.Star, scope: Scope, usage: Usage) -> Result:
     walk.see(item, star)
     table = item.args.get("table") if item is not star else None
     if table is None:

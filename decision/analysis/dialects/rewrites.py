@@ -18,9 +18,12 @@ _EXPLAIN_OPTIONS = frozenset(
     {"ANALYZE", "ANALYSE", "EXTENDED", "PARTITIONS", "VERBOSE", "QUERY", "PLAN", "USING", "TEXT", "TABULAR", "JSON",
      "TREE", "TRADITIONAL", "FORMAT", "="}
 )  # fmt: skip
-_SUBJECTS = frozenset(["SELECT", "WITH", "(", "VALUES", "TABLE", "FROM", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"])
+_SUBJECTS = frozenset(
+    ["SELECT", "WITH", "(", "VALUES", "TABLE", "FROM", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"]
+)
 _FILE_OPTIONS = frozenset(
-    ["CHARACTER", "SET", "FIELDS", "COLUMNS", "LINES", "TERMINATED", "OPTIONALLY", "ENCLOSED", "ESCAPED", "STARTING", "BY", "UTF8MB4", "UTF8", "LATIN1", "BINARY"]
+    {"CHARACTER", "SET", "FIELDS", "COLUMNS", "LINES", "TERMINATED", "OPTIONALLY", "ENCLOSED", "ESCAPED", "STARTING",
+     "BY", "UTF8MB4", "UTF8", "LATIN1", "BINARY"}
 )  # fmt: skip
 
 
@@ -202,9 +205,11 @@ def _exec(walk: Walk, found: list[Piece], read: Read) -> bool:
 
     effects = effects_of("tsql", name) or (Effect.OPAQUE,)
     record.call(schema, name, effects)
-    marks = ((Effect.OS_COMMAND, "program"), (Effect.READS_FILES, "file"), (Effect.WRITES_FILES, "file"),
-             (Effect.NETWORK, "remote"), (Effect.CHANGES_SETTINGS, "setting"), (Effect.DYNAMIC_SQL, "dynamic_unknown"))  # fmt: skip
-    record.flags.update(flag for effect, flag in marks if effect in effects)
+    marks = {
+        Effect.OS_COMMAND: "program", Effect.READS_FILES: "file", Effect.WRITES_FILES: "file",
+        Effect.NETWORK: "remote", Effect.CHANGES_SETTINGS: "setting", Effect.DYNAMIC_SQL: "dynamic_unknown",
+    }  # fmt: skip
+    record.flags.update(flag for effect, flag in marks.items() if effect in effects)
     if Effect.OS_COMMAND in effects:
         record.programs[""] = None
     record.refuse(walk.shown(name) or "EXEC", "what this procedure does is not known")

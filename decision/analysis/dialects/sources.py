@@ -15,12 +15,12 @@ _TABLE = frozenset(
 )  # fmt: skip
 
 
-def _labels(node: exp.Expression) -> list[str]:
+def _labels(node: exp.Expr) -> list[str]:
     alias = node.args.get("alias")
     return [column.name for column in alias.columns] if isinstance(alias, exp.TableAlias) else []
 
 
-def _named(node: exp.Expression, found: Source) -> Source:
+def _named(node: exp.Expr, found: Source) -> Source:
     """`found` under the node's alias."""
     if node.alias:
         found.name = node.alias.casefold()
@@ -29,7 +29,7 @@ def _named(node: exp.Expression, found: Source) -> Source:
     return found.renamed(labels) if labels else found
 
 
-def source(walk: Walk, node: exp.Expression, scope: Scope) -> Source:
+def source(walk: Walk, node: exp.Expr, scope: Scope) -> Source:
     """Touches what `node` stands for and gives its columns."""
     from decision.analysis.dialects.queries import query
 
@@ -52,7 +52,7 @@ def source(walk: Walk, node: exp.Expression, scope: Scope) -> Source:
         return Source(node.alias_or_name, (), is_open=True)
 
 
-def _joins(walk: Walk, node: exp.Expression, scope: Scope) -> None:
+def _joins(walk: Walk, node: exp.Expr, scope: Scope) -> None:
     from decision.analysis.dialects.queries import join_source
 
     for join in node.args.get("joins") or ():
@@ -83,7 +83,7 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
         found = Source(node.alias_or_name, [("*", found.row())], is_open=True)
     for part in ("version", "when", "system_time"):
         clause = node.args.get(part)
-        if isinstance(clause, exp.Expression):
+        if isinstance(clause, exp.Expr):
             _time_travel(walk, clause, scope)
     if node.args.get("joins") or node.args.get("laterals"):
         scope.sources.append(found)
@@ -94,17 +94,17 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
     return found
 
 
-def _time_travel(walk: Walk, clause: exp.Expression, scope: Scope) -> None:
+def _time_travel(walk: Walk, clause: exp.Expr, scope: Scope) -> None:
     from decision.analysis.dialects.expressions import value
 
     walk.record.flags.add("time_travel")
     walk.see(clause)
     expression = clause.args.get("expression")
-    if isinstance(expression, exp.Expression):
+    if isinstance(expression, exp.Expr):
         value(walk, expression, scope, Usage.FILTER)
 
 
-def _outside(walk: Walk, node: exp.Table, inner: exp.Expression) -> Source:
+def _outside(walk: Walk, node: exp.Table, inner: exp.Expr) -> Source:
     """Stages, linked servers, names that are computed."""
     record = walk.record
     if isinstance(inner, exp.Var) and inner.name.startswith("@"):
@@ -130,7 +130,7 @@ def lateral(walk: Walk, node: exp.Lateral, scope: Scope) -> Source:
     return _named(node, _function(walk, node.this, scope))
 
 
-def _function(walk: Walk, node: exp.Expression, scope: Scope, schema: str = "") -> Source:
+def _function(walk: Walk, node: exp.Expr, scope: Scope, schema: str = "") -> Source:
     """A table function: each column may hold whatever its arguments hold."""
     from decision.analysis.dialects.expressions import _function as called
     from decision.analysis.dialects.expressions import function_name, value

@@ -32,7 +32,7 @@ _HARMLESS_PROPERTIES = (
 )  # fmt: skip
 
 
-def statement(walk: Walk, tree: exp.Expression) -> None:
+def statement(walk: Walk, tree: exp.Expr) -> None:
     """All facts of one statement's tree."""
     handler = next((handle for kind, handle in _ROOTS if isinstance(tree, kind)), None)
     if handler is None:
@@ -42,7 +42,7 @@ def statement(walk: Walk, tree: exp.Expression) -> None:
     unseen(walk, tree)
 
 
-def _query(walk: Walk, tree: exp.Expression) -> None:
+def _query(walk: Walk, tree: exp.Expr) -> None:
     walk.record.kind(Kind.SELECT)
     output, is_open = query(walk, tree, Scope(), output=True)
     if is_open and not any(flow.opaque for _, flow in output):
@@ -53,7 +53,7 @@ def _query(walk: Walk, tree: exp.Expression) -> None:
         walk.record.output = []
 
 
-def object_name(walk: Walk, table: exp.Expression | None) -> tuple[str, str]:
+def object_name(walk: Walk, table: exp.Expr | None) -> tuple[str, str]:
     while isinstance(table, exp.Schema | exp.UserDefinedFunction | exp.Index):
         table = table.args.get("table") if isinstance(table, exp.Index) else table.this
     if not isinstance(table, exp.Table) or names.parts(table) is None:
@@ -144,7 +144,7 @@ def _drop(walk: Walk, tree: exp.Drop) -> None:
     if "cascade" in options:
         record.flags.add("cascade")
     objects = [*(tree.args.get("tables") or ()), *tree.expressions]
-    if isinstance(tree.this, exp.Expression):
+    if isinstance(tree.this, exp.Expr):
         objects.append(tree.this)
     found = []
     for one in objects:
@@ -260,7 +260,7 @@ def _copy(walk: Walk, tree: exp.Copy) -> None:
     """COPY INTO of Snowflake and COPY of DuckDB; what is no plain relation is a file or a stage."""
     record = walk.record
     record.flags.add("file")
-    files = [one for one in tree.args.get("files") or () if isinstance(one, exp.Expression)]
+    files = [one for one in tree.args.get("files") or () if isinstance(one, exp.Expr)]
     inner = tree.this
     outward = not _is_relation(walk, inner) or not tree.args.get("kind")
     record.kind(Kind.COPY_OUT if outward else Kind.COPY_IN)
@@ -283,8 +283,9 @@ def _copy(walk: Walk, tree: exp.Copy) -> None:
         record.unresolved("COPY", "it is not known what is copied")
 
 
-def _copied(walk: Walk, side: exp.Expression, outward: bool) -> None:
+def _copied(walk: Walk, side: exp.Expr, outward: bool) -> None:
     table = side.this if isinstance(side, exp.Schema) else side
+    assert isinstance(table, exp.Table)
     walk.see(table, *side.find_all(exp.Column))
     found = names.relation(walk, table, Access.READ if outward else Access.WRITE)
     if outward:
@@ -295,14 +296,14 @@ def _copied(walk: Walk, side: exp.Expression, outward: bool) -> None:
         writes._write(walk, found, [c.name for c in side.expressions] if isinstance(side, exp.Schema) else None)
 
 
-def _is_relation(walk: Walk, side: exp.Expression) -> bool:
+def _is_relation(walk: Walk, side: exp.Expr) -> bool:
     table = side.this if isinstance(side, exp.Schema) else side
     if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
         return False
     return not (table.this.args.get("quoted") and names.lookup(walk, *names.parts(table) or ("", "", "")) is None)
 
 
-def _first_word(side: exp.Expression) -> str:
+def _first_word(side: exp.Expr) -> str:
     """`s3://bucket` of a place, `@stage` of a stage: no file names, which may be anything."""
     text = side.name
     head, mark, rest = text.partition("://")
@@ -353,7 +354,7 @@ def _pragma(walk: Walk, tree: exp.Pragma) -> None:
     _shows(walk)
 
 
-def _attach(walk: Walk, tree: exp.Expression) -> None:
+def _attach(walk: Walk, tree: exp.Expr) -> None:
     walk.see(*tree.walk())
     walk.record.kind(Kind.UTILITY, Kind.UNKNOWN)
     walk.record.flags.update(("file", "admin"))
@@ -363,7 +364,7 @@ def _attach(walk: Walk, tree: exp.Expression) -> None:
     walk.record.effects.append(SearchPathSet(None))
 
 
-_ROOTS: tuple[tuple[type[exp.Expression], Callable[..., None]], ...] = (
+_ROOTS: tuple[tuple[type[exp.Expr], Callable[..., None]], ...] = (
     (exp.Insert, writes.insert), (exp.Update, writes.update), (exp.Delete, writes.delete), (exp.Merge, writes.merge),
     (exp.TruncateTable, writes.truncate), (exp.Create, _create), (exp.Drop, _drop), (exp.Alter, _alter),
     (exp.Use, _use), (exp.Set, _set), (exp.Describe, _describe), (exp.Show, _show), (exp.Copy, _copy),

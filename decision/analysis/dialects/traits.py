@@ -108,4 +108,3 @@ TRAITS: dict[str, Traits] = {
     )
 }  # fmt: skip
 TRAITS["mariadb"] = TRAITS["mysql"]
-DIALECTS = tuple(sorted(TRAITS))

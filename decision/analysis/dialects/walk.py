@@ -15,7 +15,7 @@ from decision.model.errors import AnalysisError
 from decision.model.facts import Access
 
 Spellings = dict[tuple[str, str], tuple[tuple[str, str], ...]]
-Parse = Callable[[str], list[exp.Expression]]
+Parse = Callable[[str], list[exp.Expr]]
 _PLAIN = re.compile(r"[\w$#]{1,128}")
 
 
@@ -33,7 +33,7 @@ class Walk:
     def budget(self) -> Budget:
         return self.record.budget
 
-    def see(self, *nodes: exp.Expression | None) -> None:
+    def see(self, *nodes: exp.Expr | None) -> None:
         """These nodes are accounted for."""
         self.record.seen.update(id(node) for node in nodes if node is not None)
 
@@ -69,7 +69,7 @@ class Walk:
         return None if is_open else output
 
 
-def unseen(walk: Walk, tree: exp.Expression) -> None:
+def unseen(walk: Walk, tree: exp.Expr) -> None:
     """Whatever names or calls something and wasn't visited is unresolved: the walk must not overlook a place."""
     seen = walk.record.seen
     for node in tree.walk():

@@ -24,7 +24,7 @@ _KNOWN = frozenset(
 )  # fmt: skip
 
 
-def _begin(walk: Walk, node: exp.Expression, kind: Kind) -> Scope:
+def _begin(walk: Walk, node: exp.Expr, kind: Kind) -> Scope:
     walk.record.kind(kind)
     walk.see(node)
     for name, argument in node.args.items():
@@ -38,7 +38,7 @@ def _begin(walk: Walk, node: exp.Expression, kind: Kind) -> Scope:
     return scope
 
 
-def target_of(walk: Walk, node: exp.Expression, access: Access = Access.WRITE) -> Source:
+def target_of(walk: Walk, node: exp.Expr, access: Access = Access.WRITE) -> Source:
     """The relation that a statement changes: never a common table expression."""
     walk.see(node)
     while isinstance(node, exp.Schema | exp.Paren | exp.Subquery):
@@ -112,7 +112,7 @@ def _conflict(walk: Walk, conflict: exp.OnConflict, scope: Scope, target: Source
     _assign(walk, conflict.expressions, inside, target)
     for name in ("where", "index_predicate"):
         clause = conflict.args.get(name)
-        if isinstance(clause, exp.Expression):
+        if isinstance(clause, exp.Expr):
             value(walk, clause.this if isinstance(clause, exp.Where) else clause, inside, Usage.FILTER)
 
 
@@ -126,7 +126,7 @@ def _with_pseudo(scope: Scope, target: Source, names: tuple[str, ...] = _PSEUDO)
     return inside
 
 
-def _assign(walk: Walk, items: list[exp.Expression], scope: Scope, target: Source) -> None:
+def _assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> None:
     """`column = value` items; a name of another source of the scope is another target (MySQL)."""
     for item in items:
         if not isinstance(item, exp.EQ | exp.PropertyEQ):
@@ -140,7 +140,7 @@ def _assign(walk: Walk, items: list[exp.Expression], scope: Scope, target: Sourc
             _assign_one(walk, column, scope, target)
 
 
-def _assign_one(walk: Walk, column: exp.Expression, scope: Scope, target: Source) -> None:
+def _assign_one(walk: Walk, column: exp.Expr, scope: Scope, target: Source) -> None:
     walk.see(column)
     if isinstance(column, exp.Parameter):
         walk.record.flags.add("variable")
@@ -166,7 +166,7 @@ def _touch_again(record: Record, owner: Source) -> None:
             found.access.add(Access.WRITE)
 
 
-def _returning(walk: Walk, node: exp.Expression, scope: Scope, target: Source) -> None:
+def _returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
     returning = node.args.get("returning")
     if returning is None:
         return
@@ -227,11 +227,11 @@ def _retarget(walk: Walk, known: Source) -> None:
     names.by_name(walk, "", known.relation[0], known.relation[1], Access.WRITE)
 
 
-def _filters(walk: Walk, node: exp.Expression, scope: Scope, target: Source) -> None:
+def _filters(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
     where = node.args.get("where")
     if where is not None:
         walk.see(where)
-        if isinstance(where.this, exp.Expression):
+        if isinstance(where.this, exp.Expr):
             value(walk, where.this, scope, Usage.FILTER)
     order = node.args.get("order")
     for item in order.expressions if order is not None else ():
@@ -275,13 +275,13 @@ def delete(walk: Walk, node: exp.Delete) -> None:
         for join in main.args.get("joins") or () if isinstance(main, exp.Table) else ():
             join_source(walk, join, inside)
         for one in using:
-            if isinstance(one, exp.Expression):
+            if isinstance(one, exp.Expr):
                 inside.sources.append(source(walk, one, inside))
     _filters(walk, node, inside, target)
     _returning(walk, node, inside, target)
 
 
-def _targets(walk: Walk, listed: list[exp.Expression], scope: Scope) -> Source:
+def _targets(walk: Walk, listed: list[exp.Expr], scope: Scope) -> Source:
     first: Source | None = None
     for one in listed:
         found = scope.source(one.name, one.text("db"))
