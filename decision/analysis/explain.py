@@ -18,17 +18,16 @@ def explain(facts: Facts) -> str:
 
 
 def _statement(statement: Statement) -> list[str]:
-    lines = [statement.normalized_text, f"  does       {', '.join(statement.kinds) or 'nothing'}"]
+    lines = [statement.normalized_text, f"  does       {', '.join(statement.kinds) or 'nothing'}{_extent(statement)}"]
     for operation in statement.operations:
         objects = ", ".join(_name(o.schema, o.name) for o in operation.objects)
         extra = f" ({', '.join(operation.options)})" if operation.options else ""
-        lines.append(f"  operation  {operation.verb} {operation.object_type} {objects}{extra}".rstrip())
+        lines.append(f"  operation  {operation.verb} {operation.object_type} {objects}".rstrip() + extra)
     lines += _block("relation", [_relation(use) for use in statement.relations])
     lines += _block("output", [_output(column) for column in statement.output])
     uses = [f"{_name(c.schema, c.table)}.{c.column}: {', '.join(c.usage)}{_tags(c.tags)}" for c in statement.columns]
     lines += _block("column", uses)
-    calls = [f"{_name(f.schema, f.name)}: {', '.join(f.effects)}" for f in statement.functions if f.effects]
-    lines += _block("function", calls)
+    lines += _block("function", _functions(statement))
     if statement.predicate is not None:
         lines.append(f"  rows       {_predicate(statement.predicate, statement.estimated_rows)}")
     for label, values in (
@@ -41,6 +40,19 @@ def _statement(statement: Statement) -> list[str]:
             lines.append(f"  {label:<10} {', '.join(values)}")
     lines += _block("unknown", [f"{u.what}: {u.why}" for u in statement.unresolved])
     return lines
+
+
+def _extent(statement: Statement) -> str:
+    parameters = statement.parameter_count
+    said = f"; {parameters} parameter{'s' if parameters > 1 else ''}" if parameters else ""
+    return said + ("; returns rows" if statement.returns_rows else "")
+
+
+def _functions(statement: Statement) -> list[str]:
+    """Those with effects one by one, all others in one line."""
+    acting = [f"{_name(f.schema, f.name)}: {', '.join(f.effects)}" for f in statement.functions if f.effects]
+    computing = ", ".join(_name(f.schema, f.name) for f in statement.functions if not f.effects)
+    return [*acting, *([f"{computing}: no effect"] if computing else [])]
 
 
 def _block(label: str, texts: list[str]) -> list[str]:

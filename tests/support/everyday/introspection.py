@@ -1,5 +1,5 @@
-"""What database browsers, BI tools, dashboards and drivers ask: in our own words (tests/cases/everyday/*.sql), after the
-documentation of information_schema, pg_catalog and the tools' features. A blank line ends a statement.
+"""What database browsers, BI tools, dashboards and drivers ask, in our own words (tests/cases/everyday/*.sql), after
+the documentation of information_schema, pg_catalog and the tools' features. A blank line ends a statement.
 """
 
 from __future__ import annotations
