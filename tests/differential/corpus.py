@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,7 @@ class Run:
         self.tally.add(self.name, line, text, made, claim.kinds, claim.closed)
         for statement in analysis.facts.statements:
             self.earlier.add(statement)
+            self.tally.reasons.update({unresolved.why for unresolved in statement.unresolved})
 
 
 class Suite:
@@ -169,6 +171,19 @@ def run_files(
         yield name, suite.run(name), time.monotonic() - begun
 
 
+def share(installed: Path, folder: Path, names: list[str], whole: bool) -> Tally:
+    """Some of the files, with a server of their own."""
+    total = Tally()
+    with oracle_server(installed) as server:
+        for name, tally, seconds in run_files(server, folder, names, whole=whole):
+            total.merge(tally)
+            print(
+                f"{seconds:6.1f} s  {name}: {tally.ran} ran, {tally.failed} failed, holes {dict(tally.missed)}",
+                flush=True,
+            )
+    return total
+
+
 def report(total: Tally) -> str:
     """Every hole and every superfluous relation, with its statement: for the eye, not to be kept."""
     lines = ["# holes", ""]
@@ -188,6 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.differential.corpus", description=__doc__)
     parser.add_argument("files", nargs="*", help="names without .sql; all when none is given")
     parser.add_argument("--report", type=Path, help="where to write the misses, with their statements")
+    parser.add_argument("--jobs", type=int, default=2, help="servers at once")
     options = parser.parse_args(arguments)
     installed, folder = system_postgres.installation(), corpus()
     if installed is None or folder is None:
@@ -195,13 +211,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     total = Tally()
     names = options.files or [path.stem for path in files(folder)]
-    with oracle_server(installed) as server:
-        for name, tally, seconds in run_files(server, folder, names, whole=not options.files):
-            total.merge(tally)
-            print(
-                f"{seconds:6.1f} s  {name}: {tally.ran} ran, {tally.failed} failed, holes {dict(tally.missed)}",
-                flush=True,
-            )
+    shares = [names[number :: options.jobs] for number in range(options.jobs)]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        whole = not options.files
+        running = [pool.submit(share, installed, folder, part, whole and not n) for n, part in enumerate(shares)]
+        for done in as_completed(running):
+            total.merge(done.result())
     document = total.document()
     print(json.dumps({key: value for key, value in document.items() if key != "holes"}, indent=1))
     if options.report:

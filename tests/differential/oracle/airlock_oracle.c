@@ -14,6 +14,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/index.h"
@@ -45,6 +46,13 @@ static ExecutorRun_hook_type earlier_run = NULL;
 static ExecutorFinish_hook_type earlier_finish = NULL;
 static int	depth = 0;
 static bool busy = false;
+
+/* A worker runs a part of what its leader has begun. */
+static int
+level(void)
+{
+	return depth + (IsParallelWorker() ? 1 : 0);
+}
 
 static void
 tell(StringInfo text)
@@ -124,7 +132,7 @@ report_range_table(List *range_table, List *permissions)
 	bool		first = true;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "{\"what\":\"execute\",\"depth\":%d,\"relations\":[", depth);
+	appendStringInfo(&text, "{\"what\":\"execute\",\"depth\":%d,\"relations\":[", level());
 	foreach(cell, range_table)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
@@ -235,7 +243,7 @@ analyzed(ParseState *state, Query *query, JumbleState *jumble)
 	if (earlier_analyze)
 		earlier_analyze(state, query, jumble);
 	initStringInfo(&text);
-	appendStringInfo(&text, "{\"what\":\"analyze\",\"depth\":%d,\"command\":%d,\"functions\":[", depth,
+	appendStringInfo(&text, "{\"what\":\"analyze\",\"depth\":%d,\"command\":%d,\"functions\":[", level(),
 					 (int) query->commandType);
 	walk.text = &text;
 	walk.first = true;
@@ -261,7 +269,7 @@ accessed(ObjectAccessType access, Oid class, Oid object, int sub, void *argument
 	initStringInfo(&text);
 	/* a column that comes or goes changes its table */
 	appendStringInfo(&text, "{\"what\":\"%s\",\"depth\":%d,",
-					 (sub != 0 || OidIsValid(table)) ? "alter" : words[access], depth);
+					 (sub != 0 || OidIsValid(table)) ? "alter" : words[access], level());
 	put_relation(&text, OidIsValid(table) ? table : object);
 	appendStringInfoChar(&text, '}');
 	tell(&text);

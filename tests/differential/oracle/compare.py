@@ -4,22 +4,29 @@ A miss is *closed* when the facts say that something can't be known (unresolved,
 SQL): such a statement is denied unless a rule allows exactly that. All others are holes, but for what the server does
 on its own account, which no facts need to name:
   - built-in functions print definitions by querying pg_rewrite;
-  - altering a table reads it, and what it refers to, to check what is there;
+  - altering a table reads it to check what is there, and copies it to a relation named pg_temp_ and its oid;
   - a serial or identity column comes and goes with a sequence;
-  - DROP … CASCADE and DROP OWNED take whatever depends on the objects named (`cascade` in flags);
-  - a permission to select without a column, on a view that is written to, is how PostgreSQL up to 15 marks it.
+  - REFRESH CONCURRENTLY compares the old rows with the new ones;
+  - DROP … CASCADE and DROP OWNED take whatever depends on the objects named, DISCARD the temporary relations: counted
+    as closed, since the flags `cascade` and `discard` say so;
+  - a permission to select without a column, on a view that is written to or a table with a rewrite rule, is how
+    PostgreSQL up to 15 marks it;
+  - a relation that is made may be named without its schema where the search path is not known for certain.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from decision.analysis.result import Analysis
-from decision.model.facts import Access, Effect, Statement, Usage, Via
+from decision.model.facts import Access, Effect, RelationKind, Statement, Usage, Via
 from tests.differential.oracle.server import Definition, Outcome, Touch, schema_name
 
 Name = tuple[str, str]
+TRANSIENT = re.compile(r"pg_temp_\d+(_\d+)?")
 TABLES = frozenset("rvmfpS")  # relation kinds that facts speak of; neither indexes, types nor TOAST
 OPAQUE_FLAGS = frozenset({"dynamic_unknown", "opaque_code", "needs_session"})
 OPAQUE_EFFECTS = frozenset({Effect.OPAQUE, Effect.DYNAMIC_SQL})
@@ -43,10 +50,11 @@ class Claim:
 
     access: dict[Name, set[Access]] = field(default_factory=dict)
     via: dict[Name, set[Via]] = field(default_factory=dict)
+    kind_of: dict[Name, RelationKind] = field(default_factory=dict)
     columns: dict[tuple[str, str, str], set[Usage]] = field(default_factory=dict)
     functions: set[Name] = field(default_factory=set)
     kinds: set[str] = field(default_factory=set)
-    cascade: bool = False
+    sweeping: str = ""  # cascade or discard
     closed: str = ""
 
     def add(self, statement: Statement) -> None:
@@ -54,12 +62,13 @@ class Claim:
             name = (schema_name(relation.schema), relation.name)
             self.access.setdefault(name, set()).update(relation.access)
             self.via.setdefault(name, set()).add(relation.via)
+            self.kind_of[name] = relation.kind
         for column in statement.columns:
             key = (schema_name(column.schema), column.table, column.column)
             self.columns.setdefault(key, set()).update(column.usage)
         self.functions.update((function.schema, function.name) for function in statement.functions)
         self.kinds.update(kind.value for kind in statement.kinds)
-        self.cascade |= "cascade" in statement.flags
+        self.sweeping = next((flag for flag in ("cascade", "discard") if flag in statement.flags), self.sweeping)
         self.closed = self.closed or closed_by(statement)
 
 
@@ -85,15 +94,30 @@ def claim_of(analysis: Analysis) -> Claim:
 
 @dataclass(slots=True)
 class Comparison:
-    """`wanted`/`found`: relations that the server touched, and those of them in the facts; `claimed`: relations in the
-    facts; `extra`: those that the server did not touch, with the ways by which they got into the facts."""
+    """`wanted`: relations that the server touched, by "data" (read or written) and "definition"; `lost`: those among
+    them that are in no facts; `holes`: those that are not closed either. `claimed`: relations in the facts; `extra`:
+    those that the server did not touch, with the ways by which they got into the facts."""
 
-    wanted: int = 0
-    found: int = 0
+    wanted: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    holes: Counter[str] = field(default_factory=Counter)
     misses: list[Miss] = field(default_factory=list)
     claimed: int = 0
     extra: dict[Name, set[Via]] = field(default_factory=dict)
-    checked: dict[str, int] = field(default_factory=dict)
+    checked: Counter[str] = field(default_factory=Counter)
+
+    def _count(self, what: str, found: Mapping[int, list[Miss]]) -> None:
+        """`found`: each relation's misses, by oid."""
+        self.wanted[what] += len(found)
+        self.lost[what] += len([misses for misses in found.values() if misses])
+        self.holes[what] += len([misses for misses in found.values() if any(not miss.closed for miss in misses)])
+
+    def fold(self, data: Mapping[int, list[Miss]], definitions: Mapping[int, list[Miss]]) -> None:
+        missing = {oid: [m for m in misses if m.what == "relation"] for oid, misses in data.items()}
+        self._count("data", missing)
+        self._count("definition", definitions)
+        every = [miss for found in (data, definitions) for misses in found.values() for miss in misses]
+        self.misses += dict.fromkeys(every)
 
 
 def compare(claim: Claim, outcome: Outcome, names: Mapping[int, Name], earlier: Claim | None = None) -> Comparison:
@@ -102,23 +126,23 @@ def compare(claim: Claim, outcome: Outcome, names: Mapping[int, Name], earlier: 
     made = Comparison()
     checker = _Checker(claim, names, earlier, made)
     seen: set[Name] = set()
+    data: dict[int, list[Miss]] = {}
+    definitions: dict[int, list[Miss]] = {}
     for touch in outcome.touches:
-        if touch.kind in TABLES:
+        if touch.kind in TABLES and not (touch.depth and (touch.schema, touch.name) == ("pg_catalog", "pg_rewrite")):
             seen |= checker.both(touch)
-            made.misses += checker.touch(touch)
+            data.setdefault(touch.oid, []).extend(checker.touch(touch))
     for definition in outcome.definitions:
         seen |= checker.both(definition)
-        if definition.kind in TABLES:
-            made.misses += checker.definition(definition)
+        if definition.kind in TABLES and not TRANSIENT.fullmatch(definition.name):
+            definitions.setdefault(definition.oid, []).extend(checker.definition(definition))
+    made.fold(data, definitions)
     for schema, name, depth in outcome.functions:
         made.misses += checker.function(schema, name, depth)
-    wanted = {name for name in seen if name[1]}
-    lost = {miss.name for miss in made.misses if miss.what in ("relation", "definition")}
-    made.wanted = len(wanted)
-    made.found = len([name for name in wanted if dotted(name) not in lost])
-    made.claimed = len(claim.access)
-    made.extra = {name: claim.via[name] for name in claim.access if name not in seen}
-    made.misses = list(dict.fromkeys(made.misses))
+    sequences = {name for name, kind in claim.kind_of.items() if kind is RelationKind.SEQUENCE}
+    claimed = claim.access.keys() - sequences  # nextval and the like are not reported
+    made.claimed = len(claimed)
+    made.extra = {name: claim.via[name] for name in claimed if name not in seen}
     return made
 
 
@@ -129,6 +153,8 @@ def dotted(name: Name) -> str:
 class _Checker:
     def __init__(self, claim: Claim, names: Mapping[int, Name], earlier: Claim | None, made: Comparison) -> None:
         self.claim, self.names, self.earlier, self.made = claim, names, earlier, made
+        ways = set().union(*claim.via.values())
+        self.ruled, self.keyed = Via.RULE in ways, Via.FOREIGN_KEY in ways
 
     def both(self, found: Touch | Definition) -> set[Name]:
         """The relation's name now, and the one that the snapshot has for it."""
@@ -142,14 +168,12 @@ class _Checker:
         return self.claim.closed
 
     def _count(self, what: str) -> None:
-        self.made.checked[what] = self.made.checked.get(what, 0) + 1
+        self.made.checked[what] += 1
 
     def touch(self, touch: Touch) -> Iterator[Miss]:
         self._count("relation")
         names = self.both(touch)
         label = dotted((touch.schema, touch.name))
-        if touch.depth and (touch.schema, touch.name) == ("pg_catalog", "pg_rewrite"):
-            return
         access: set[Access] = set()
         for name in names:
             access |= self.claim.access.get(name, set())
@@ -159,9 +183,11 @@ class _Checker:
             yield Miss("relation", label, ",".join(sorted(touch.permissions)), touch.depth, self._closed(touch.depth))
             return
         via = set().union(*(self.claim.via.get(name, set()) for name in names))
-        if via & {Via.FOREIGN_KEY, Via.INHERITANCE} or self.earlier is not None:
+        if via & {Via.FOREIGN_KEY, Via.INHERITANCE} or (self.keyed and touch.depth) or self.earlier is not None:
             return  # the server's own checks read and lock what they change
         if Access.DDL in access and touch.permissions <= {"select"} and "ddl" in self.claim.kinds:
+            return
+        if "maintenance" in self.claim.kinds and access & {Access.WRITE, Access.DDL}:
             return
         for wanted in touch.permissions:
             if not self._allowed(wanted, touch, access):
@@ -174,7 +200,8 @@ class _Checker:
             return Access.WRITE in access
         if wanted == "update":
             return bool(access & {Access.LOCK, Access.WRITE})
-        return Access.READ in access or (not touch.selected and touch.kind == "v" and Access.WRITE in access)
+        marked = touch.kind == "v" or self.ruled
+        return Access.READ in access or (not touch.selected and marked and Access.WRITE in access)
 
     def _columns(self, touch: Touch, names: set[Name]) -> Iterator[Miss]:
         if not touch.permissions:
@@ -196,9 +223,11 @@ class _Checker:
             return
         if definition.kind == "S" and self._owned(definition):
             return
+        if definition.word == "create" and Access.DDL in self.claim.access.get(("", definition.name), set()):
+            return
         closed = self._closed(definition.depth)
-        if not closed and definition.word == "drop" and self.claim.cascade:
-            closed = "cascade"
+        if not closed and definition.word in ("drop", "alter"):
+            closed = self.claim.sweeping
         yield Miss(
             "definition", dotted((definition.schema, definition.name)), definition.word, definition.depth, closed
         )

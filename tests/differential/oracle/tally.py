@@ -34,9 +34,10 @@ class Tally:
     failed: int = 0
     refused: int = 0
     closed: Counter[str] = field(default_factory=Counter)
-    wanted: int = 0
-    found: int = 0
-    found_or_closed: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)  # why something was unresolved
+    wanted: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    open: Counter[str] = field(default_factory=Counter)  # lost, and not closed either
     claimed: int = 0
     extra: int = 0
     possible: int = 0
@@ -51,8 +52,9 @@ class Tally:
     def add(self, file: str, line: int, text: str, made: Comparison, kinds: set[str], closed: str) -> None:
         """One message that ran."""
         self.ran += 1
-        self.wanted += made.wanted
-        self.found += made.found
+        self.wanted.update(made.wanted)
+        self.lost.update(made.lost)
+        self.open.update(made.holes)
         self.checked.update(made.checked)
         if closed:
             self.closed[closed] += 1
@@ -60,8 +62,6 @@ class Tally:
             (self.excused if miss.closed else self.missed)[miss.what] += 1
             if not miss.closed:
                 self.holes.append(Hole(file, line, miss, text))
-        lost = {m.name for m in made.misses if not m.closed and m.what in ("relation", "definition")}
-        self.found_or_closed += made.wanted - len(lost)
         if kinds & WORK and not kinds - WORK and not closed:
             self._precision(file, line, text, made)
 
@@ -76,17 +76,21 @@ class Tally:
                 self.extras.append(Hole(file, line, Miss("extra", ".".join(name), "", 0, ""), text))
 
     def merge(self, other: Tally) -> None:
-        for name in ("ran", "failed", "refused", "wanted", "found", "found_or_closed", "claimed", "extra", "possible"):
+        for name in ("ran", "failed", "refused", "claimed", "extra", "possible"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("closed", "checked", "missed", "excused", "extra_via"):
+        for name in ("closed", "reasons", "wanted", "lost", "open", "checked", "missed", "excused", "extra_via"):
             getattr(self, name).update(getattr(other, name))
         for name in ("holes", "extras", "crashes"):
             getattr(self, name).extend(getattr(other, name))
 
-    @property
-    def recall(self) -> float:
-        """Of the relations that the server touched, the share that is in the facts, or whose statement is closed."""
-        return self.found_or_closed / self.wanted if self.wanted else 1.0
+    def recall(self, what: str = "data") -> float:
+        """Of the relations that the server read or wrote ("data") or changed in definition ("definition"), the share
+        that is in the facts, or whose statement is closed."""
+        return 1 - self.open[what] / self.wanted[what] if self.wanted[what] else 1.0
+
+    def recall_strict(self, what: str = "data") -> float:
+        """The share that is in the facts."""
+        return 1 - self.lost[what] / self.wanted[what] if self.wanted[what] else 1.0
 
     @property
     def precision(self) -> float:
@@ -99,10 +103,9 @@ class Tally:
         return {
             "messages": {"ran": self.ran, "failed_on_server": self.failed, "refused_by_us": self.refused},
             "relations": {
-                "touched": self.wanted,
-                "found": self.found,
-                "recall": round(self.recall, 5),
-                "recall_without_closed": round(self.found / self.wanted if self.wanted else 1.0, 5),
+                "touched": dict(sorted(self.wanted.items())),
+                "recall": {what: round(self.recall(what), 5) for what in sorted(self.wanted)},
+                "recall_without_closed": {what: round(self.recall_strict(what), 5) for what in sorted(self.wanted)},
                 "claimed": self.claimed,
                 "precision": round(self.precision, 5),
                 "precision_strict": round(1 - (self.extra + self.possible) / self.claimed if self.claimed else 1.0, 5),
@@ -112,6 +115,7 @@ class Tally:
             "missed": dict(sorted(self.missed.items())),
             "missed_but_closed": dict(sorted(self.excused.items())),
             "closed_messages": dict(sorted(self.closed.items())),
+            "unresolved_because": dict(self.reasons.most_common()),
             "crashes": len(self.crashes),
             "holes": [" ".join(map(str, hole)) for hole in holes],
         }
