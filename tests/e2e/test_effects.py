@@ -1,7 +1,9 @@
 """The evasion cases through the real proxy against a real PostgreSQL: each to exactly the end that was written down.
 
-`tests/cases/effects` says for each case of `tests/cases/postgres.jsonl` who sends it, the effect, one of the rules that
-must say so (`rules`), and `twin`: the harmless statement that looks like it and must work for the same principal.
+`tests/cases/effects` says for each case of `tests/cases/postgres.jsonl` who sends it, the effect (`refused`: the
+protocol forbids it, so that nobody is asked), one of the rules that must say so (`rules`), the server's SQLSTATE where
+what is allowed ends in an error of its own (`server`), and `twin`: the harmless statement that looks like it and must
+work for the same principal.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ def test_every_case_has_an_effect_and_a_twin() -> None:
 def test_a_case_comes_to_its_end(seen: dict[str, Seen], case: dict[str, Any]) -> None:
     """The decision is the one written down, by the rule written down; refused, it leaves the database as it was."""
     found = seen[f"case-{case['id']}"]
+    if "open" in case:
+        assert found.effect != case["effect"], f"case {case['id']} comes to its end now: take `open` off it"
+        return
     assert found.effect == case["effect"], (found.rules, found.text[:500])
     assert CLEAR.findall(found.text) == []
     if case["effect"] == "allow":
@@ -38,7 +43,7 @@ def test_a_case_comes_to_its_end(seen: dict[str, Seen], case: dict[str, Any]) ->
         return
     assert found.unchanged
     assert found.states != []
-    assert set(case["rules"]) & found.rules, found.rules
+    assert case["effect"] == "refused" or set(case["rules"]) & found.rules, found.rules
 
 
 @pytest.mark.parametrize("case", EFFECTS, ids=lambda case: str(case["id"]))
