@@ -26,8 +26,11 @@ _LIMITS = Limits()
 
 
 Piece = tuple[int, str, str]  # start in characters, the token's name, its text as kept
-# Text that may set a configuration parameter; what stands before the first word can only be a comment.
-_MAY_SET = re.compile(r"\s*(?:set|alter|create|--|/\*)", re.IGNORECASE)
+# Text that may set a configuration parameter, by its first word; before that there can only be comments.
+_MAY_SET = re.compile(
+    r"(?:\s|--[^\n\r]*+)*+(?:set\b|alter\b(?=.*\bset\b)|create\b(?=.*(?:function|procedure))|/\*)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def pieces(text: str, limits: Limits = _LIMITS) -> list[Piece]:
@@ -137,14 +140,15 @@ def between(tokens: Sequence[Piece], first: int, last: int) -> str:
 
 
 # Each alternative of the group matches a token as PostgreSQL's lexer would, or not at all; the last alternative takes
-# what none of them does, as a word without text, which ends the plain reading. Left out:
-# escapes, prefixes, dollar quotes, strings in several parts, comments, operators that touch each other, numbers but the
-# simplest, all that isn't ASCII.
+# what none of them does, as a word without text, which ends the plain reading. Left out: escapes, prefixes, dollar
+# quotes, strings in several parts, comments but those up to a line's end, operators that touch each other, numbers but
+# the simplest, all that isn't ASCII.
 _PLAIN = re.compile(
     r"""
     ( [A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_$'"&])
     | (?<![\w.$])[0-9]+(?:\.[0-9]+)?(?![\w.$])
-    | '[^'\\]*'(?![ \t\n\r\f\v]*')
+    | '(?:[^'\\]|'')*+'(?![ \t\n\r\f\v]*(?:'|--))
+    | --[^\n\r]*
     | "[^"]+"(?!")
     | \$[0-9]{1,5}(?![\w$])
     | [(),\[\]]
@@ -197,6 +201,8 @@ def plain(text: str) -> str | None:
             highest += 1
             out += (space, f"${highest}")
             space = " "
+        elif word.startswith("--"):
+            continue
         else:
             out += (space, word)
             space = " "
