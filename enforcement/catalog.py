@@ -185,7 +185,7 @@ def _trigger(row: tuple[Any, ...]) -> Trigger:
     events = tuple(
         event for bit, event in ((4, "insert"), (8, "delete"), (16, "update"), (32, "truncate")) if bits & bit
     )
-    return Trigger(name, events, schema, function, enabled)
+    return Trigger(name, events, schema, function, enabled, after=not (bits & 1 and bits & (2 | 64)))
 
 
 def _function(row: tuple[Any, ...]) -> CatalogFunction:

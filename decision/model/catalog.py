@@ -43,11 +43,14 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
+    """`after`: it runs after the change, or once a statement, so it can't change what the written row holds."""
+
     name: str
     events: tuple[str, ...]  # insert update delete truncate
     function_schema: str
     function_name: str
     enabled: bool = True
+    after: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
-from decision.analysis.postgres.closure import read_relation, write_relation
+from decision.analysis.postgres.closure import descendants, read_relation, write_relation
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.names import Relation, resolve
 from decision.analysis.postgres.parse import Node, only
 from decision.analysis.postgres.predicates import bound_value, is_value, predicate_of
+from decision.analysis.postgres.returned import new_row
 from decision.analysis.postgres.select import targets, with_clause
 from decision.analysis.postgres.sources import from_clause, from_item
 from decision.analysis.postgres.walk import QUERIES, Walk, query
-from decision.model.facts import Access, Kind, Predicate, Usage
+from decision.model.facts import Access, Kind, Predicate, RelationKind, Usage
 
 
 def _target(walk: Walk, body: Node) -> tuple[Relation, Item]:
@@ -103,18 +104,8 @@ def set_clause(walk: Walk, scope: Scope, relation: Relation, nodes: list[Node]) 
 
 def _with_assigned(walk: Walk, item: Item, first: int) -> Shape:
     """The target's columns as the new row holds them: what this statement put in flows out of them, too."""
-    new: dict[str, Flow] = {}
-    for key, flow in walk.assigned[first:]:
-        if key[:2] == item.relation and (flow.sources or flow.opaque):
-            known = new.get(key[2], CONSTANT)
-            new[key[2]] = Flow(known.sources | flow.sources, known.transform, known.opaque or flow.opaque)
-    if not new:
-        return item.shape
-    flows = [
-        Flow(flow.sources | new[name].sources, flow.transform, flow.opaque or new[name].opaque) if name in new else flow
-        for name, flow in zip(item.shape.names, item.shape.flows, strict=True)
-    ]
-    return Shape(item.shape.names, flows, item.shape.open)
+    entry = walk.catalog.entry(*item.relation) if walk.catalog is not None and item.relation is not None else None
+    return new_row(walk, entry, item.shape, walk.assigned[first:])
 
 
 def returning(walk: Walk, scope: Scope, body: Node, item: Item, first: int) -> Shape:
@@ -285,13 +276,29 @@ def _merge_action(walk: Walk, scope: Scope, relation: Relation, clause: Node) ->
         write_relation(walk, relation, ("insert",), names)
 
 
+def known_rows(walk: Walk, relation: Relation) -> int | None:
+    """The catalog's count; of a partitioned table that has none of its own, the sum of its partitions'."""
+    if relation.entry is None or walk.catalog is None:
+        return None
+    own = relation.entry.relation
+    if own.estimated_rows >= 0 and own.kind is not RelationKind.PARTITIONED:
+        return own.estimated_rows
+    parts = [child.relation for child in descendants(walk.catalog, relation.entry)]
+    counts = [part.estimated_rows for part in parts if part.kind is not RelationKind.PARTITIONED]
+    if own.kind is RelationKind.PARTITIONED and counts and min(counts) >= 0:
+        return sum(counts)
+    return own.estimated_rows if own.estimated_rows >= 0 else None
+
+
 def estimate(walk: Walk, relation: Relation, predicate: Predicate) -> None:
     """An upper bound of the rows changed, from the catalog: one for a whole key, else the table's rows."""
     rows: int | None = None
     if predicate.pins_key:
         rows = 1
-    elif relation.entry is not None and relation.entry.relation.estimated_rows >= 0:
-        rows = relation.entry.relation.estimated_rows
+    else:
+        rows = known_rows(walk, relation)
+        if predicate.limit is not None and rows is not None:
+            rows = min(rows, predicate.limit)
     if rows is not None:
         walk.estimate = rows if walk.estimate is None else walk.estimate + rows
 

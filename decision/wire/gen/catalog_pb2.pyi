@@ -72,18 +72,20 @@ class ForeignKey(_message.Message):
     def __init__(self, name: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., target_schema: _Optional[str] = ..., target_table: _Optional[str] = ..., target_columns: _Optional[_Iterable[str]] = ..., on_delete: _Optional[str] = ..., on_update: _Optional[str] = ...) -> None: ...
 
 class Trigger(_message.Message):
-    __slots__ = ("name", "events", "function_schema", "function_name", "enabled")
+    __slots__ = ("name", "events", "function_schema", "function_name", "enabled", "after")
     NAME_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
     ENABLED_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     name: str
     events: _containers.RepeatedScalarFieldContainer[str]
     function_schema: str
     function_name: str
     enabled: bool
-    def __init__(self, name: _Optional[str] = ..., events: _Optional[_Iterable[str]] = ..., function_schema: _Optional[str] = ..., function_name: _Optional[str] = ..., enabled: _Optional[bool] = ...) -> None: ...
+    after: bool
+    def __init__(self, name: _Optional[str] = ..., events: _Optional[_Iterable[str]] = ..., function_schema: _Optional[str] = ..., function_name: _Optional[str] = ..., enabled: _Optional[bool] = ..., after: _Optional[bool] = ...) -> None: ...
 
 class Rule(_message.Message):
     __slots__ = ("name", "event", "instead", "definition")
