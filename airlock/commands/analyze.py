@@ -1,22 +1,26 @@
-"""`airlock analyze`: what a message does, without any database or running service."""
+"""`airlock analyze`: what a message does, without any database or running service.
+
+What is heavy is imported when it is needed: scripts call this often.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from decision.analysis import Analyzer, SessionState
 from decision.analysis.dialects import DIALECTS
-from decision.analysis.snapshot_json import load
-from decision.model.catalog import CatalogSnapshot
-from decision.model.errors import AnalysisError
-from decision.model.facts import Facts, Statement
-from decision.sandbox import Sandbox
+from decision.model.errors import AirlockError, AnalysisError, SettingsError
+
+if TYPE_CHECKING:
+    from decision.analysis import Analyzer, SessionState
+    from decision.model.catalog import CatalogSnapshot
+    from decision.sandbox import Sandbox
 
 INDENT = orjson.OPT_INDENT_2
 
@@ -27,25 +31,61 @@ INDENT = orjson.OPT_INDENT_2
 @click.option("--catalog", "catalog_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A snapshot by `airlock catalog dump`; without one, no name resolves.")  # fmt: skip
 @click.option("--lines", is_flag=True, help="Each line of the input is a message; one document a line.")
-@click.option("--explain", is_flag=True, help="Say it in words instead of JSON.")
-def analyze(dialect: str, catalog_file: Path | None, lines: bool, explain: bool) -> None:
+@click.option("--session", is_flag=True, help="The lines are messages of one session: what is prepared, declared, "
+              "created or set in one is known in the next. Implies --lines.")  # fmt: skip
+@click.option("--explain", is_flag=True, help="Draw the facts for people instead of printing JSON.")
+def analyze(dialect: str, catalog_file: Path | None, lines: bool, session: bool, explain: bool) -> None:
     """Read SQL from standard input, print its facts: what policies see. Literals never appear.
 
-    A message that can't be understood gives {"error": …} and exit status 1.
+    The document is {"dialect", "complete", "statements": [{"kinds", "relations", "columns", "output", …}]}. A message
+    that can't be understood gives {"error": {"code", "message", "hint"}} in its place, the same words on standard
+    error, and exit status 1. Where facts are incomplete ("complete": false), "unresolved" says why; that is no error.
 
     \b
       echo "delete from orders where true" | airlock analyze --explain
+      airlock analyze < migration.sql | jq '.statements[].relations'
+      airlock analyze --lines --dialect mysql < queries.txt | jq -c '.statements[].kinds'
+      airlock catalog dump "$DSN" --output shop.json
+      echo "select * from customers" | airlock analyze --catalog shop.json --explain
     """
-    snapshot = load(catalog_file.read_bytes()) if catalog_file else None
-    failed = False
-    with Sandbox(dialect) if dialect in DIALECTS else nullcontext(Analyzer(dialect)) as analyzer:
-        for text in _messages(lines):
-            failed = not _one(analyzer, text, snapshot, lines=lines, explain=explain) or failed
+    failed = 0
+    number = 0
+    try:
+        snapshot = _snapshot(catalog_file)
+        with _analyzer(dialect) as analyzer:
+            talk = _Talk(analyzer, snapshot, lines=lines or session, remembers=session, explain=explain)
+            for number, text in enumerate(_messages(lines or session), 1):
+                failed += not talk.answer(number, text)
+    except SettingsError as error:
+        _complain(error)
+        failed += 1
     if failed:
+        if lines or session:
+            click.echo(f"{failed} of {number} messages refused", err=True)
         click.get_current_context().exit(1)
 
 
+def _snapshot(file: Path | None) -> CatalogSnapshot | None:
+    if file is None:
+        return None
+    from decision.analysis.snapshot_json import load
+
+    return load(file.read_bytes())
+
+
+def _analyzer(dialect: str) -> AbstractContextManager[Analyzer | Sandbox]:
+    """PostgreSQL's parser can take any text in this process; the other dialects' runs in one that can be killed."""
+    if dialect in DIALECTS:
+        from decision.sandbox import Sandbox
+
+        return Sandbox(dialect)
+    from decision.analysis import Analyzer
+
+    return nullcontext(Analyzer(dialect))
+
+
 def _messages(lines: bool) -> Iterator[bytes]:
+    """The whole input, or its lines but the blank ones, each as soon as it is there."""
     source = sys.stdin.buffer
     if not lines:
         yield source.read()
@@ -55,79 +95,66 @@ def _messages(lines: bool) -> Iterator[bytes]:
             yield line.rstrip(b"\r\n")
 
 
-def _one(
-    analyzer: Analyzer | Sandbox, text: bytes, snapshot: CatalogSnapshot | None, *, lines: bool, explain: bool
-) -> bool:
-    out = sys.stdout.buffer
-    try:
-        analysis = analyzer.analyze(text, snapshot, SessionState())
-    except AnalysisError as error:
-        document = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-        said = f"refused ({error.code}): {error.message}\n" if explain else ""
-        out.write(said.encode() if explain else orjson.dumps(document, option=0 if lines else INDENT) + b"\n")
-        return False
-    if explain:
-        out.write(("\n".join(in_words(analysis.facts)) + "\n").encode())
-    elif lines:
-        out.write(analysis.document + b"\n")
-    else:
-        out.write(orjson.dumps(orjson.loads(analysis.document), option=INDENT) + b"\n")
-    out.flush()
-    return True
+class _Talk:
+    """Answers one message after the other, on standard output, at once."""
+
+    def __init__(
+        self,
+        analyzer: Analyzer | Sandbox,
+        snapshot: CatalogSnapshot | None,
+        *,
+        lines: bool,
+        remembers: bool,
+        explain: bool,
+    ) -> None:
+        from decision.analysis import SessionState
+
+        self.analyzer = analyzer
+        self.snapshot = snapshot
+        self.lines = lines
+        self.remembers = remembers
+        self.explain = explain
+        self.state: SessionState = SessionState()
+
+    def answer(self, number: int, text: bytes) -> bool:
+        """Whether the message was understood."""
+        try:
+            analysis = self.analyzer.analyze(text, self.snapshot, self.state)
+        except AnalysisError as error:
+            self._refused(number, error)
+            return False
+        if self.remembers:
+            self.state = self.state.advance(analysis, "I")
+        if self.explain:
+            from decision.analysis.explain import explain
+
+            self._say((explain(analysis.facts) + ("\n" if self.lines else "")).encode())
+        elif self.lines:
+            self._say(analysis.document + b"\n")
+        else:
+            self._say(orjson.dumps(orjson.loads(analysis.document), option=INDENT) + b"\n")
+        return True
+
+    def _refused(self, number: int, error: AnalysisError) -> None:
+        about: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+        if self.lines:
+            about["line"] = number
+        if self.explain:
+            self._say(f"refused ({error.code}): {error.message}\n{chr(10) * self.lines}".encode())
+        else:
+            self._say(orjson.dumps({"error": about}, option=0 if self.lines else INDENT) + b"\n")
+        if not self.lines:
+            _complain(error)
+
+    def _say(self, out: bytes) -> None:
+        sys.stdout.buffer.write(out)
+        sys.stdout.buffer.flush()
 
 
-def in_words(facts: Facts) -> list[str]:
-    """The facts as indented lines for people."""
-    said: list[str] = []
-    for number, statement in enumerate(facts.statements, 1):
-        said.append(f"statement {number}: {', '.join(kind.value for kind in statement.kinds) or 'nothing'}")
-        said += [f"  {line}" for line in _statement(statement)]
-    if not facts.statements:
-        said.append("no statement")
-    if not facts.complete:
-        said.append("Not everything is known: it would be denied unless a rule allows exactly that.")
-    return said
-
-
-def _statement(statement: Statement) -> Iterator[str]:
-    yield f"text: {statement.normalized_text}"
-    for operation in statement.operations:
-        objects = ", ".join(_name(one.schema, one.name) for one in operation.objects)
-        options = f" ({', '.join(operation.options)})" if operation.options else ""
-        yield f"{operation.verb} {operation.object_type} {objects}{options}".rstrip()
-    for relation in statement.relations:
-        tags = f", tagged {', '.join(relation.tags)}" if relation.tags else ""
-        access = " and ".join(one.value for one in relation.access)
-        yield f"{access} {relation.kind.value} {_name(relation.schema, relation.name)} ({relation.via.value}{tags})"
-    for column in statement.output:
-        sources = ", ".join(_name(one.schema, one.table, one.column) for one in column.sources) or "no column"
-        notes = [*column.tags, *(["opaque"] if column.opaque else [])]
-        tags = f", {', '.join(notes)}" if notes else ""
-        yield f"output {column.ordinal} {column.name!r} from {sources} ({column.transform.value}{tags})"
-    for function in statement.functions:
-        effects = ", ".join(effect.value for effect in function.effects)
-        yield f"calls {_name(function.schema, function.name)}" + (f": {effects}" if effects else "")
-    if statement.predicate is not None:
-        yield f"rows: {_rows(statement)}"
-    if statement.flags:
-        yield f"flags: {', '.join(statement.flags)}"
-    for gap in statement.unresolved:
-        yield f"unknown: {gap.what} ({gap.why})"
-
-
-def _rows(statement: Statement) -> str:
-    predicate = statement.predicate
-    assert predicate is not None
-    if not predicate.present:
-        said = "all, there is no WHERE"
-    elif predicate.always_true:
-        said = "all, the WHERE always holds"
-    elif predicate.pinned:
-        said = f"those with one value of {', '.join(predicate.pinned)}" + (" (a key)" if predicate.pins_key else "")
-    else:
-        said = "those that a condition selects, which pins no column"
-    return said + (f"; at most {predicate.limit}" if predicate.limit is not None else "")
-
-
-def _name(*parts: str) -> str:
-    return ".".join(part for part in parts if part)
+def _complain(error: AirlockError) -> None:
+    """On standard error: the code, what is wrong, and the way out."""
+    click.secho(f"error ({error.code}): ", fg="red", nl=False, err=True)
+    click.echo(error.message, err=True)
+    if error.hint:
+        click.secho("hint: ", fg="cyan", nl=False, err=True)
+        click.echo(error.hint, err=True)

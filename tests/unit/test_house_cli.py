@@ -146,36 +146,6 @@ def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> Non
     assert said.startswith("Usage: airlock policy") and "explain" in said and "error:" not in said
 
 
-def test_analyze_prints_facts_without_literals() -> None:
-    """SQL in, JSON out; the literal is gone."""
-    done = subprocess.run(
-        [PROGRAM, "analyze"], input="select 'needle-4711' where 1 = 2", capture_output=True, text=True, check=True
-    )
-    facts = json.loads(done.stdout)
-    assert facts["statements"][0]["kinds"] == ["select"]
-    assert "needle" not in done.stdout
-
-
-def test_analyze_takes_a_message_a_line() -> None:
-    """One document a line; one that can't be parsed says so and makes the status 1."""
-    done = subprocess.run(
-        [PROGRAM, "analyze", "--lines"], input="select 1\n\nselec 2\ndrop table t\n", capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    documents = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 1
-    assert documents[1]["error"]["code"] == "syntax_refused"
-    assert documents[2]["statements"][0]["operations"][0]["verb"] == "drop"
-
-
-def test_analyze_explains_in_words() -> None:
-    """`--explain` says which rows."""
-    done = subprocess.run(
-        [PROGRAM, "analyze", "--explain"], input="delete from t where true", capture_output=True, text=True, check=True
-    )
-    assert "rows: all, the WHERE always holds" in done.stdout
-
-
 def test_config_check_names_file_and_key(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistake is named; its value, which may be a secret, is not."""
     (elsewhere / "airlock.toml").write_text('[journal]\nquota_bytes = "needle"\n')
