@@ -6,6 +6,7 @@ and left out: the tests that need it are then listed at the end of their run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +23,6 @@ CACHE = ROOT / ".cache"
 OPA = "github.com/open-policy-agent/opa@v1.22.0"
 COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.2"
 PGJDBC = "org.postgresql:postgresql:42.7.8"
-PGLAST = "pglast==8.7"
 REGRESSION = "libpg_query/test/sql/postgres_regress"
 
 
@@ -94,8 +95,7 @@ def regression() -> None:
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         into = Path(folder)
-        download(PGLAST, into)
-        (archive,) = into.glob("*.tar.gz")
+        archive = source_package("pglast", into)
         with tarfile.open(archive) as opened:
             wanted = [member for member in opened.getmembers() if f"/{REGRESSION}/" in member.name and member.isfile()]
             opened.extractall(into, members=wanted, filter="data")
@@ -103,17 +103,24 @@ def regression() -> None:
         unpacked.replace(target)
 
 
-def download(what: str, into: Path) -> None:
-    """The source package of a Python package, by whichever pip is there. Nothing is built to be installed."""
-    pips = [[sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["pip"]]
+def source_package(name: str, into: Path) -> Path:
+    """The source package of a dependency, of the version and digest that uv.lock names, by whichever pip is there."""
+    locked = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
+    (package,) = [package for package in locked if package["name"] == name]
     failed = "there is no pip"
-    for pip in pips:
+    for pip in ([sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["pip"]):
         try:
-            run(*pip, "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(into), what)
-            return
+            run(*pip, "download", "-q", "--no-input", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:",
+                "-d", str(into), f"{name}=={package['version']}")  # fmt: skip
+            break
         except RuntimeError as error:
             failed = str(error)
-    raise RuntimeError(failed)
+    else:
+        raise RuntimeError(failed)
+    (archive,) = into.glob("*.tar.gz")
+    if f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}" != package["sdist"]["hash"]:
+        raise RuntimeError(f"the source package of {name} is not the one that uv.lock names")
+    return archive
 
 
 def main() -> int:
