@@ -110,8 +110,8 @@ def source_package(name: str, into: Path) -> Path:
     failed = "there is no pip"
     for pip in ([sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["pip"]):
         try:
-            run(*pip, "download", "-q", "--no-input", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:",
-                "-d", str(into), f"{name}=={package['version']}")  # fmt: skip
+            run(*pip, "download", "-q", "--no-input", "--disable-pip-version-check", "-d", str(into),
+                "--no-deps", "--no-binary", ":all:", f"{name}=={package['version']}")  # fmt: skip
             break
         except RuntimeError as error:
             failed = str(error)
