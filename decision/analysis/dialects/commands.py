@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from decision.analysis.dialects.guards import BATCH_WORDS
 from decision.analysis.dialects.lexical import Piece
 from decision.analysis.dialects.names import by_name
 from decision.analysis.dialects.walk import Walk
@@ -212,6 +213,8 @@ def transaction(walk: Walk, found: Sequence[Piece]) -> bool:
     if words[0] not in _STARTS or (words[0] == "END" and walk.dialect not in ("sqlite", "duckdb")):
         return False
     named = {i + 1 for i, word in enumerate(words) if word in ("SAVEPOINT", "TO", "TRAN", "TRANSACTION", "SAVE")}
+    if walk.dialect == "tsql" and any(word in BATCH_WORDS - _TRANSACTION for word in words):
+        return False
     odd = [i for i, word in enumerate(words) if word not in _TRANSACTION and i not in named]
     if odd or len(words) > 12 or (walk.dialect == "tsql" and words == ["BEGIN"]) or words == ["START"]:
         return False
@@ -294,8 +297,17 @@ def _apply(walk: Walk, row: Row, found: Sequence[Piece]) -> None:
         record.files.update(dict.fromkeys(_places(found)))
     if "role_change" in row.flags:
         record.effects.append(RoleSet(found[-1].value if found[-1].kind in ("word", "name") else ""))
-    if not row.plain or any(piece.upper in ("SELECT", "EXEC", "EXECUTE") for piece in found[1:] if verb != "grant"):
+    if not row.plain or _more(walk, found, object_type == "privilege"):
         record.refuse(row.words, "only its first words are read")
+
+
+def _more(walk: Walk, found: Sequence[Piece], privileges: bool) -> bool:
+    """Whether there are words that may begin another statement, or a query within this one."""
+    words = [piece.upper for piece in found[1:]]
+    if privileges:
+        words = words[words.index("TO") + 1 :] if "TO" in words else []
+    banned = BATCH_WORDS - {"WITH", "SET"} if walk.dialect == "tsql" else {"SELECT", "EXEC", "EXECUTE"}
+    return any(word in banned for word in words if word != "GRANT")
 
 
 def _places(found: Sequence[Piece]) -> list[str]:

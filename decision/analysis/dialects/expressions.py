@@ -119,7 +119,7 @@ def _column(walk: Walk, node: exp.Column, scope: Scope, usage: Usage) -> Flow:
 
 def _found(walk: Walk, node: exp.Column, scope: Scope) -> Flow | None:
     name, table, schema = node.name, node.table, node.db
-    quoted = isinstance(node.this, exp.Identifier) and bool(node.this.args.get("quoted"))
+    quoted = isinstance(node.this, exp.Identifier) and bool(node.this.args.get("quoted")) and name in walk.double
     if not table:
         flow = scope.column(name)
         if flow is not None and not (flow.opaque and quoted and walk.record.traits.double == "either"):

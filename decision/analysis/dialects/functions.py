@@ -91,7 +91,7 @@ EFFECTS: dict[str, dict[str, tuple[Effect, ...]]] = {
 }  # fmt: skip
 EFFECTS["mariadb"] = EFFECTS["mysql"]
 
-# Prefixes of packages: everything in them but what stands in PURE.
+# Prefixes of packages: everything in them.
 PACKAGES: dict[str, tuple[tuple[str, tuple[Effect, ...]], ...]] = {
     "oracle": (
         ("utl_http.", (NET,)), ("utl_tcp.", (NET,)), ("utl_smtp.", (NET,)), ("utl_mail.", (NET,)),
@@ -132,7 +132,7 @@ _COMMON = (
     "connection_id found_rows schema session_user system_user suser_sname db_name object_id scope_identity "
     "sqlite_source_id hash list_transform list_filter array_transform"
 )
-PURE = frozenset(_COMMON.split())
+_PLAIN = frozenset(_COMMON.split())
 AGGREGATES = frozenset(
     [
         "count",
@@ -176,7 +176,7 @@ def effects_of(dialect: str, name: str) -> tuple[Effect, ...] | None:
     if found is not None:
         return found
     last = name.rsplit(".", 1)[-1]
-    if last == name and name in PURE:
+    if last == name and (name in _PLAIN or name in AGGREGATES):
         return ()
     for prefix, effects in PACKAGES.get(dialect, ()):
         if name.startswith(prefix):

@@ -8,7 +8,7 @@ from decision.analysis.dialects.lexical import scan
 from decision.analysis.dialects.walk import Walk
 
 # Words that begin a statement in T-SQL, where no separator stands between statements: as a name they are none.
-_TSQL = frozenset(
+BATCH_WORDS = frozenset(
     [
         "ADD",
         "ALTER",
@@ -122,16 +122,19 @@ _MAY_FOLLOW = {
     "ALTER": {"TABLE"},
     "IF": {"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE"},
 }
+_ALTERED = (["COLUMN"], ["CONSTRAINT"])
 
 
 def check_tree(walk: Walk, tree: exp.Expr, text: str) -> None:
     """Refuses what only looks like one statement."""
     record = walk.record
+    found = scan(text, walk.record.traits, walk.budget.limits).pieces
+    walk.double |= {piece.value for piece in found if piece.kind == "name" and piece.text[0] == '"'}
     for node in tree.walk():
         walk.budget.charge(1)
         if isinstance(node, exp.Command):
             record.refuse("statement", "a part of it is not known")
-        elif walk.dialect == "tsql" and isinstance(node, exp.Identifier) and node.name.upper() in _TSQL:
+        elif walk.dialect == "tsql" and isinstance(node, exp.Identifier) and node.name.upper() in BATCH_WORDS:
             if node.args.get("quoted"):
                 continue
             record.refuse("alias", "a word that begins a statement stands in the place of a name")
@@ -146,6 +149,8 @@ def _check_batch(walk: Walk, text: str) -> None:
     if words and words[0] == "WITH":
         main = next((i for i, w in enumerate(words) if w in _VERBS and i and words[i - 1] == ")"), 0)
     for place, word in enumerate(words):
+        if words[0] == "ALTER" and word in ("DROP", "ALTER") and words[place + 1 : place + 2] in _ALTERED:
+            continue
         if place and place != main and word in _VERBS and words[place - 1] not in _MAY_FOLLOW.get(word, ()):
             walk.record.refuse("batch", "a second statement without a separator")
             return

@@ -54,6 +54,9 @@ class DialectAnalyzer:
             return self._analyze(decoded, index, state)
         except RecursionError:
             raise LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement") from None
+        except (AttributeError, TypeError, KeyError, IndexError, ValueError, AssertionError):
+            # The parser's tree is not typed: a shape that nobody has seen must refuse the text, and not quote it.
+            raise SyntaxRefused("the statement has a form that is not known", hint="write it plainer") from None
 
     def _known(self, index: CatalogIndex | None) -> tuple[frozenset[str], Spellings]:
         """Names of the catalog, folded; and how (schema, relation) are spelled."""

@@ -336,12 +336,14 @@ def _pragma(walk: Walk, tree: exp.Pragma) -> None:
     walk.see(*tree.walk())
     label = inner.this if isinstance(inner, exp.EQ) else inner
     name = (label.name or (str(label.this) if isinstance(label.this, str) else "")).lower()
-    reading = frozenset(
-        {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list", "database_list",
-         "user_version", "schema_version", "page_count", "encoding", "compile_options", "function_list", "show_tables",
-         "version", "database_size", "collation_list"}
-    )  # fmt: skip
-    if isinstance(inner, exp.EQ) or name not in reading:
+    of_relation = frozenset(
+        {"table_info", "table_xinfo", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
+    )
+    reading = of_relation | {
+        "table_list", "database_list", "user_version", "schema_version", "page_count", "encoding", "compile_options",
+        "function_list", "show_tables", "version", "database_size", "collation_list",
+    }  # fmt: skip
+    if (isinstance(inner, exp.EQ) and name not in of_relation) or name not in reading:
         record.kind(Kind.SESSION)
         record.settings[walk.shown(name)] = None
         record.flags.update(("setting", "admin"))

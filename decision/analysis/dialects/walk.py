@@ -28,6 +28,7 @@ class Walk:
         self.dialect = dialect
         self.parse = parse
         self.spellings = spellings
+        self.double: frozenset[str] = frozenset()  # what the text has in double quotes
 
     @property
     def budget(self) -> Budget:

@@ -259,6 +259,8 @@ def delete(walk: Walk, node: exp.Delete) -> None:
         tables = [one for one in tables if one not in top]
     using = using if isinstance(using, list) else [using]
     main = node.this
+    if not isinstance(main, exp.Expr) and len(tables) == 1:  # Oracle's DELETE without FROM
+        main, tables = tables[0], []
     if tables or (using and walk.dialect == "mysql"):
         # DELETE a, b FROM …, or DELETE FROM a, b USING …: the targets are names of what is joined.
         joined = [main] if tables else using
