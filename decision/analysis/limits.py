@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from decision.model.errors import LimitExceeded, TextRefused
 
@@ -77,22 +77,40 @@ def check_tokens(count: int, limits: Limits) -> None:
         )
 
 
+EXPANSION = 25  # units of work that a view, function, rule or policy costs beyond what is found in it
+
+
 class Budget:
     """Work, depth and counts used by one message."""
 
-    __slots__ = ("ctes", "depth", "limits", "work")
+    __slots__ = ("ctes", "depth", "limits", "root", "work")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.root = self
         self.work = 0
         self.depth = 0
         self.ctes = 0
 
+    def inner(self, depth: int = 150) -> Budget:
+        """For what the catalog holds and a statement pulls in: a depth of its own, but the message's work. Views and
+        functions that use each other twice at each level would otherwise double at each level without a bound."""
+        self.charge(EXPANSION)
+        inner = Budget(replace(self.limits, depth=depth))
+        inner.root = self.root
+        return inner
+
+    @property
+    def spent(self) -> bool:
+        """Whether the message's work is used up: what is found from here on says nothing about what was read."""
+        return self.root.work > self.root.limits.work
+
     def charge(self, units: int) -> None:
-        self.work += units
-        if self.work > self.limits.work:
+        root = self.root
+        root.work += units
+        if root.work > root.limits.work:
             raise LimitExceeded(
-                f"analysis needs more than {self.limits.work} units of work", hint="split the statement"
+                f"analysis needs more than {root.limits.work} units of work", hint="split the statement"
             )
 
     def enter(self, levels: int = 1) -> None:

@@ -231,7 +231,7 @@ def redact(text: bytes) -> str:
     """
     try:
         decoded = check_text(text, _LIMITS)
-        count = len(parse_checked(decoded))
-        return shown(pieces(decoded), count)
+        tokens = pieces(decoded)
+        return shown(tokens, len(parse_checked(decoded)))
     except (AnalysisError, parser.ParseError):
         return UNREADABLE
