@@ -161,15 +161,19 @@ def warm(names: list[str], folder: Path) -> float:
     return time.monotonic() - began
 
 
-def measure(chosen: list[Mutant], names: list[str], limit: float, jobs: int) -> dict[Mutant, str]:
-    """The fate of each, `jobs` at a time."""
+def measure(chosen: list[Mutant], names: list[str], limit: float, jobs: int, until: float) -> dict[Mutant, str]:
+    """The fate of each, `jobs` at a time; none is begun after `until` on the monotonic clock."""
     fates: dict[Mutant, str] = {}
     running: list[tuple[int, Mutant, float]] = []
     left = list(reversed(chosen))
     while left or running:
+        if time.monotonic() > until:
+            left.clear()
         while left and len(running) < jobs:
             mutant = left.pop()
             running.append((fork(names, mutant), mutant, time.monotonic() + limit))
+        if not running:
+            break
         child, mutant, deadline = running.pop(0)
         fates[mutant] = wait(child, deadline)
         if len(fates) % 25 == 0:
@@ -196,6 +200,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default: 1)")
     parser.add_argument("--only", default="", help="modules whose path holds this text")
     parser.add_argument("--jobs", type=int, default=2, help="at a time (default: 2)")
+    parser.add_argument("--seconds", type=float, default=3600, help="begin none after this time (default: 3600)")
     parser.add_argument("--least", type=float, default=0.0, help="exit with 1 under this share (0 to 1)")
     parser.add_argument("tests", nargs="*", help="test files (default: tests/unit/test_analysis_*.py)")
     given = parser.parse_args()
@@ -214,7 +219,7 @@ def main() -> int:
         names = tests(given.tests)
         took = warm(names, folder)
         print(f"{len(everything)} changes known; the tests take {took:.1f} s", file=sys.stderr, flush=True)
-        fates = measure(chosen, names, 10 * took + 5, given.jobs)
+        fates = measure(chosen, names, 10 * took + 5, given.jobs, time.monotonic() + given.seconds)
         return 1 if report(fates, len(everything), given.seed) < given.least else 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
