@@ -76,7 +76,8 @@ async def read_catalog(source: str | Connection, database: str) -> CatalogSnapsh
         casts=tuple(CatalogCast(row[0], row[1], _METHODS[row[2]], _CONTEXTS[row[3]], *row[4:])
                     for row in parts["casts"]),
         domains=tuple(CatalogDomain(row[0], row[1], row[2], tuple(row[3]), row[4]) for row in parts["domains"]),
-        event_triggers=tuple(EventTrigger(row[0], row[1], row[2], row[3], tuple(row[4])) for row in parts["event_triggers"]),
+        event_triggers=tuple(EventTrigger(row[0], row[1], row[2], row[3], tuple(row[4]))
+                             for row in parts["event_triggers"]),
     )  # fmt: skip
     return replace(snapshot, version=version_of(snapshot))
 
@@ -189,9 +190,10 @@ def _trigger(row: tuple[Any, ...]) -> Trigger:
 
 
 def _function(row: tuple[Any, ...]) -> CatalogFunction:
-    schema, name, oid, arguments, returns, language, volatility, kind, definer, returns_set, body, names, settings = row
+    schema, name, oid, arguments, returns, language, volatility, kind, *rest = row
+    definer, returns_set, body, names, settings, defaults = rest
     configuration = [setting.partition("=") for setting in settings]
     return CatalogFunction(
         schema, name, oid, tuple(arguments), returns, language, _VOLATILITY[volatility], _FUNCTIONS[kind], definer,
-        returns_set, body, tuple(names), tuple([(name.lower(), value) for name, _, value in configuration]),
+        returns_set, body, tuple(names), tuple([(name.lower(), value) for name, _, value in configuration]), defaults,
     )  # fmt: skip

@@ -118,6 +118,7 @@ class CatalogFunction:
     `kind`: function procedure aggregate window; `volatility`: immutable stable volatile; `body` is its source for
     languages sql and plpgsql, empty otherwise. `argument_names` are all named parameters, the output ones too, in
     order, without the nameless; `configuration` are the settings that hold while it runs (SET search_path = …).
+    `argument_defaults` are expressions, joined by commas.
     """
 
     schema: str
@@ -133,6 +134,7 @@ class CatalogFunction:
     body: str = ""
     argument_names: tuple[str, ...] = ()
     configuration: tuple[tuple[str, str], ...] = ()
+    argument_defaults: str = ""
 
 
 @dataclass(frozen=True, slots=True)

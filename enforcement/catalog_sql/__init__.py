@@ -100,7 +100,8 @@ SELECT n.nspname, p.proname, p.oid::int8,
                      format_type(p.prorettype, NULL))),
        l.lanname, p.provolatile::text, p.prokind::text, p.prosecdef, p.proretset,
        CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN coalesce({sql_body}, p.prosrc) ELSE '' END,
-       coalesce(array_remove(p.proargnames, ''), '{}')::text[], coalesce(p.proconfig, '{}')::text[]
+       coalesce(array_remove(p.proargnames, ''), '{}')::text[], coalesce(p.proconfig, '{}')::text[],
+       coalesce(pg_get_expr(p.proargdefaults, 0), '')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp\\_%%'
 ORDER BY n.nspname, p.proname, p.oid

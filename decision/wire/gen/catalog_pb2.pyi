@@ -180,7 +180,7 @@ class CatalogRelation(_message.Message):
     def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., oid: _Optional[int] = ..., kind: _Optional[_Union[RelationKind, str]] = ..., columns: _Optional[_Iterable[_Union[CatalogColumn, _Mapping]]] = ..., definition: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[Names, _Mapping]]] = ..., foreign_keys: _Optional[_Iterable[_Union[ForeignKey, _Mapping]]] = ..., triggers: _Optional[_Iterable[_Union[Trigger, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[Rule, _Mapping]]] = ..., row_policies: _Optional[_Iterable[_Union[RowPolicy, _Mapping]]] = ..., row_security: _Optional[bool] = ..., parents: _Optional[_Iterable[_Union[QualifiedName, _Mapping]]] = ..., children: _Optional[_Iterable[_Union[QualifiedName, _Mapping]]] = ..., estimated_rows: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., indexes: _Optional[_Iterable[_Union[RelationIndex, _Mapping]]] = ..., checks: _Optional[_Iterable[str]] = ..., foreign_server: _Optional[str] = ...) -> None: ...
 
 class CatalogFunction(_message.Message):
-    __slots__ = ("schema", "name", "oid", "argument_types", "return_type", "language", "volatility", "kind", "security_definer", "returns_set", "body", "argument_names", "configuration")
+    __slots__ = ("schema", "name", "oid", "argument_types", "return_type", "language", "volatility", "kind", "security_definer", "returns_set", "body", "argument_names", "configuration", "argument_defaults")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OID_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +194,7 @@ class CatalogFunction(_message.Message):
     BODY_FIELD_NUMBER: _ClassVar[int]
     ARGUMENT_NAMES_FIELD_NUMBER: _ClassVar[int]
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENT_DEFAULTS_FIELD_NUMBER: _ClassVar[int]
     schema: str
     name: str
     oid: int
@@ -207,7 +208,8 @@ class CatalogFunction(_message.Message):
     body: str
     argument_names: _containers.RepeatedScalarFieldContainer[str]
     configuration: _containers.RepeatedCompositeFieldContainer[_common_pb2.NameValue]
-    def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., oid: _Optional[int] = ..., argument_types: _Optional[_Iterable[str]] = ..., return_type: _Optional[str] = ..., language: _Optional[str] = ..., volatility: _Optional[str] = ..., kind: _Optional[str] = ..., security_definer: _Optional[bool] = ..., returns_set: _Optional[bool] = ..., body: _Optional[str] = ..., argument_names: _Optional[_Iterable[str]] = ..., configuration: _Optional[_Iterable[_Union[_common_pb2.NameValue, _Mapping]]] = ...) -> None: ...
+    argument_defaults: str
+    def __init__(self, schema: _Optional[str] = ..., name: _Optional[str] = ..., oid: _Optional[int] = ..., argument_types: _Optional[_Iterable[str]] = ..., return_type: _Optional[str] = ..., language: _Optional[str] = ..., volatility: _Optional[str] = ..., kind: _Optional[str] = ..., security_definer: _Optional[bool] = ..., returns_set: _Optional[bool] = ..., body: _Optional[str] = ..., argument_names: _Optional[_Iterable[str]] = ..., configuration: _Optional[_Iterable[_Union[_common_pb2.NameValue, _Mapping]]] = ..., argument_defaults: _Optional[str] = ...) -> None: ...
 
 class CatalogOperator(_message.Message):
     __slots__ = ("schema", "name", "function_schema", "function_name")
