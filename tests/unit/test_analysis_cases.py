@@ -116,7 +116,8 @@ def _agree(want: dict[str, Any], statements: tuple[Statement, ...]) -> list[str]
                 inferred = {Usage.FILTER, Usage.JOIN, Usage.ORDER, Usage.GROUP, Usage.WINDOW, Usage.CHECK}
                 good = set(value) <= _columns(statements, inferred)
             case "where_always":
-                good = any(s.predicate is not None and s.predicate.always_true == bool(value) for s in statements)
+                told = {s.predicate.always_true for s in statements if s.predicate is not None}
+                good = value is None or bool(value) in told
             case "no_where":
                 good = any(s.predicate is not None and not s.predicate.present for s in statements) == value
             case "pins":

@@ -51,17 +51,35 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
             walk.use(flow, Usage.PASSED)
     if found_effects or name in table.DENIAL_OF_SERVICE:
         _consequences(walk, scope, name, arguments)
-    aggregate = name in AGGREGATES or "agg_within_group" in body or "agg_star" in body
+    if name in _CONVERSIONS and schema in ("", "pg_catalog"):
+        for flow in flows:
+            walk.use(flow, Usage.CHECK)  # a conversion that fails shows the value in its error
+    aggregate = name in AGGREGATES or _own_aggregate(walk, schema, name)
+    aggregate = aggregate or "agg_within_group" in body or "agg_star" in body
     if aggregate and "over" not in body:
         for flow in flows:
             walk.use(flow, Usage.AGGREGATE)
     return merge([*flows, *result], Transform.AGGREGATE if aggregate and name not in WINDOW else None)
 
 
+_CONVERSIONS = frozenset(
+    {
+        "int2", "int4", "int8", "float4", "float8", "numeric", "date", "timestamp", "timestamptz", "time", "timetz",
+        "interval", "uuid", "inet", "cidr", "macaddr", "bool", "json", "jsonb", "xml", "to_date", "to_timestamp",
+        "to_number", "json_in", "jsonb_in", "oid", "regclass", "bit", "varbit", "point",
+    }
+)  # fmt: skip
+
+
 def _makes_rows(walk: Walk, name: str, arguments: list[Node]) -> bool:
     if name in SET_RETURNING:
         return not (len(arguments) == 1 and "A_ArrayExpr" in arguments[0])
     return walk.catalog is not None and any(f.returns_set for f in walk.catalog.functions.get(name, ()))
+
+
+def _own_aggregate(walk: Walk, schema: str, name: str) -> bool:
+    found = walk.catalog.functions.get(name, ()) if walk.catalog is not None and schema != "pg_catalog" else ()
+    return any(function.kind == "aggregate" for function in found)
 
 
 def _clauses(walk: Walk, scope: Scope, body: Node, flows: list[Flow], name: str) -> None:
@@ -75,7 +93,7 @@ def _clauses(walk: Walk, scope: Scope, body: Node, flows: list[Flow], name: str)
     if "over" in body:
         window(walk, scope, body["over"])
         for flow in flows:
-            walk.use(flow, Usage.WINDOW)
+            walk.use(flow, Usage.AGGREGATE)  # they reach the output only; what decides about order is in the clause
 
 
 def resolve_call(walk: Walk, schema: str, name: str, arguments: list[Node]) -> tuple[tuple[Effect, ...], list[Flow]]:

@@ -123,17 +123,29 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
     for node in elements:
         tag, inner = only(node)
         if tag == "ColumnDef":
-            columns.append(MadeColumn(inner.get("colname", "")))
+            columns.append(_made_column(walk, inner))
             _column_sequence(walk, made, inner)
             for part in inner.get("constraints", ()):
                 constraint(walk, made, part.get("Constraint", {}))
         elif tag == "TableLikeClause":
-            like = define(walk, inner.get("relation", {}))
+            access = Access.READ if own[0] == TEMP_SCHEMA else Access.DDL
+            like = define(walk, inner.get("relation", {}), access)
             complete = complete and not like.shape.open
             columns += [MadeColumn(name) for name in like.shape.names]
         elif tag == "Constraint":
             constraint(walk, made, inner)
     return list({column.name: column for column in columns}.values()), complete
+
+
+def _made_column(walk: Walk, column: Node) -> MadeColumn:
+    """A column that is generated may hold any other; a default is what its expression reads."""
+    flow, opaque = Flow(), False
+    for part in column.get("constraints", ()):
+        body = part.get("Constraint", {})
+        opaque = opaque or body.get("contype") == "CONSTR_GENERATED"
+        if body.get("contype") == "CONSTR_DEFAULT" and "raw_expr" in body:
+            flow = generic(walk, Scope(parameters=True), body["raw_expr"])
+    return MadeColumn(column.get("colname", ""), flow.sources, opaque or flow.opaque)
 
 
 def _column_sequence(walk: Walk, relation: Relation, column: Node) -> None:
@@ -162,13 +174,12 @@ def sequence_made(walk: Walk, relation: Relation, column: str, identity: Node) -
 
 
 def constraint(walk: Walk, relation: Relation, body: Node) -> None:
-    if body.get("contype") == "CONSTR_GENERATED" and relation.schema == TEMP_SCHEMA:
-        walk.unresolved("GENERATED", "what a temporary table's column is computed from is not followed")
     if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
         target = body["pktable"]
         own = target.get("relname") == relation.name and target.get("schemaname", relation.schema) == relation.schema
         if not own:
-            define(walk, target)
+            other = define(walk, target)
+            walk.touch(other.schema, other.name, other.kind, Access.READ, other.oid, other.tags, Via.FOREIGN_KEY)
     if "raw_expr" in body:
         on_relation(walk, relation, body["raw_expr"])
 

@@ -80,6 +80,8 @@ def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
         opaque = opaque or function.volatility == "volatile"
     else:
         opaque = True
+    if function.argument_defaults:
+        opaque = not body_statements(inner, f"SELECT {function.argument_defaults}", "sql") or opaque
     if inner.unresolved_:
         inner.unresolved_.clear()
         opaque = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decision.analysis.postgres.parse import Node
+from decision.analysis.postgres.parse import Node, only
 
 UNKNOWN = object()
 
@@ -40,6 +40,8 @@ def cast_value(value: object, names: list[str]) -> object:
             return value
         return int(value) if isinstance(value, str) and value.strip().lstrip("-").isdigit() else UNKNOWN
     if name in ("text", "varchar"):
+        if isinstance(value, bool | int):
+            return str(value).lower()
         return value if isinstance(value, str) else UNKNOWN
     return None if value is None else UNKNOWN
 
@@ -67,28 +69,81 @@ def apply_operator(name: str, first: object, second: object) -> object:
         return first == second
     if name in ("<>", "!=") and (numbers or texts):
         return first != second
+    if name == "||" and isinstance(first, str) and isinstance(second, str) and len(first) + len(second) < 1000:
+        return first + second
+    if texts and name in ("<", ">", "<=", ">=") and "" in (first, second):
+        shorter, longer = len(str(first)), len(str(second))
+        return {"<": shorter < longer, ">": shorter > longer, "<=": shorter <= longer, ">=": shorter >= longer}[name]
     if numbers and isinstance(first, int | float) and isinstance(second, int | float):
         if name in ("<", ">", "<=", ">="):
             return {"<": first < second, ">": first > second, "<=": first <= second, ">=": first >= second}[name]
+        if name == "%" and isinstance(first, int) and isinstance(second, int) and second > 0 and first >= 0:
+            return first % second
         if name in ("+", "-", "*") and abs(first) < 2**31 and abs(second) < 2**31:
             return {"+": first + second, "-": first - second, "*": first * second}[name]
     return UNKNOWN
 
 
-def same(left: object, right: object) -> bool:
-    """Equal expressions, wherever they stand in the text."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        keys = {*left, *right} - {"location"}
-        return all(same(left.get(key), right.get(key)) for key in keys)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
-    return left == right
+_EVERYTHING = frozenset({"", "^", "$", "^$|", ".*", "^.*", ".*$", "^.*$", "(.*)", "^(.*)$", "()", ".*.*", ".{0,}", "|"})
 
 
-def volatile(node: object) -> bool:
-    """Whether the expression may differ between two evaluations: any function or sub-select."""
-    if isinstance(node, dict):
-        return "FuncCall" in node or "SubLink" in node or any(volatile(value) for value in node.values())
-    if isinstance(node, list):
-        return any(volatile(item) for item in node)
-    return False
+def matches_all(kind: str, pattern: object) -> bool:
+    """Whether a pattern (LIKE, regular expression, SIMILAR TO) lets every text through."""
+    if not isinstance(pattern, str):
+        return False
+    if kind == "regex":
+        return pattern in _EVERYTHING
+    return bool(pattern) and not pattern.strip("%")
+
+
+_LENGTHS = frozenset({"length", "char_length", "character_length", "octet_length", "bit_length", "cardinality", "abs"})
+
+
+def never_negative(name: str) -> bool:
+    return name in _LENGTHS
+
+
+def call_value(name: str, values: list[object]) -> object:
+    """Built-in functions on known values; a search for nothing finds it at once."""
+    if len(values) == 2 and values[1] == "" and name in ("starts_with", "strpos", "position"):
+        return True if name == "starts_with" else 1
+    if UNKNOWN in values or None in values:
+        return UNKNOWN
+    if name in ("length", "char_length", "character_length") and len(values) == 1 and isinstance(values[0], str):
+        return len(values[0])
+    if name == "abs" and len(values) == 1 and isinstance(values[0], int | float):
+        return abs(values[0])
+    if name in ("lower", "upper") and len(values) == 1 and isinstance(values[0], str) and values[0].isascii():
+        return values[0].lower() if name == "lower" else values[0].upper()
+    return UNKNOWN
+
+
+RANGES = {"smallint": 15, "integer": 31, "bigint": 63}
+
+
+def outside(type_name: str, name: str, value: object) -> object:
+    """What comparing any value of an integer type with this constant gives, where that is the same for all."""
+    bits = RANGES.get(type_name)
+    if bits is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return UNKNOWN
+    low, high = -(2**bits), 2**bits - 1
+    always = {">": value < low, ">=": value <= low, "<": value > high, "<=": value >= high,
+              "<>": value < low or value > high}  # fmt: skip
+    return True if always.get(name, False) else UNKNOWN
+
+
+def array_items(node: Node) -> list[Node]:
+    """The elements of ARRAY[…], or of a text like '{1,2}' that is one; empty where they aren't known."""
+    tag, body = only(node)
+    if tag == "A_ArrayExpr":
+        elements: list[Node] = body.get("elements", [])
+        return elements
+    if tag == "TypeCast":
+        return array_items(body.get("arg", {}))
+    text = literal_value(body) if tag == "A_Const" else None
+    if not isinstance(text, str) or not text.startswith("{") or not text.endswith("}") or '"' in text:
+        return []
+    parts = [part.strip() for part in text[1:-1].split(",")]
+    if not all(part.lstrip("-").isdigit() for part in parts):
+        return []
+    return [{"A_Const": {"ival": {"ival": int(part)}}} for part in parts]

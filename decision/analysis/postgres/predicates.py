@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from decision.analysis.catalog import SYSTEM_COLUMNS
 from decision.analysis.flow import Item, Scope
+from decision.analysis.postgres.canonical import Canonical, opposite
 from decision.analysis.postgres.folding import (
     UNKNOWN,
     apply_operator,
+    array_items,
     boolean_test,
+    call_value,
     cast_value,
     literal_value,
-    same,
-    volatile,
+    matches_all,
+    never_negative,
+    outside,
 )
-from decision.analysis.postgres.parse import Node, constant, only, strings
+from decision.analysis.postgres.names import resolve
+from decision.analysis.postgres.parse import Node, only, qualified, strings
+from decision.analysis.postgres.pins import bound_value, covers_key, is_value, pins, rows_of
 from decision.analysis.postgres.walk import Walk
-from decision.analysis.result import BoundValue
-from decision.model.facts import Predicate, Transform
+from decision.model.facts import Kind, Predicate
 
 MAX_DEPTH = 40
+MIRROR = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
+_BETWEEN = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"})
+_WHOLE = frozenset({"targetList", "fromClause", "whereClause", "limitOption", "op", "distinctClause", "sortClause"})
 
 
 def predicate_of(walk: Walk, scope: Scope, where: Node | None, target: Item | None, limit: int | None) -> Predicate:
@@ -29,38 +38,11 @@ def predicate_of(walk: Walk, scope: Scope, where: Node | None, target: Item | No
     always = folded is True or (folded is UNKNOWN and not folder.depends(where))
     pinned: dict[str, None] = {}
     if target is not None and target.relation is not None:
-        folder.pins(where, pinned)
-    return Predicate(True, always, tuple(pinned), _covers_key(walk, target, pinned), limit)
-
-
-def _covers_key(walk: Walk, target: Item | None, pinned: dict[str, None]) -> bool:
-    if target is None or target.relation is None or walk.catalog is None or not pinned:
-        return False
-    entry = walk.catalog.entry(*target.relation)
-    if entry is None:
-        return False
-    if entry.is_view:
-        return _covers_base_key(walk, target, pinned)
-    return any(key and set(key) <= pinned.keys() for key in entry.relation.keys)
-
-
-def _covers_base_key(walk: Walk, target: Item, pinned: dict[str, None]) -> bool:
-    """Whether the pinned columns of a view are a whole key of the one table that all its plain columns come from."""
-    assert walk.catalog is not None
-    bases: dict[tuple[str, str], set[str]] = {}
-    for name in target.shape.names:
-        flow = target.shape.lookup[name]
-        for schema, table, column in flow.sources:
-            if (schema, table) != target.relation:
-                held = bases.setdefault((schema, table), set())
-                if name in pinned and flow.transform is Transform.IDENTITY:
-                    held.add(column)
-    tables = [(walk.catalog.entry(*base), held) for base, held in bases.items()]
-    tables = [(entry, held) for entry, held in tables if entry is not None and not entry.is_view]
-    if len(tables) != 1:
-        return False
-    base, held = tables[0]
-    return base is not None and any(key and set(key) <= held for key in base.relation.keys)
+        pins(folder, where, pinned)
+        changes = walk.dml > 0 and Kind.MERGE not in walk.kinds
+        bound = rows_of(folder, where) if changes else None
+        limit = bound if limit is None else limit if bound is None else min(limit, bound)
+    return Predicate(True, always, tuple(pinned), covers_key(walk, target, pinned), limit)
 
 
 class Folder:
@@ -71,6 +53,7 @@ class Folder:
         self.scope = scope
         self.target = target
         self.depth = 0
+        self.canonical = Canonical(self.column)
 
     def fold(self, node: Node) -> object:
         self.depth += 1
@@ -98,45 +81,129 @@ class Folder:
             return next((value for value in values if value is not None), None)
         if tag == "SubLink":
             return self._sublink(body)
+        if tag == "CaseExpr":
+            return self._case(body)
+        if tag == "FuncCall":
+            values = [self.fold(argument) for argument in body.get("args", ())]
+            return call_value(qualified(body.get("funcname"))[1], values)
+        if tag == "MinMaxExpr":
+            found = [self.fold(argument) for argument in body.get("args", ())]
+            if not all(isinstance(value, int | float) for value in found):
+                return UNKNOWN
+            numbers = [value for value in found if isinstance(value, int | float)]
+            return min(numbers) if body.get("op") == "IS_LEAST" else max(numbers)
+        if tag == "RowExpr":
+            parts = tuple(self.fold(argument) for argument in body.get("args", ()))
+            return UNKNOWN if UNKNOWN in parts or None in parts else repr(parts)
         return UNKNOWN
 
     def _sublink(self, body: Node) -> object:
-        """A sub-select without FROM and WHERE gives exactly one row."""
+        """A sub-select without FROM gives exactly one row; over the target itself it may hold every row."""
         inner = body.get("subselect", {}).get("SelectStmt", {})
-        plain = not any(part in inner for part in ("fromClause", "whereClause", "limitCount", "limitOffset",
-                                                   "havingClause", "withClause", "valuesLists", "larg"))  # fmt: skip
-        if not plain:
+        kind = body.get("subLinkType")
+        nothing = "fromClause" not in inner and self.fold(inner.get("whereClause", {})) in (False, None)
+        if kind in ("EXISTS_SUBLINK", "ANY_SUBLINK") and nothing and "FuncCall" not in str(inner.get("targetList")):
+            return False
+        if self._holds_all(body, inner):
+            return True
+        if any(part in inner for part in ("fromClause", "whereClause", "limitCount", "limitOffset", "havingClause",
+                                          "withClause", "valuesLists", "larg")):  # fmt: skip
             return UNKNOWN
-        if body.get("subLinkType") == "EXISTS_SUBLINK":
+        if kind == "EXISTS_SUBLINK":
             return True
         targets = inner.get("targetList", [])
-        if body.get("subLinkType") == "EXPR_SUBLINK" and len(targets) == 1:
+        if kind == "EXPR_SUBLINK" and len(targets) == 1:
             return self.fold(targets[0].get("ResTarget", {}).get("val", {}))
         return UNKNOWN
 
+    def _holds_all(self, body: Node, inner: Node) -> bool:
+        """`id IN (SELECT id FROM t)` and `EXISTS (SELECT … FROM t u WHERE u.id = t.id)` over the target t itself."""
+        sources = inner.get("fromClause", [])
+        if len(sources) != 1 or "RangeVar" not in sources[0] or not set(inner) <= _WHOLE or self.target is None:
+            return False
+        table = sources[0]["RangeVar"]
+        if self.target.relation is None or "larg" in inner or self.walk.catalog is None:
+            return False
+        known = resolve(self.walk, table.get("schemaname", ""), table.get("relname", ""))
+        if known.key != self.target.relation:
+            return False
+        name = table.get("alias", {}).get("aliasname", table.get("relname", ""))
+        where = inner.get("whereClause")
+        if body.get("subLinkType") == "ANY_SUBLINK" and where is None:
+            targets = [target.get("ResTarget", {}).get("val", {}) for target in inner.get("targetList", ())]
+            test = self.column(body.get("testexpr", {}))
+            found = strings(targets[0].get("ColumnRef", {}).get("fields")) if len(targets) == 1 else []
+            operator = strings(body.get("operName")) in ([], ["="])
+            return operator and test is not None and found in ([test], [name, test])
+        _, comparison = only(where or {})
+        if body.get("subLinkType") != "EXISTS_SUBLINK" or strings(comparison.get("name"))[-1:] != ["="]:
+            return False
+        sides = [comparison.get("lexpr", {}), comparison.get("rexpr", {})]
+        own = [strings(side.get("ColumnRef", {}).get("fields")) for side in sides]
+        if name == self.target.name:
+            return False
+        return any(
+            (column := self.column(sides[1 - n])) is not None and own[1 - n][:-1] == [self.target.name]
+            and own[n] == [name, column]
+            for n in (0, 1)
+        )  # fmt: skip
+
     def _boolean(self, body: Node) -> object:
         kind = body.get("boolop")
-        values = [self.fold(argument) for argument in body.get("args", ())]
+        arguments = body.get("args", [])
+        values = [self.fold(argument) for argument in arguments]
         if kind == "NOT_EXPR":
             return (not values[0]) if isinstance(values[0], bool) else (None if values[0] is None else UNKNOWN)
         stop = kind == "OR_EXPR"
         if any(value is stop for value in values):
             return stop
+        if len(arguments) <= 50:
+            forms = [form for argument in arguments if (form := self.canonical.form(argument)) is not None]
+            if any(opposite(form) in forms for form in forms):
+                return stop  # NULLs aside
         if any(value is UNKNOWN or not (isinstance(value, bool) or value is None) for value in values):
             return UNKNOWN
         return None if None in values else (not stop)
 
+    def _case(self, body: Node) -> object:
+        results: list[object] = []
+        subject = body.get("arg")
+        for node in body.get("args", ()):
+            when = node.get("CaseWhen", {})
+            taken = self.fold(when.get("expr", {}))
+            if subject is not None:
+                first = self.fold(subject)
+                taken = UNKNOWN if UNKNOWN in (first, taken) else apply_operator("=", first, taken)
+            if taken is True and not results:
+                return self.fold(when.get("result", {}))
+            if taken is UNKNOWN or taken is True:
+                results.append(self.fold(when.get("result", {})))
+        results.append(self.fold(body["defresult"]) if "defresult" in body else None)
+        return results[0] if all(result is results[0] for result in results) else UNKNOWN
+
     def _null_test(self, body: Node) -> object:
         positive = body.get("nulltesttype") == "IS_NULL"
         value = self.fold(body["arg"])
-        if value is not UNKNOWN:
+        if value is not UNKNOWN and not self.depends(body["arg"]):
             return (value is None) == positive
-        column = self.column(body["arg"])
-        if column is not None and self.target is not None and self.target.relation and self.walk.catalog is not None:
-            entry = self.walk.catalog.entry(*self.target.relation)
-            if entry is not None and column in entry.not_null:
-                return not positive
-        return UNKNOWN
+        return not positive if self.not_null(body["arg"]) else UNKNOWN
+
+    def not_null(self, node: Node) -> bool:
+        """Whether the value is never NULL: not-null columns, constants, and comparisons of such."""
+        tag, body = only(node)
+        if tag == "A_Const":
+            return not body.get("isnull", False)
+        if tag == "A_Expr" and body.get("kind", "AEXPR_OP") == "AEXPR_OP" and "lexpr" in body and "rexpr" in body:
+            return self.not_null(body["lexpr"]) and self.not_null(body["rexpr"])
+        if tag == "BoolExpr":
+            return all(self.not_null(argument) for argument in body.get("args", ()))
+        if tag in ("NullTest", "BooleanTest"):
+            return True
+        column = self.column(node)
+        if column is None or self.target is None or self.target.relation is None or self.walk.catalog is None:
+            return False
+        entry = self.walk.catalog.entry(*self.target.relation)
+        return column in SYSTEM_COLUMNS or (entry is not None and column in entry.not_null)
 
     def _operator(self, body: Node) -> object:
         kind = body.get("kind", "AEXPR_OP")
@@ -146,67 +213,92 @@ class Folder:
             return UNKNOWN
         if left is None:
             value = self.fold(right)
-            return -value if name == "-" and isinstance(value, int) and not isinstance(value, bool) else UNKNOWN
-        if kind == "AEXPR_OP" and name in ("=", ">=", "<=") and same(left, right) and not volatile(left):
-            return True  # NULLs aside: it selects every row that has a value
-        if kind == "AEXPR_NOT_DISTINCT" and same(left, right) and not volatile(left):
-            return True
-        if kind in ("AEXPR_LIKE", "AEXPR_ILIKE") and name in ("~~", "~~*"):
-            pattern = self.fold(right)
-            return True if isinstance(pattern, str) and pattern and not pattern.strip("%") else UNKNOWN
+            return -value if name == "-" and isinstance(value, int | float) and not isinstance(value, bool) else UNKNOWN
+        if kind in _BETWEEN:
+            return self._between(kind, left, right)
+        if kind in ("AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"):
+            return self._pattern(kind, name, left, right)
         if kind == "AEXPR_IN":
-            return self._in(left, right, name)
+            return self._in(left, right.get("List", {}).get("items", []), name)
+        if kind == "AEXPR_OP_ANY":
+            return self._in(left, array_items(right), name) if name == "=" else UNKNOWN
+        first, second = self.fold(left), self.fold(right)
+        if kind == "AEXPR_NULLIF":
+            if UNKNOWN in (first, second):
+                return UNKNOWN
+            return None if apply_operator("=", first, second) is True else first
         if kind not in ("AEXPR_OP", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT"):
             return UNKNOWN
-        first, second = self.fold(left), self.fold(right)
-        if first is UNKNOWN or second is UNKNOWN:
-            return UNKNOWN
+        same = self._same(left, right)
         if kind != "AEXPR_OP":
+            if same or UNKNOWN in (first, second):
+                return (kind == "AEXPR_NOT_DISTINCT") if same else UNKNOWN
             return (first != second) == (kind == "AEXPR_DISTINCT")
-        return apply_operator(name, first, second)
-
-    def _in(self, left: Node, right: Node, name: str) -> object:
-        items = right.get("List", {}).get("items", []) if isinstance(right, dict) else []
-        if name == "=" and any(same(left, item) and not volatile(left) for item in items):
+        if same and name in ("=", ">=", "<=", "<>", "!=", "<", ">"):
+            return name in ("=", ">=", "<=")  # NULLs aside: it is so for every row that has a value
+        if name in ("~~", "~~*"):
+            return self._pattern(kind, name, left, right)
+        if name in ("~", "~*", "^@") and (matches_all("regex", second) if name != "^@" else second == ""):
             return True
-        value = self.fold(left)
+        if first is not UNKNOWN and second is not UNKNOWN:
+            return apply_operator(name, first, second)
+        return self._one_sided(name, left, right, first, second)
+
+    def _same(self, left: Node, right: Node) -> bool:
+        form = self.canonical.form(left)
+        return form is not None and form == self.canonical.form(right)
+
+    def _one_sided(self, name: str, left: Node, right: Node, first: object, second: object) -> object:
+        """A comparison of what isn't known with a constant that lies outside of all that it may be."""
+        node, value = left, second
+        if second is UNKNOWN:
+            node, value, name = right, first, MIRROR.get(name, "")
+        if value is UNKNOWN or value is None:
+            return UNKNOWN
+        tag, body = only(node)
+        positive = tag == "FuncCall" and never_negative(qualified(body.get("funcname"))[1]) and isinstance(value, int)
+        if positive and isinstance(value, int) and ((name == ">=" and value <= 0) or (name == ">" and value < 0)):
+            return True
+        column = self.column(node)
+        if column is None or self.target is None or self.target.relation is None or self.walk.catalog is None:
+            return UNKNOWN
+        if value == "":
+            return True if name == ">=" else UNKNOWN
+        entry = self.walk.catalog.entry(*self.target.relation)
+        types = [c.type_name for c in entry.relation.columns if c.name == column] if entry is not None else []
+        return outside(types[0], name, value) if types else UNKNOWN
+
+    def _between(self, kind: str, left: Node, right: Node) -> object:
+        low, high = right.get("List", {}).get("items", [{}, {}])
+        value, first, second = self.fold(left), self.fold(low), self.fold(high)
+        above: object = True if self._same(left, low) else UNKNOWN
+        below: object = True if self._same(left, high) else UNKNOWN
+        if UNKNOWN not in (value, first, second):
+            above, below = apply_operator(">=", value, first), apply_operator("<=", value, second)
+            if "SYM" in kind and not (above is True and below is True):
+                above, below = apply_operator("<=", value, first), apply_operator(">=", value, second)
+        if above is UNKNOWN or below is UNKNOWN or None in (above, below):
+            return UNKNOWN
+        return (above is True and below is True) != ("NOT" in kind)
+
+    def _pattern(self, kind: str, name: str, left: Node, right: Node) -> object:
+        if name.startswith("!"):
+            return UNKNOWN
+        tag, body = only(right)
+        if kind == "AEXPR_SIMILAR":
+            right = body.get("args", [{}])[0] if tag == "FuncCall" else right
+        return True if matches_all("like", self.fold(right)) or self._same(left, right) else UNKNOWN
+
+    def _in(self, left: Node, items: list[Node], name: str) -> object:
+        if name == "=" and any(self._same(left, item) for item in items[:200]):
+            return True
         values = [self.fold(item) for item in items[:1000]]
-        if value is UNKNOWN or UNKNOWN in values or len(items) > 1000 or None in values or value is None:
+        if name == "=" and True in values and False in values and self.not_null(left):
+            return True if all(isinstance(value, bool) for value in values) else UNKNOWN
+        value = self.fold(left)
+        if value is UNKNOWN or UNKNOWN in values or len(items) > 1000 or None in values or value is None or not items:
             return UNKNOWN
         return (value in values) == (name == "=")
-
-    # ── pinned columns ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def pins(self, node: Node, pinned: dict[str, None]) -> None:
-        tag, body = only(node)
-        if tag == "BoolExpr" and body.get("boolop") == "AND_EXPR":
-            for argument in body.get("args", ()):
-                self.pins(argument, pinned)
-            return
-        if tag != "A_Expr" or strings(body.get("name"))[-1:] != ["="] or "lexpr" not in body or "rexpr" not in body:
-            return
-        left, right = body["lexpr"], body["rexpr"]
-        if body.get("kind", "AEXPR_OP") == "AEXPR_IN":
-            items = right.get("List", {}).get("items", [])
-            if len(items) != 1:
-                return
-            right = items[0]
-        elif body.get("kind", "AEXPR_OP") != "AEXPR_OP":
-            return
-        for column_node, value_node in ((left, right), (right, left)):
-            column = self.column(column_node)
-            if column is not None and is_value(value_node):
-                pinned[column] = None
-                self._bind(column, value_node)
-                return
-
-    def _bind(self, column: str, value: Node) -> None:
-        if self.target is None or self.target.relation is None:
-            return
-        flow = self.target.shape.lookup.get(column)
-        key = next((k for k in sorted(flow.sources) if k[:2] == self.target.relation), None) if flow else None
-        if key is not None:
-            self.walk.values.append(bound_value(key, "pinned", value))
 
     def column(self, node: Node) -> str | None:
         """The name of the target's own column that `node` is, if it is one."""
@@ -218,6 +310,8 @@ class Folder:
         if len(names) != len(body.get("fields", ())) or not names:
             return None
         flow = target.shape.lookup.get(names[-1])
+        if flow is None and names[-1] in SYSTEM_COLUMNS and target.relation is not None and not self.scope.items[1:]:
+            return names[-1] if names[:-1] in ([], [target.name]) else None
         if flow is None or not flow.sources:
             return None
         if len(names) == 1:
@@ -228,14 +322,14 @@ class Folder:
         return _base(target, names[-1])
 
     def depends(self, node: object) -> bool:
-        """Whether the value may differ from row to row: it holds a column or a sub-select over a table."""
+        """Whether the value may differ from row to row: it names a column, if only of a sub-select's table."""
         stack = [node]
         while stack:
             current = stack.pop()
             if isinstance(current, list):
                 stack.extend(current)
             elif isinstance(current, dict):
-                if "ColumnRef" in current or "RangeVar" in current or "CurrentOfExpr" in current:
+                if "CurrentOfExpr" in current or strings(current.get("ColumnRef", {}).get("fields")):
                     return True
                 stack.extend(current.values())
         return False
@@ -247,32 +341,6 @@ def _base(target: Item, name: str) -> str | None:
         if key[:2] == target.relation:
             return key[2]
     return None
-
-
-def is_value(node: Node) -> bool:
-    """A constant or parameter, casts and signs included."""
-    tag, body = only(node)
-    if tag == "A_Const":
-        return not body.get("isnull", False)
-    if tag == "TypeCast":
-        return is_value(body.get("arg", {}))
-    if tag == "A_Expr" and "lexpr" not in body:
-        return is_value(body.get("rexpr", {}))
-    return tag == "ParamRef"
-
-
-def bound_value(key: tuple[str, str, str], role: str, node: Node) -> BoundValue:
-    """The value's literal or parameter; neither for a computed one."""
-    schema, table, column = key
-    sign = ""
-    tag, body = only(node)
-    while tag == "TypeCast" or (tag == "A_Expr" and "lexpr" not in body and strings(body.get("name")) == ["-"]):
-        sign = "-" if tag == "A_Expr" else sign
-        tag, body = only(body.get("arg", {}) if tag == "TypeCast" else body.get("rexpr", {}))
-    if tag == "ParamRef" and not sign:
-        return BoundValue(0, schema, table, column, role, None, int(body.get("number", 0)))
-    text = constant(body) if tag == "A_Const" and not body.get("isnull", False) else None
-    return BoundValue(0, schema, table, column, role, None if text is None else (sign + text).encode())
 
 
 def weakest(predicates: list[Predicate]) -> Predicate:
@@ -288,3 +356,6 @@ def weakest(predicates: list[Predicate]) -> Predicate:
         pins_key=all(p.pins_key for p in predicates),
         limit=None if None in limits else max(limit for limit in limits if limit is not None),
     )
+
+
+__all__ = ["Folder", "bound_value", "is_value", "predicate_of", "weakest"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from decision.analysis.effects import FunctionMade, MadeColumn, RelationMade, SearchPathSet, TransactionEnded
+from decision.analysis.postgres.calls import first_path
 from decision.analysis.postgres.ddl import (
     CODE,
     altered,
@@ -303,7 +304,7 @@ def _foreign_schema(walk: Walk, body: Node) -> None:
 def _load(walk: Walk, body: Node) -> None:
     walk.kind(Kind.UTILITY)
     walk.flags.update(("load", "file", "opaque_code"))
-    walk.files[body.get("filename", "").split(None, 1)[0] if body.get("filename") else ""] = None
+    walk.files[first_path(body.get("filename", ""))] = None
     walk.operation("load", "library")
 
 
