@@ -144,6 +144,9 @@ def field_of(walk: Walk, value: Flow, name: str) -> Flow:
             return OPAQUE
         if known_function(walk, name):
             return EXPRESSIONS["FuncCall"](walk, Scope(), {"funcname": [{"String": {"sval": name}}], "_flows": [value]})
+    elif walk.catalog is not None and name in walk.catalog.functions:
+        call = EXPRESSIONS["FuncCall"](walk, Scope(), {"funcname": [{"String": {"sval": name}}], "_flows": [value]})
+        return either([value.computed(), call])  # a field of that name, or a user's function
     return value.computed()
 
 

@@ -8,7 +8,8 @@ from decision.analysis.postgres.parse import Node, children, only, qualified, st
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk, query
 from decision.model.facts import Effect, Transform, Usage
 
-_TEXT_TYPES = frozenset({"text", "varchar", "bpchar", "name", "char", "unknown", "json", "jsonb", "bytea", "xml"})
+_DIVISIONS = ("/", "%")
+_TEXT_TYPES = frozenset({"text", "varchar", "bpchar", "name", "char", "unknown", "bytea"})
 
 
 def expression(walk: Walk, scope: Scope, node: Node) -> Flow:
@@ -68,7 +69,13 @@ def _operator(walk: Walk, scope: Scope, body: Node) -> Flow:
     first = expression(walk, scope, left)
     if right is None:
         return first.computed()
-    return merge((first, expression(walk, scope, right)))
+    second = expression(walk, scope, right)
+    if body.get("kind") == "AEXPR_NULLIF":
+        for flow in (first, second):
+            walk.use(flow, Usage.CHECK)  # a NULL, which no mask hides, tells that they are equal
+    elif name and name[-1].get("String", {}).get("sval") in _DIVISIONS:
+        walk.use(second, Usage.CHECK)  # that it is zero shows as an error
+    return merge((first, second))
 
 
 def _list(walk: Walk, scope: Scope, body: Node) -> Flow:
@@ -125,12 +132,16 @@ def _row(walk: Walk, scope: Scope, body: Node) -> Flow:
 
 
 def _case(walk: Walk, scope: Scope, body: Node) -> Flow:
+    """What the conditions compare decides which branch runs: one that fails, or one that no mask hides, tells it."""
     flows = []
     if "arg" in body:
-        flows.append(expression(walk, scope, body["arg"]))
+        flows.append(filtered(walk, scope, body["arg"], Usage.CHECK))
     for when in body.get("args", ()):
         branch = when.get("CaseWhen", {})
-        flows += [expression(walk, scope, branch[part]) for part in ("expr", "result") if part in branch]
+        if "expr" in branch:
+            flows.append(filtered(walk, scope, branch["expr"], Usage.CHECK))
+        if "result" in branch:
+            flows.append(expression(walk, scope, branch["result"]))
     if "defresult" in body:
         flows.append(expression(walk, scope, body["defresult"]))
     return merge(flows)

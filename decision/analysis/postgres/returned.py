@@ -16,8 +16,8 @@ from decision.analysis.session import SessionState
 from decision.model.catalog import CatalogFunction
 
 _STATE = SessionState()
-_WORD = re.compile(r"\w+")
-_WHOLE = re.compile(r"(?<!return)(?<!return )\bnew\b(?!\s*\.)", re.IGNORECASE)
+_FIELD = re.compile(r'\b(?:new|old)\s*\.\s*(?:(\w+)|"([^"]+)")', re.IGNORECASE)
+_WHOLE = re.compile(r"(?<!return )\b(?:new|old)\b(?!\s*\.)", re.IGNORECASE)  # the row as one value
 
 
 def new_row(walk: Walk, entry: Entry | None, shape: Shape, assigned: Sequence[tuple[Key, Flow]]) -> Shape:
@@ -97,9 +97,9 @@ def _mixed(walk: Walk, entry: Entry, shape: Shape) -> list[frozenset[str]]:
     the row as one (`NEW := f(NEW)`)."""
     found = []
     for function in _row_functions(walk, entry):
-        words = frozenset(_WORD.findall(function.body.lower()))
+        fields = frozenset(quoted or plain.lower() for plain, quoted in _FIELD.findall(function.body))
         whole = _WHOLE.search(function.body) is not None
-        names = frozenset(name for name in shape.names if whole or name.lower() in words)
+        names = frozenset(name for name in shape.names if whole or name in fields)
         if len(names) > 1:
             found.append(names)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, either
 from decision.analysis.postgres.calls import literal
+from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.columns import find_item
 from decision.analysis.postgres.expressions import expression, filtered, window
 from decision.analysis.postgres.names import resolve
@@ -11,7 +12,7 @@ from decision.analysis.postgres.output_names import output_name
 from decision.analysis.postgres.parse import Node, only, qualified
 from decision.analysis.postgres.sources import from_clause
 from decision.analysis.postgres.walk import QUERIES, Walk, query
-from decision.model.facts import Access, Kind, Usage
+from decision.model.facts import Kind, Usage
 
 
 def select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
@@ -88,7 +89,7 @@ def _locking(walk: Walk, scope: Scope, clause: Node) -> None:
     for item in scope.items:
         if item.relation is not None and (not named or item.name in named):
             relation = resolve(walk, *item.relation)
-            relation.touch(walk, Access.LOCK)
+            lock_relation(walk, relation)
 
 
 def _by_output(walk: Walk, scope: Scope, node: Node, shape: Shape) -> Flow:

@@ -199,6 +199,8 @@ def _function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node],
         return Shape(named, [value] * len(named))
     tag, body = only(call)
     schema, name = qualified(body.get("funcname")) if tag == "FuncCall" else ("", tag)
+    if name in _POPULATING and schema in ("", "pg_catalog"):
+        return _populated(walk, body, value)
     if schema in ("", "pg_catalog") and name in COLUMNS and name != "unnest":
         columns = COLUMNS[name]
         if len(columns) == 1:
@@ -221,6 +223,22 @@ def _function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node],
     if any(_composite(walk, function.return_type) for function in own):
         return Shape((), (), is_open=True)
     return Shape([alias or name or "coalesce"], [value])
+
+
+_POPULATING = ("json_populate_record", "jsonb_populate_record", "json_populate_recordset", "jsonb_populate_recordset")
+
+
+def _populated(walk: Walk, body: Node, value: Flow) -> Shape:
+    """The columns of the row type that the first argument has, where it is a cast: `NULL::users`."""
+    first = body["args"][0] if body.get("args") else {}
+    schema, name = qualified(first.get("TypeCast", {}).get("typeName", {}).get("names"))
+    if name and walk.catalog is not None:
+        path = (schema,) if schema else walk.catalog.search_path()
+        for place in path:
+            entry = walk.catalog.entry(place, name)
+            if entry is not None and not walk.state.made and not walk.state.altered and not walk.state.search_paths:
+                return Shape(entry.shape.names, [value] * len(entry.shape.names))
+    return Shape((), (), is_open=True)
 
 
 def _composite(walk: Walk, return_type: str) -> bool:
