@@ -20,7 +20,7 @@ TABLES = {
 }  # fmt: skip
 VIEW = "SELECT id, name, ssn AS hidden FROM users WHERE org_id = 1"
 SETUP = [
-    *(f"CREATE TABLE {name} ({', '.join(f'{column} INTEGER' for column in columns)})" for name, columns in TABLES.items()),
+    *(f"CREATE TABLE {name} ({', '.join(f'{one} INTEGER' for one in columns)})" for name, columns in TABLES.items()),
     f"CREATE VIEW v AS {VIEW}",
     "CREATE UNIQUE INDEX users_id ON users(id)",
 ]  # fmt: skip
@@ -37,9 +37,11 @@ SHAPES = (
     "SELECT sum({e}) OVER (PARTITION BY org_id ORDER BY ssn) FROM users u",
     "WITH RECURSIVE c(n) AS (SELECT ssn FROM secrets UNION ALL SELECT n + 1 FROM c WHERE n < 3) SELECT n FROM c",
     "SELECT a.note, b.ssn FROM notes a, secrets b WHERE a.id = b.id AND a.id IN (SELECT x FROM t)",
-    "SELECT CASE WHEN {e} > 1 THEN 1 ELSE 0 END FROM users u", "SELECT id FROM users u WHERE EXISTS (SELECT 1 FROM secrets s WHERE s.ssn = {e})",
+    "SELECT CASE WHEN {e} > 1 THEN 1 ELSE 0 END FROM users u",
+    "SELECT id FROM users u WHERE EXISTS (SELECT 1 FROM secrets s WHERE s.ssn = {e})",
     "SELECT * FROM users NATURAL JOIN secrets", "SELECT * FROM users u JOIN secrets USING (id)",
-    "SELECT * FROM (SELECT id, {e} AS z FROM users u) q WHERE z > 0", "SELECT u.* FROM users u LEFT JOIN t ON {e} = t.x",
+    "SELECT * FROM (SELECT id, {e} AS z FROM users u) q WHERE z > 0",
+    "SELECT u.* FROM users u LEFT JOIN t ON {e} = t.x",
     "SELECT id AS ssn FROM users u WHERE ssn > 0", "SELECT max({e}) AS m FROM users u HAVING min(ssn) > 0",
     "DELETE FROM users WHERE {b} = 1 RETURNING *", "UPDATE users SET name = 1 WHERE {b} = 2 RETURNING ssn",
     "INSERT INTO users(id, ssn) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn + users.org_id",
@@ -137,8 +139,8 @@ def test_sqlites_outputs_follow_the_values() -> None:
         except sqlite3.Error:
             continue
         (facts,) = analyzer.analyze(text.encode(), catalog, SessionState()).facts.statements
-        filtered = any(c.column == "ssn" and set(c.usage) & {Usage.FILTER, Usage.JOIN, Usage.GROUP, Usage.ORDER, Usage.WINDOW}
-                       for c in facts.columns)  # fmt: skip
+        inferring = {Usage.FILTER, Usage.JOIN, Usage.GROUP, Usage.ORDER, Usage.WINDOW}
+        filtered = any(c.column == "ssn" and set(c.usage) & inferring for c in facts.columns)
         if not rows[0] or not rows[1]:
             continue
         assert len(rows[0][0]) == len(facts.output) or any(one.opaque for one in facts.output), text
@@ -179,7 +181,8 @@ DUCKDB_OUT = (
     "SELECT * FROM glob('*')", "SELECT * FROM read_text('/etc/passwd')", "SELECT content FROM read_blob('x')",
     "COPY users TO 'x.csv'", "COPY (SELECT ssn FROM users) TO 'x.parquet'", "COPY users FROM 'x.csv'",
     "ATTACH 'x.db' AS y", "INSTALL httpfs", "LOAD httpfs", "EXPORT DATABASE 'd'", "IMPORT DATABASE 'd'",
-    "SELECT * FROM query('SELECT 1')", "SELECT getenv('HOME')", "PRAGMA enable_profiling", "SELECT * FROM sniff_csv('x')",
+    "SELECT * FROM query('SELECT 1')", "SELECT getenv('HOME')", "PRAGMA enable_profiling",
+    "SELECT * FROM sniff_csv('x')",
     "CREATE TABLE z AS FROM 'x.csv'", "INSERT INTO t SELECT x FROM read_csv_auto('x.csv')", "CALL pragma_version()",
     "SET enable_external_access = true", "SELECT * FROM parquet_scan(['a', 'b'])", "CREATE SECRET s (TYPE s3)",
 )  # fmt: skip

@@ -17,8 +17,10 @@ FOLDER = Path(__file__).parents[1] / "cases" / "analysis" / "dialects"
 SEEDS = [
     json.loads(line)["sql"] for file in sorted(FOLDER.glob("*.jsonl")) for line in file.read_text().splitlines()
 ]  # fmt: skip
-PARTS = ("'", '"', "`", "[", "]", "(", ")", ";", "--", "/*", "*/", "#", "\\", "$$", "@", ",", ".", "\n", "\r", "é", "\u00a0",
-         " SELECT ", " FROM ", " UNION ", " DELETE FROM users ", " AS ", " INTO ", " 1 ", " * ", "q'[", "]'", "r'", "/*!")  # fmt: skip
+PARTS = (
+    "'", '"', "`", "[", "]", "(", ")", ";", "--", "/*", "*/", "#", "\\", "$$", "@", ",", ".", "\n", "\r", "é", "\u00a0",
+    " SELECT ", " FROM ", " UNION ", " DELETE FROM users ", " AS ", " INTO ", " 1 ", " * ", "q'[", "]'", "r'", "/*!",
+)  # fmt: skip
 ANALYZERS = {dialect: Analyzer(dialect) for dialect in DIALECTS}
 
 

@@ -24,6 +24,8 @@ def parts(table: exp.Table) -> tuple[str, str, str] | None:
     if any(part is not None and not isinstance(part, exp.Identifier) for part in found) or table.this is None:
         return None
     database, schema, name = (part.name if part is not None else "" for part in found)
+    if table.this.args.get("global_") or table.this.args.get("temporary"):  # #t and ##t are no t
+        name = f"#{name}"
     return database, schema, name
 
 
@@ -81,12 +83,14 @@ def by_name(walk: Walk, database: str, schema: str, name: str, access: Access) -
 def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) -> Source:
     record = walk.record
     folded, owner = name.casefold(), schema.casefold()
+    shown = name if name.startswith("#") else walk.shown(name)
     first, _, _ = folded.partition(".")
     if owner in record.traits.system or first in record.traits.system or folded.startswith("sqlite_"):
-        record.touch(schema, name, RelationKind.SYSTEM, access)
-        return Source(name, (), is_open=True, relation=(schema, name), schema=schema)
+        shown = shown if "." not in name else name
+        record.touch(schema, shown, RelationKind.SYSTEM, access)
+        return Source(name, (), is_open=True, relation=(schema, shown), schema=schema)
     temporary = name.startswith("#") or owner in ("temp", "tempdb")
-    record.touch(schema, name, RelationKind.TEMPORARY if temporary else RelationKind.UNKNOWN, access)
+    record.touch(schema, shown, RelationKind.TEMPORARY if temporary else RelationKind.UNKNOWN, access)
     if database:
         record.unresolved(walk.shown(name), "it belongs to another database")
     else:
@@ -94,7 +98,7 @@ def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) 
     if record.traits.name == "duckdb" and any(mark in name for mark in "./*"):
         record.flags.add("file")
         record.files[""] = None
-    return Source(name, (), is_open=True, relation=(schema, name), schema=schema)
+    return Source(name, (), is_open=True, relation=(schema, shown), schema=schema)
 
 
 def _view(walk: Walk, entry: Entry, access: Access) -> list[tuple[str, Flow]]:

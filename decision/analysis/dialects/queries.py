@@ -5,12 +5,14 @@ from __future__ import annotations
 from sqlglot import exp
 
 from decision.analysis.dialects.expressions import value
+from decision.analysis.dialects.names import parts
 from decision.analysis.dialects.predicates import predicate
 from decision.analysis.dialects.record import Output
 from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.sources import lateral, source
 from decision.analysis.dialects.walk import Walk
-from decision.analysis.flow import OPAQUE, Flow, either
+from decision.analysis.effects import RelationMade
+from decision.analysis.flow import CONSTANT, OPAQUE, Flow, either
 from decision.model.facts import Access, Kind, ObjectName, RelationKind, Transform, Usage
 
 Result = tuple[Output, bool]  # the columns; whether there may be others
@@ -223,9 +225,12 @@ def _select_extras(walk: Walk, node: exp.Select, result: Result) -> None:
         walk.record.kind(Kind.DDL, Kind.INSERT)
         walk.record.flags.add("select_into")
         if isinstance(target, exp.Table) and isinstance(target.this, exp.Identifier) and walk.dialect == "tsql":
-            walk.record.touch(target.db, target.name, RelationKind.TABLE, Access.DDL)
-            walk.record.touch(target.db, target.name, RelationKind.TABLE, Access.WRITE)
-            walk.record.operate("create", "table", ObjectName(target.db, target.name))
+            _, schema, name = parts(target) or ("", "", "")
+            kind = RelationKind.TEMPORARY if name.startswith("#") else RelationKind.TABLE
+            walk.record.touch(schema, name, kind, Access.DDL)
+            walk.record.touch(schema, name, kind, Access.WRITE)
+            walk.record.operate("create", "table", ObjectName(schema, name))
+            walk.record.effects.append(RelationMade(schema, name, kind, (), complete=False))
         else:
             walk.record.unresolved("INTO", "where the rows go is not known")
     if node.args.get("for_") or node.args.get("kind"):
@@ -279,15 +284,11 @@ def _projection(walk: Walk, node: exp.Select, scope: Scope, output: bool) -> Res
             columns += found
             is_open = is_open or more
         else:
-            if isinstance(item, exp.Columns) or (isinstance(item, exp.Alias) and isinstance(item.this, exp.Columns)):
-                is_open = True
+            is_open = is_open or _expands(item)
             flow = value(walk, item, scope, usage)
             _assigned(walk, item)
-            columns.append((item.alias_or_name if isinstance(item, exp.Alias | exp.Column) else "", flow))
-            if not isinstance(item, exp.Alias | exp.Column):
-                columns[-1] = ("", flow)
-            elif isinstance(item, exp.Column):
-                scope.aliases.pop(item.name.casefold(), None)
+            label = item.alias_or_name if isinstance(item, exp.Alias | exp.Column) and flow is not CONSTANT else ""
+            columns.append((item.alias if isinstance(item, exp.Alias) else label, flow))
             if isinstance(item, exp.Alias):
                 scope.aliases[item.alias.casefold()] = flow
     walk.budget.columns(len(columns))
@@ -295,6 +296,14 @@ def _projection(walk: Walk, node: exp.Select, scope: Scope, output: bool) -> Res
         mixed = union([flow for _, flow in columns], opaque=True)
         columns = [(label, Flow(flow.sources | mixed.sources, flow.transform, True)) for label, flow in columns]
     return columns, is_open
+
+
+def _expands(item: exp.Expr) -> bool:
+    """Whether one item of the list may become several columns."""
+    inner = item.this if isinstance(item, exp.Alias) else item
+    if item.find(exp.Columns) is not None or isinstance(inner, exp.Unnest | exp.Explode | exp.Inline):
+        return True
+    return not isinstance(inner, exp.Func) and any(isinstance(part, exp.Star) for part in inner.args.values())
 
 
 def _assigned(walk: Walk, item: exp.Expr) -> None:
