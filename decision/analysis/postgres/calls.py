@@ -78,8 +78,8 @@ def _makes_rows(walk: Walk, name: str, arguments: list[Node]) -> bool:
 
 
 def _own_aggregate(walk: Walk, schema: str, name: str) -> bool:
-    found = walk.catalog.functions.get(name, ()) if walk.catalog is not None and schema != "pg_catalog" else ()
-    return any(function.kind == "aggregate" for function in found)
+    known = walk.catalog.functions.get(name, ()) if walk.catalog is not None else ()
+    return any(function.kind == "aggregate" and schema in ("", function.schema) for function in known)
 
 
 def _clauses(walk: Walk, scope: Scope, body: Node, flows: list[Flow], name: str) -> None:
