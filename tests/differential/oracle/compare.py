@@ -28,7 +28,7 @@ from tests.differential.oracle.server import Definition, Outcome, Touch, schema_
 Name = tuple[str, str]
 TRANSIENT = re.compile(r"pg_temp_\d+(_\d+)?")
 TABLES = frozenset("rvmfpS")  # relation kinds that facts speak of; neither indexes, types nor TOAST
-OPAQUE_FLAGS = frozenset({"dynamic_unknown", "opaque_code", "needs_session"})
+OPAQUE_FLAGS = frozenset({"dynamic_unknown", "opaque_code"})
 OPAQUE_EFFECTS = frozenset({Effect.OPAQUE, Effect.DYNAMIC_SQL})
 WRITES = frozenset({"insert", "delete"})
 
