@@ -94,6 +94,7 @@ class Analyzer:
             walk = Walk(index, state, budget)
             budget.depth = 0
             statement(walk, node["stmt"])
+            budget.charge(0)  # used up within something whose errors are caught: nothing it left out may count
             start = node.get("stmt_location", 0)
             length = node.get("stmt_len", 0) or len(raw) - start
             if len(nodes) > 1:
