@@ -25,12 +25,13 @@ CLEAR = re.compile(r"917-00-\d{4}|u\d+@clear|SCRAM-SHA-256\$")
 GROUPS = {"analyst": ("human", "support"), "dba": ("human", "dba"), "agent": ("agent", ""),
           "reader": ("human", "pii_readers,secret_readers")}  # fmt: skip
 _TABLES = ("users", "users_part", "orders", "secrets", "public_notes", "audit", "t2", "t", "docs", "b")
-# Every catalog that an allowed statement of these cases, or one that slipped through, could have changed.
+# Every catalog that an allowed statement of these cases, or one that slipped through, could have changed; of the
+# large ones what users made.
 _CATALOGS = (
     "pg_class WHERE relpersistence <> 't'",
-    "pg_attribute WHERE attrelid IN (SELECT oid FROM pg_class WHERE relpersistence <> 't')",
-    "pg_proc WHERE pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp')",
-    "pg_type WHERE typnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast_)?temp')",
+    "pg_attribute WHERE attrelid >= 16384 AND attrelid IN (SELECT oid FROM pg_class WHERE relpersistence <> 't')",
+    "pg_proc WHERE oid >= 16384 AND pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp')",
+    "pg_type WHERE oid >= 16384 AND typnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast_)?temp')",
     "pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'",
     *("pg_rewrite", "pg_trigger", "pg_policy", "pg_cast", "pg_language", "pg_event_trigger", "pg_authid",
       "pg_auth_members", "pg_db_role_setting", "pg_default_acl", "pg_database", "pg_extension", "pg_tablespace",
