@@ -26,6 +26,8 @@ def body_statements(walk: Walk, body: str, language: str, names: Sequence[str] =
             return all(_embedded(walk, raw["stmt"]) for raw in parse(text))
         return _plpgsql(walk, body, names)
     except AnalysisError:
+        if walk.budget.spent:
+            raise
         return False
     finally:
         walk.via = before
@@ -126,6 +128,8 @@ def _procedural_sql(walk: Walk, text: str, mode: int) -> bool:
         for raw in parse(text):
             _embedded(walk, raw["stmt"])
     except AnalysisError:
+        if walk.budget.spent:
+            raise
         return False
     return True
 
@@ -142,6 +146,8 @@ def _dynamic(walk: Walk, text: str) -> bool:
         for raw in parse(constant(body) or ""):
             _embedded(walk, raw["stmt"])
     except (AnalysisError, KeyError, IndexError):
+        if walk.budget.spent:
+            raise
         walk.flags.add("dynamic_unknown")
         return False
     return True

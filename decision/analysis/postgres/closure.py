@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from decision.analysis.catalog import CatalogIndex, Entry
 from decision.analysis.flow import OPAQUE, Flow, Item, Key, Scope, Shape
-from decision.analysis.limits import Budget, Limits
 from decision.analysis.postgres import made
 from decision.analysis.postgres.expressions import filtered
 from decision.analysis.postgres.names import Relation
@@ -38,8 +37,9 @@ class Expansion:
         self.shape = shape
 
 
-def new_walk(catalog: CatalogIndex) -> Walk:
-    return Walk(catalog, _STATE, Budget(Limits(depth=150)))
+def new_walk(walk: Walk) -> Walk:
+    """For what the catalog holds: in a plain session's state, at the cost of the statement that meets it."""
+    return Walk(walk.catalog, _STATE, walk.budget.inner())
 
 
 def read_relation(walk: Walk, relation: Relation, *, only_parent: bool = False) -> Shape:
@@ -72,7 +72,7 @@ def _read_entry(walk: Walk, relation: Relation, only_parent: bool) -> Shape:
     if entry.generated:
         from decision.analysis.postgres.stored import generated_flows
 
-        shape = generated_flows(walk.catalog, entry, shape)
+        shape = generated_flows(walk, walk.catalog, entry, shape)
     if entry.key in _VALUES_OF_OTHERS:
         hidden = _VALUES_OF_OTHERS[entry.key]
         shape = Shape(
@@ -150,7 +150,7 @@ def expand_view(catalog: CatalogIndex, entry: Entry, walk: Walk) -> Expansion:
     cached = catalog.closures.get(("view", entry.key))
     if isinstance(cached, Expansion):
         return cached
-    inner = new_walk(catalog)
+    inner = new_walk(walk)
     shape: Shape
     marker = ("view", entry.key)
     if marker in walk.expanding:
@@ -168,6 +168,8 @@ def expand_view(catalog: CatalogIndex, entry: Entry, walk: Walk) -> Expansion:
         ]
         shape = Shape(entry.shape.names, flows)
     except (AnalysisError, IndexError, KeyError):
+        if walk.budget.spent:
+            raise
         inner.unresolved(entry.relation.name, "the view's query can't be analysed")
         shape = Shape(entry.shape.names, [Flow(f.sources, Transform.EXPRESSION, True) for f in entry.shape.flows])
     for flow in shape.flows:
@@ -189,8 +191,8 @@ def expand_policies(catalog: CatalogIndex, entry: Entry, command: str, walk: Wal
     if isinstance(cached, Expansion):
         return cached
     if marker in walk.expanding:
-        return Expansion(new_walk(catalog), Shape((), ()))  # a policy that reads its own table: the server refuses
-    inner = new_walk(catalog)
+        return Expansion(new_walk(walk), Shape((), ()))  # a policy that reads its own table: the server refuses
+    inner = new_walk(walk)
     inner.expanding = walk.expanding | {marker}
     for policy in entry.relation.row_policies:
         if policy.command not in ("all", command):
@@ -211,6 +213,8 @@ def _condition(walk: Walk, entry: Entry, text: str) -> None:
         node = parse(f"SELECT 1 WHERE ({text}\n)")[0]["stmt"]["SelectStmt"]["whereClause"]
         filtered(walk, scope, node)
     except (AnalysisError, KeyError, IndexError):
+        if walk.budget.spent:
+            raise
         walk.unresolved(entry.relation.name, "a row security policy can't be analysed")
 
 
@@ -317,11 +321,13 @@ def _expand_rule(walk: Walk, relation: CatalogRelation, definition: str) -> Expa
     from decision.analysis.postgres.embedded import rule_actions
 
     assert walk.catalog is not None
-    inner = new_walk(walk.catalog)
+    inner = new_walk(walk)
     inner.expanding = set(walk.expanding)
     try:
         rule_actions(inner, parse(definition)[0]["stmt"]["RuleStmt"], (relation.schema, relation.name))
     except (AnalysisError, KeyError, IndexError):
+        if walk.budget.spent:
+            raise
         inner.unresolved(relation.name, "a rule can't be analysed")
     return Expansion(inner, Shape((), ()))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
-from decision.analysis.limits import Budget, Limits
 from decision.analysis.postgres.bodies import MAX_BODY, body_statements
 from decision.analysis.postgres.names import search_paths
 from decision.analysis.postgres.parse import Node, only, parse
@@ -68,7 +67,7 @@ def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
     from decision.analysis.postgres.effects import extension_effects
 
     assert walk.catalog is not None
-    inner = Walk(walk.catalog, walk.state, Budget(Limits(depth=150)))
+    inner = Walk(walk.catalog, walk.state, walk.budget.inner())
     inner.expanding = walk.expanding | {marker}
     known = extension_effects(function.name)
     opaque = not _configured(inner, function) or known is not None

@@ -147,6 +147,8 @@ def stored_expression(walk: Walk, scope: Scope, text: str, what: str) -> Flow:
         targets = parse(f"SELECT {text}\n")[0]["stmt"]["SelectStmt"].get("targetList", [])
         flow = merge([generic(walk, scope, target["ResTarget"]) for target in targets])
     except (AnalysisError, KeyError, IndexError):
+        if walk.budget.spent:
+            raise
         walk.unresolved(what, "an expression of the catalog can't be analysed")
         return OPAQUE
     walk.use(flow, Usage.CHECK)

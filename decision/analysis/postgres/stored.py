@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from decision.analysis.catalog import CatalogIndex, Entry
 from decision.analysis.flow import Flow, Item, Scope, Shape
-from decision.analysis.limits import Budget, Limits
 from decision.analysis.postgres.embedded import call_body
 from decision.analysis.postgres.operators import check_domain, code_of, stored_expression
 from decision.analysis.postgres.walk import Walk, absorb
@@ -55,7 +54,7 @@ def _expand(walk: Walk, catalog: CatalogIndex, entry: Entry, marker: object) -> 
     ]
     if not texts and not of_domain:
         return None
-    inner = Walk(catalog, _STATE, Budget(Limits(depth=150)))
+    inner = Walk(catalog, _STATE, walk.budget.inner())
     inner.expanding = walk.expanding | {marker}
     scope = Scope()
     scope.items.append(Item(relation.name, entry.shape, schema=relation.schema, relation=entry.key))
@@ -73,19 +72,23 @@ def _expand(walk: Walk, catalog: CatalogIndex, entry: Entry, marker: object) -> 
     return inner
 
 
-def generated_flows(catalog: CatalogIndex, entry: Entry, shape: Shape) -> Shape:
+def generated_flows(walk: Walk, catalog: CatalogIndex, entry: Entry, shape: Shape) -> Shape:
     """Generated columns hold what they are computed from."""
     marker = ("generated", entry.key)
     cached = catalog.closures.get(marker)
     if not isinstance(cached, dict):
         cached = dict[str, Flow]()
-        catalog.closures[marker] = cached  # at once: an expression can't read its own table
+        if marker in walk.expanding:
+            return shape
         scope = Scope()
         scope.items.append(Item(entry.relation.name, entry.shape, schema=entry.relation.schema, relation=entry.key))
         for column in entry.relation.columns:
             if column.generated and column.expression:
-                inner = Walk(catalog, _STATE, Budget(Limits(depth=150)))
+                inner = Walk(catalog, _STATE, walk.budget.inner())
+                inner.expanding = walk.expanding | {marker}
                 cached[column.name] = stored_expression(inner, scope, column.expression, entry.relation.name)
+        if not walk.inside:
+            catalog.closures[marker] = cached
     if not cached:
         return shape
     flows = [
@@ -113,6 +116,8 @@ def event_triggers(walk: Walk) -> None:
             try:
                 effects, _ = call_body(walk, function)
             except AnalysisError:
+                if walk.budget.spent:
+                    raise
                 effects = (Effect.OPAQUE,)
             walk.functions.setdefault((function.schema, function.name), effects)
         if not found and trigger.function_schema != "pg_catalog":
