@@ -7,7 +7,9 @@ from decision.analysis.postgres.calls import literal
 from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.columns import find_item
 from decision.analysis.postgres.expressions import expression, filtered, window
+from decision.analysis.postgres.function_shapes import function_columns
 from decision.analysis.postgres.names import resolve
+from decision.analysis.postgres.order_of_ctes import referred_first
 from decision.analysis.postgres.output_names import output_name
 from decision.analysis.postgres.parse import Node, only, qualified
 from decision.analysis.postgres.sources import from_clause
@@ -88,8 +90,7 @@ def _locking(walk: Walk, scope: Scope, clause: Node) -> None:
     named = [node.get("RangeVar", {}).get("relname", "") for node in clause.get("lockedRels", ())]
     for item in scope.items:
         if item.relation is not None and (not named or item.name in named):
-            relation = resolve(walk, *item.relation)
-            lock_relation(walk, relation)
+            lock_relation(walk, resolve(walk, *item.relation))
 
 
 def _by_output(walk: Walk, scope: Scope, node: Node, shape: Shape) -> Flow:
@@ -111,11 +112,8 @@ def _by_output(walk: Walk, scope: Scope, node: Node, shape: Shape) -> Flow:
 
 def _grouping(walk: Walk, scope: Scope, node: Node, shape: Shape) -> None:
     tag, body = only(node)
-    if tag == "GroupingSet":
-        for part in body.get("content", ()):
-            _grouping(walk, scope, part, shape)
-    elif tag == "RowExpr":
-        for part in body.get("args", ()):
+    if tag in ("GroupingSet", "RowExpr"):
+        for part in body.get("content" if tag == "GroupingSet" else "args", ()):
             _grouping(walk, scope, part, shape)
     elif tag:
         walk.use(_by_output(walk, scope, node, shape), Usage.GROUP)
@@ -173,8 +171,6 @@ def _expanded(walk: Walk, row: Flow, call: Node | None = None) -> Shape:
     if row.row is not None:
         return row.row
     if call is not None and "FuncCall" in call:
-        from decision.analysis.postgres.sources import function_columns
-
         known = function_columns(walk, call)
         if known is not None:
             return Shape(known, [row.computed()] * len(known))
@@ -234,42 +230,9 @@ def with_clause(walk: Walk, scope: Scope, clause: Node) -> None:
     walk.budget.add_ctes(len(entries))
     recursive = clause.get("recursive", False)
     if recursive and len(entries) > 1:
-        entries = _referred_first(entries)
+        entries = referred_first(entries)
     for entry in entries:
         _common_table(walk, scope, entry, recursive=recursive)
-
-
-def _referred_first(entries: list[Node]) -> list[Node]:
-    """In an order in which each stands after those that it refers to, as the server has it: any may refer to any
-    other, in a circle never. A name inside counts as a reference, even where a nearer WITH hides it."""
-    by_name = {entry.get("ctename", ""): entry for entry in entries}
-    inside = {name: _names(entry["ctequery"]) & by_name.keys() for name, entry in by_name.items()}
-    ordered: list[Node] = []
-    placed: set[str] = set()
-    while len(ordered) < len(entries):
-        ready = [n for n in by_name if n not in placed and inside[n] <= placed | {n}]
-        for name in ready or [n for n in by_name if n not in placed][:1]:
-            placed.add(name)
-            ordered.append(by_name[name])
-        if len(placed) == len(by_name):
-            break
-    return ordered
-
-
-def _names(node: Node) -> set[str]:
-    """Relation names without a schema, anywhere inside."""
-    found: set[str] = set()
-    todo: list[object] = [node]
-    while todo:
-        part = todo.pop()
-        if isinstance(part, dict):
-            plain = part.get("RangeVar")
-            if isinstance(plain, dict) and "schemaname" not in plain:
-                found.add(str(plain.get("relname", "")))
-            todo.extend(part.values())
-        elif isinstance(part, list):
-            todo.extend(part)
-    return found
 
 
 def _common_table(walk: Walk, scope: Scope, entry: Node, *, recursive: bool) -> None:

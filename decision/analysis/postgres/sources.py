@@ -1,20 +1,23 @@
-"""FROM: tables, joins, sub-selects and functions to namespace items.
-
-A little over 300 lines: the forms of FROM nest in each other, so they stay together.
-"""
+"""FROM: tables, joins, sub-selects and functions to namespace items."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Scope, Shape, either
-from decision.analysis.postgres.builtins import COLUMNS, NAMES, SET_RETURNING
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.expressions import expression, filtered, generic
+from decision.analysis.postgres.function_shapes import (
+    function_columns,
+    function_name,
+    function_shape,
+    returned_columns,
+    returns_set,
+)
 from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.parse import Node, only, qualified, strings
 from decision.analysis.postgres.walk import Walk, query
-from decision.model.facts import Transform, Usage
+from decision.model.facts import Usage
 
 
 def from_clause(walk: Walk, scope: Scope, nodes: list[Node] | None) -> None:
@@ -146,7 +149,7 @@ def _function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
         definitions = body.get("coldeflist", []) if len(listed) == 1 else []
         if len(parts) > 1 and "List" in parts[1]:
             definitions = parts[1]["List"].get("items", []) or definitions
-        shape = _function_shape(walk, parts[0], flow, definitions, alias)
+        shape = function_shape(walk, parts[0], flow, definitions, alias)
         if len(shape.names) == 1 and not shape.open and flow.row is None:
             scalar = shape.flows[0]
         names += shape.names
@@ -157,7 +160,7 @@ def _function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
         flows.append(CONSTANT)
     whole = scalar if len(names) == 1 and len(listed) == 1 else None
     shape = Shape(names, flows, is_open).renamed(columns)
-    item_name = alias or _function_name(listed)
+    item_name = alias or function_name(listed)
     return [Item(item_name, shape, whole=whole)]
 
 
@@ -170,129 +173,10 @@ def _called(walk: Walk, scope: Scope, call: Node) -> Flow:
         return flow
     given = [expression(walk, scope, argument) for argument in body.get("args", ())]
     fixed = all("A_ArrayExpr" in argument for argument in body.get("args", ()))
-    usage = Usage.INNER if fixed or not _returns_set(walk, *qualified(body.get("funcname"))) else Usage.FILTER
+    usage = Usage.INNER if fixed or not returns_set(walk, *qualified(body.get("funcname"))) else Usage.FILTER
     for flow in given:
         walk.use(flow, usage)
     return expression(walk, scope, {"FuncCall": {**body, "_flows": given}})
-
-
-def _returns_set(walk: Walk, schema: str, name: str) -> bool:
-    """Whether a function may return any number of rows; unless it is known not to."""
-    if name in SET_RETURNING:
-        return True
-    own = () if walk.catalog is None or schema == "pg_catalog" else walk.catalog.functions.get(name, ())
-    return any(function.returns_set for function in own) or (not own and name not in NAMES)
-
-
-def _function_name(listed: list[Node]) -> str:
-    for entry in listed:
-        for part in entry.get("List", {}).get("items", [])[:1]:
-            tag, body = only(part)
-            return qualified(body.get("funcname"))[1] if tag == "FuncCall" else "coalesce"
-    return ""
-
-
-def _function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node], alias: str) -> Shape:
-    value = flow.computed() if flow.transform is Transform.IDENTITY else Flow(flow.sources, flow.transform, flow.opaque)
-    if definitions:
-        named = [d["ColumnDef"].get("colname", "") for d in definitions if "ColumnDef" in d]
-        return Shape(named, [value] * len(named))
-    tag, body = only(call)
-    schema, name = qualified(body.get("funcname")) if tag == "FuncCall" else ("", tag)
-    if name in _POPULATING and schema in ("", "pg_catalog"):
-        return _populated(walk, body, value)
-    if schema in ("", "pg_catalog") and name in COLUMNS and name != "unnest":
-        columns = COLUMNS[name]
-        if len(columns) == 1:
-            return Shape([alias or columns[0]] if columns[0] != "value" else ["value"], [value])
-        return Shape(columns, [value] * len(columns))
-    if schema in ("", "pg_catalog") and name == "unnest":
-        count = len(body.get("args", ()))
-        return Shape([alias or "unnest"] * count if count == 1 else ["unnest"] * count, [value] * count)
-    returned = _declared_columns(walk, schema, name)
-    if returned is not None:
-        return Shape(returned, [value] * len(returned))
-    if flow.row is not None:
-        return flow.row
-    from decision.analysis.postgres.columns import known_function
-    from decision.analysis.postgres.effects import builtin_effects
-
-    if tag == "FuncCall" and builtin_effects(name) is None and not known_function(walk, name):
-        return Shape((), (), is_open=True)
-    own = walk.catalog.functions.get(name, []) if walk.catalog is not None and builtin_effects(name) is None else []
-    if any(_composite(walk, function.return_type) for function in own):
-        return Shape((), (), is_open=True)
-    return Shape([alias or name or "coalesce"], [value])
-
-
-_POPULATING = ("json_populate_record", "jsonb_populate_record", "json_populate_recordset", "jsonb_populate_recordset")
-
-
-def _populated(walk: Walk, body: Node, value: Flow) -> Shape:
-    """The columns of the row type that the first argument has, where it is a cast: `NULL::users`."""
-    first = body["args"][0] if body.get("args") else {}
-    schema, name = qualified(first.get("TypeCast", {}).get("typeName", {}).get("names"))
-    if name and walk.catalog is not None:
-        path = (schema,) if schema else walk.catalog.search_path()
-        for place in path:
-            entry = walk.catalog.entry(place, name)
-            if entry is not None and not walk.state.made and not walk.state.altered and not walk.state.search_paths:
-                return Shape(entry.shape.names, [value] * len(entry.shape.names))
-    return Shape((), (), is_open=True)
-
-
-def _composite(walk: Walk, return_type: str) -> bool:
-    """Whether a function of this result may have more than one column."""
-    return return_type.removeprefix("SETOF ") in ("record", "anyelement") or "." in return_type
-
-
-def _declared_columns(walk: Walk, schema: str, name: str) -> list[str] | None:
-    """Columns of a function that the catalog knows to return a table or a relation's row; None if it does not."""
-    if walk.catalog is None or schema == "pg_catalog":
-        return None
-    found: list[list[str]] = []
-    for function in walk.catalog.functions.get(name, ()):
-        if schema and function.schema != schema:
-            continue
-        columns = returned_columns(walk, function.return_type)
-        if columns is None:
-            return None
-        found.append(columns)
-    return found[0] if found and all(columns == found[0] for columns in found) else None
-
-
-def function_columns(walk: Walk, call: Node) -> list[str] | None:
-    """Columns of a function's row where they are known: `(f(x)).*`."""
-    _, body = only(call)
-    schema, name = qualified(body.get("funcname"))
-    if schema in ("", "pg_catalog") and name in COLUMNS:
-        return list(COLUMNS[name])
-    return _declared_columns(walk, schema, name)
-
-
-def returned_columns(walk: Walk, return_type: str) -> list[str] | None:
-    """The column names in `TABLE(a integer, "B" text)` or of `SETOF schema.relation`."""
-    from decision.analysis.session import parse_search_path
-
-    if return_type.startswith("TABLE(") and return_type.endswith(")"):
-        names, depth, start = [], 0, 6
-        inner = return_type
-        for position in range(6, len(inner)):
-            char = inner[position]
-            depth += char in "([" and 1
-            depth -= char in ")]" and 1
-            if (char == "," and depth == 0) or position == len(inner) - 1:
-                part = inner[start:position].strip()
-                start = position + 1
-                quoted = part.startswith('"')
-                names.append(parse_search_path(part)[0] if quoted else part.split(" ", 1)[0])
-        return names
-    parts = parse_search_path(return_type.removeprefix("SETOF ").replace(".", ","))
-    if len(parts) == 2 and walk.catalog is not None:
-        entry = walk.catalog.entry(parts[0], parts[1])
-        if entry is not None:
-            return list(entry.shape.names)
-    return None
 
 
 def _sample(walk: Walk, scope: Scope, body: Node) -> list[Item]:
@@ -351,3 +235,5 @@ _SOURCES: dict[str, Callable[[Walk, Scope, Node], list[Item]]] = {
     "RangeTableFunc": _table_function,
     "JsonTable": _json_table,
 }
+
+__all__ = ["from_clause", "from_item", "function_columns", "returned_columns"]
