@@ -17,16 +17,15 @@ from decision.analysis.postgres.folding import (
     never_negative,
     outside,
 )
-from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.parse import Node, only, qualified, strings
 from decision.analysis.postgres.pins import bound_value, covers_key, is_value, pins, rows_of
+from decision.analysis.postgres.selves import holds_all
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import Kind, Predicate
 
 MAX_DEPTH = 40
 MIRROR = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
 _BETWEEN = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"})
-_WHOLE = frozenset({"targetList", "fromClause", "whereClause", "limitOption", "op", "distinctClause", "sortClause"})
 
 
 def predicate_of(walk: Walk, scope: Scope, where: Node | None, target: Item | None, limit: int | None) -> Predicate:
@@ -104,7 +103,7 @@ class Folder:
         nothing = "fromClause" not in inner and self.fold(inner.get("whereClause", {})) in (False, None)
         if kind in ("EXISTS_SUBLINK", "ANY_SUBLINK") and nothing and "FuncCall" not in str(inner.get("targetList")):
             return False
-        if self._holds_all(body, inner):
+        if holds_all(self, body, inner):
             return True
         if any(part in inner for part in ("fromClause", "whereClause", "limitCount", "limitOffset", "havingClause",
                                           "withClause", "valuesLists", "larg")):  # fmt: skip
@@ -115,38 +114,6 @@ class Folder:
         if kind == "EXPR_SUBLINK" and len(targets) == 1:
             return self.fold(targets[0].get("ResTarget", {}).get("val", {}))
         return UNKNOWN
-
-    def _holds_all(self, body: Node, inner: Node) -> bool:
-        """`id IN (SELECT id FROM t)` and `EXISTS (SELECT … FROM t u WHERE u.id = t.id)` over the target t itself."""
-        sources = inner.get("fromClause", [])
-        if len(sources) != 1 or "RangeVar" not in sources[0] or not set(inner) <= _WHOLE or self.target is None:
-            return False
-        table = sources[0]["RangeVar"]
-        if self.target.relation is None or "larg" in inner or self.walk.catalog is None:
-            return False
-        known = resolve(self.walk, table.get("schemaname", ""), table.get("relname", ""))
-        if known.key != self.target.relation:
-            return False
-        name = table.get("alias", {}).get("aliasname", table.get("relname", ""))
-        where = inner.get("whereClause")
-        if body.get("subLinkType") == "ANY_SUBLINK" and where is None:
-            targets = [target.get("ResTarget", {}).get("val", {}) for target in inner.get("targetList", ())]
-            test = self.column(body.get("testexpr", {}))
-            found = strings(targets[0].get("ColumnRef", {}).get("fields")) if len(targets) == 1 else []
-            operator = strings(body.get("operName")) in ([], ["="])
-            return operator and test is not None and found in ([test], [name, test])
-        _, comparison = only(where or {})
-        if body.get("subLinkType") != "EXISTS_SUBLINK" or strings(comparison.get("name"))[-1:] != ["="]:
-            return False
-        sides = [comparison.get("lexpr", {}), comparison.get("rexpr", {})]
-        own = [strings(side.get("ColumnRef", {}).get("fields")) for side in sides]
-        if name == self.target.name:
-            return False
-        return any(
-            (column := self.column(sides[1 - n])) is not None and own[1 - n][:-1] == [self.target.name]
-            and own[n] == [name, column]
-            for n in (0, 1)
-        )  # fmt: skip
 
     def _boolean(self, body: Node) -> object:
         kind = body.get("boolop")
