@@ -1,7 +1,8 @@
 """All facts of the statements in tests/cases/analysis/drawn/*.txt are exactly those drawn there.
 
 A case is one or more messages of one session (lines that begin with `> `, a tab goes on) and below them the drawing of
-the last one, as `airlock analyze --explain` prints it, with the values that it binds. After a wanted change of the
+the last one, as `airlock analyze --explain` prints it, with the values that it binds. A file in a folder of a dialect's
+name is of that dialect. After a wanted change of the
 analysis write the files anew with AIRLOCK_REDRAW=1, and read the difference: it is what policies will see differently.
 """
 
@@ -23,11 +24,15 @@ from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import AnalysisError
 
 FOLDER = Path(__file__).parents[1] / "cases" / "analysis" / "drawn"
-FILES = sorted(FOLDER.glob("*.txt"))
+FILES = sorted(FOLDER.rglob("*.txt"), key=lambda file: (file.parent != FOLDER, file))
 REDRAW = os.environ.get("AIRLOCK_REDRAW", "") not in ("", "0")
 TAGS = {("users", "ssn"): "pii.ssn", ("users", "email"): "pii.email", ("guarded", "body"): "secret"}
 SYSTEM = {"pg_class", "pg_settings", "pg_stat_activity", "pg_authid", "pg_roles", "pg_stats", "pg_largeobject"}
-ANALYZER = Analyzer()
+
+
+@cache
+def analyzer(dialect: str) -> Analyzer:
+    return Analyzer(dialect)
 
 
 @cache
@@ -67,13 +72,13 @@ def cases(text: str) -> list[tuple[list[str], str]]:
     return found
 
 
-def draw(messages: list[str]) -> str:
+def draw(messages: list[str], dialect: str = "postgres") -> str:
     """What the last message does, after the others were let through."""
     state = SessionState()
     analysis: Analysis | None = None
     for message in messages:
         try:
-            analysis = ANALYZER.analyze(message.encode(), catalog(), state)
+            analysis = analyzer(dialect).analyze(message.encode(), catalog(), state)
         except AnalysisError as error:
             return f"refused ({error.code}): {error.message}"
         state = state.advance(analysis, "I")
@@ -87,15 +92,19 @@ def draw(messages: list[str]) -> str:
     return drawn.rstrip("\n").replace("\n\n", "\n")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_drawn(file: Path) -> None:
     """The facts are those drawn."""
     known = cases(file.read_text())
+    dialect = "postgres" if file.parent == FOLDER else file.parent.name
     if REDRAW:
-        told = ("".join(f"> {m.replace(chr(10), chr(10) + chr(9))}\n" for m in ms) + draw(ms) for ms, _ in known)
+        told = (
+            "".join(f"> {m.replace(chr(10), chr(10) + chr(9))}\n" for m in ms) + draw(ms, dialect) for ms, _ in known
+        )
         file.write_text("\n\n".join(told) + "\n")
         return
-    wrong = [(messages, draw(messages), wanted) for messages, wanted in known if draw(messages) != wanted]
+    drawn = [(messages, draw(messages, dialect), wanted) for messages, wanted in known]
+    wrong = [one for one in drawn if one[1] != one[2]]
     assert not wrong, "\n".join(f"{'; '.join(m)}\n--- is\n{got}\n--- wanted\n{want}" for m, got, want in wrong[:5])
 
 
