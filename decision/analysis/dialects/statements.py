@@ -6,24 +6,16 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from decision.analysis.dialects import names, writes
+from decision.analysis.dialects import merges, names, transfers, writes
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.queries import query
 from decision.analysis.dialects.scopes import Scope, union
+from decision.analysis.dialects.settings import LEXER_SETTINGS, SECURITY_SETTINGS
 from decision.analysis.dialects.walk import Walk, unseen
 from decision.analysis.effects import FunctionMade, RelationMade, SearchPathSet
 from decision.analysis.flow import OPAQUE
-from decision.model.facts import Access, Kind, ObjectName, RelationKind, Transform, Usage
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 
-LEXER_SETTINGS = frozenset({"sql_mode", "quoted_identifier", "ansi_defaults", "names", "character set", "charset",
-                            "character_set_client", "collation_connection"})  # fmt: skip
-SECURITY_SETTINGS = frozenset(
-    {
-        "local_infile", "general_log", "general_log_file", "secure_file_priv", "sql_log_bin", "slow_query_log_file",
-        "global", "foreign_key_checks", "writable_schema", "trusted_schema", "enable_external_access",
-        "lock_configuration", "allow_unsigned_extensions", "load_extension", "log_bin_trust_function_creators",
-    }
-)  # fmt: skip
 _TABLES = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW"})
 _OBJECTS = frozenset({"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE", "SEQUENCE", "MATERIALIZED VIEW"})
 _HARMLESS_PROPERTIES = (
@@ -239,7 +231,7 @@ def _describe(walk: Walk, tree: exp.Describe) -> None:
         names.relation(walk, tree.this, Access.READ)
     else:
         walk.record.refuse("DESCRIBE", "what it shows is not known")
-    _shows(walk)
+    transfers.shows(walk)
 
 
 def _show(walk: Walk, tree: exp.Show) -> None:
@@ -247,129 +239,13 @@ def _show(walk: Walk, tree: exp.Show) -> None:
     walk.record.flags.add("show")
     if tree.args.get("into_outfile"):
         walk.record.refuse("SHOW", "it writes a file")
-    _shows(walk)
-
-
-def _shows(walk: Walk) -> None:
-    """Rows that describe the database, not its data: their columns are the server's own."""
-    walk.record.returns_rows = True
-    walk.record.output = [("*", union([], Transform.EXPRESSION, opaque=True))]
-
-
-def _copy(walk: Walk, tree: exp.Copy) -> None:
-    """COPY INTO of Snowflake and COPY of DuckDB; what is no plain relation is a file or a stage."""
-    record = walk.record
-    record.flags.add("file")
-    files = [one for one in tree.args.get("files") or () if isinstance(one, exp.Expr)]
-    inner = tree.this
-    outward = not _is_relation(walk, inner) or not tree.args.get("kind")
-    record.kind(Kind.COPY_OUT if outward else Kind.COPY_IN)
-    record.flags.add("copy_to" if outward else "copy_from")
-    sides = [inner, *files]
-    for side in sides:
-        walk.see(side)
-        if isinstance(side, exp.Subquery | exp.Query):
-            if outward:
-                record.output = query(walk, side, Scope(), output=True)[0]
-            else:
-                record.unresolved("COPY", "a query over staged files")
-                query(walk, side, Scope(), output=False)
-        elif _is_relation(walk, side) and (outward or side is inner):
-            _copied(walk, side, outward)
-        else:
-            walk.see(*side.walk())
-            record.files[_first_word(side)] = None
-    if not record.relations and not record.output:
-        record.unresolved("COPY", "it is not known what is copied")
-
-
-def _copied(walk: Walk, side: exp.Expr, outward: bool) -> None:
-    table = side.this if isinstance(side, exp.Schema) else side
-    assert isinstance(table, exp.Table)
-    walk.see(table, *side.find_all(exp.Column))
-    found = names.relation(walk, table, Access.READ if outward else Access.WRITE)
-    if outward:
-        walk.record.output = list(found.columns) or [("*", found.row())]
-        for _, flow in found.columns:
-            walk.record.use(flow, Usage.OUTPUT)
-    else:
-        writes._write(walk, found, [c.name for c in side.expressions] if isinstance(side, exp.Schema) else None)
-
-
-def _is_relation(walk: Walk, side: exp.Expr) -> bool:
-    table = side.this if isinstance(side, exp.Schema) else side
-    if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
-        return False
-    return not (table.this.args.get("quoted") and names.lookup(walk, *names.parts(table) or ("", "", "")) is None)
-
-
-def _first_word(side: exp.Expr) -> str:
-    """`s3://bucket` of a place, `@stage` of a stage: no file names, which may be anything."""
-    text = side.name
-    head, mark, rest = text.partition("://")
-    return f"{head}://{rest.split('/')[0]}" if mark else ("/" if text.startswith("/") else text.split("/")[0])
-
-
-def _export(walk: Walk, tree: exp.Export) -> None:
-    record = walk.record
-    record.kind(Kind.COPY_OUT)
-    record.flags.update(("file", "remote", "copy_to"))
-    record.files["gs://"] = None
-    if isinstance(tree.this, exp.Query):
-        record.output = query(walk, tree.this, Scope(), output=True)[0]
-    else:
-        record.refuse("EXPORT", "it is not known what is exported")
-
-
-def _load(walk: Walk, tree: exp.LoadData) -> None:
-    walk.record.kind(Kind.COPY_IN)
-    walk.record.flags.update(("file", "remote", "copy_from"))
-    walk.record.files["gs://"] = None
-    target = writes.target_of(walk, tree.this)
-    writes._write(walk, target, None)
-
-
-def _pragma(walk: Walk, tree: exp.Pragma) -> None:
-    """Readers of the schema are plain; whatever sets or isn't listed changes how the database behaves."""
-    record = walk.record
-    inner = tree.this
-    walk.see(*tree.walk())
-    label = inner.this if isinstance(inner, exp.EQ) else inner
-    name = (label.name or (str(label.this) if isinstance(label.this, str) else "")).lower()
-    of_relation = frozenset(
-        {"table_info", "table_xinfo", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
-    )
-    reading = of_relation | {
-        "table_list", "database_list", "user_version", "schema_version", "page_count", "encoding", "compile_options",
-        "function_list", "show_tables", "version", "database_size", "collation_list",
-    }  # fmt: skip
-    if (isinstance(inner, exp.EQ) and name not in of_relation) or name not in reading:
-        record.kind(Kind.SESSION)
-        record.settings[walk.shown(name)] = None
-        record.flags.update(("setting", "admin"))
-        if name in SECURITY_SETTINGS:
-            record.flags.add("security_setting")
-        if name not in reading and not isinstance(inner, exp.EQ):
-            record.refuse("PRAGMA", "what it does is not known")
-    else:
-        record.kind(Kind.UTILITY)
-    _shows(walk)
-
-
-def _attach(walk: Walk, tree: exp.Expr) -> None:
-    walk.see(*tree.walk())
-    walk.record.kind(Kind.UTILITY, Kind.UNKNOWN)
-    walk.record.flags.update(("file", "admin"))
-    walk.record.files[""] = None
-    walk.record.operate(type(tree).__name__.lower(), "database")
-    walk.record.unresolved("ATTACH", "another database")
-    walk.record.effects.append(SearchPathSet(None))
+    transfers.shows(walk)
 
 
 _ROOTS: tuple[tuple[type[exp.Expr], Callable[..., None]], ...] = (
-    (exp.Insert, writes.insert), (exp.Update, writes.update), (exp.Delete, writes.delete), (exp.Merge, writes.merge),
-    (exp.TruncateTable, writes.truncate), (exp.Create, _create), (exp.Drop, _drop), (exp.Alter, _alter),
-    (exp.Use, _use), (exp.Set, _set), (exp.Describe, _describe), (exp.Show, _show), (exp.Copy, _copy),
-    (exp.Export, _export), (exp.LoadData, _load), (exp.Pragma, _pragma), (exp.Attach, _attach), (exp.Detach, _attach),
-    (exp.Query, _query), (exp.Values, _query),
+    (exp.Insert, writes.insert), (exp.Update, writes.update), (exp.Delete, writes.delete), (exp.Merge, merges.merge),
+    (exp.TruncateTable, merges.truncate), (exp.Create, _create), (exp.Drop, _drop), (exp.Alter, _alter),
+    (exp.Use, _use), (exp.Set, _set), (exp.Describe, _describe), (exp.Show, _show), (exp.Copy, transfers.copy),
+    (exp.Export, transfers.export), (exp.LoadData, transfers.load), (exp.Pragma, transfers.pragma),
+    (exp.Attach, transfers.attach), (exp.Detach, transfers.attach), (exp.Query, _query), (exp.Values, _query),
 )  # fmt: skip

@@ -7,12 +7,13 @@ from sqlglot import exp
 from decision.analysis.dialects import names
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.predicates import predicate
-from decision.analysis.dialects.queries import _projection, ctes, join_source, query
+from decision.analysis.dialects.projection import projection
+from decision.analysis.dialects.queries import ctes, join_source, query
 from decision.analysis.dialects.record import Record
 from decision.analysis.dialects.scopes import Scope, Source
 from decision.analysis.dialects.sources import source
 from decision.analysis.dialects.walk import Walk
-from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
+from decision.model.facts import Access, Kind, RelationKind, Usage
 
 _PSEUDO = ("inserted", "deleted", "old", "new", "excluded", "values")
 _KNOWN = frozenset(
@@ -24,7 +25,7 @@ _KNOWN = frozenset(
 )  # fmt: skip
 
 
-def _begin(walk: Walk, node: exp.Expr, kind: Kind) -> Scope:
+def begin(walk: Walk, node: exp.Expr, kind: Kind) -> Scope:
     walk.record.kind(kind)
     walk.see(node)
     for name, argument in node.args.items():
@@ -57,7 +58,7 @@ def target_of(walk: Walk, node: exp.Expr, access: Access = Access.WRITE) -> Sour
     return found
 
 
-def _write(walk: Walk, target: Source, labels: list[str] | None) -> None:
+def write_columns(walk: Walk, target: Source, labels: list[str] | None) -> None:
     """Marks columns as written; None: all of them."""
     if labels is None:
         labels = [label for label, _ in target.columns] or []
@@ -72,13 +73,13 @@ def _write(walk: Walk, target: Source, labels: list[str] | None) -> None:
 
 
 def insert(walk: Walk, node: exp.Insert) -> None:
-    scope = _begin(walk, node, Kind.INSERT)
+    scope = begin(walk, node, Kind.INSERT)
     record = walk.record
     target = target_of(walk, node.this)
     labels = [one.name for one in node.this.expressions] if isinstance(node.this, exp.Schema) else None
     for column in node.this.expressions if isinstance(node.this, exp.Schema) else ():
         walk.see(*column.find_all(exp.Column))
-    _write(walk, target, None if node.args.get("by_name") else labels)
+    write_columns(walk, target, None if node.args.get("by_name") else labels)
     if node.args.get("overwrite"):
         record.kind(Kind.DELETE)
     alternative = str(node.args.get("alternative") or "").upper()
@@ -97,7 +98,7 @@ def insert(walk: Walk, node: exp.Insert) -> None:
     conflict = node.args.get("conflict")
     if conflict is not None:
         _conflict(walk, conflict, scope, target)
-    _returning(walk, node, scope, target)
+    returning(walk, node, scope, target)
 
 
 def _conflict(walk: Walk, conflict: exp.OnConflict, scope: Scope, target: Source) -> None:
@@ -109,7 +110,7 @@ def _conflict(walk: Walk, conflict: exp.OnConflict, scope: Scope, target: Source
     action = str(conflict.args.get("action") or "").upper()
     if conflict.expressions and "NOTHING" not in action:
         walk.record.kind(Kind.UPDATE)
-    _assign(walk, conflict.expressions, inside, target)
+    assign(walk, conflict.expressions, inside, target)
     for name in ("where", "index_predicate"):
         clause = conflict.args.get(name)
         if isinstance(clause, exp.Expr):
@@ -126,7 +127,7 @@ def _with_pseudo(scope: Scope, target: Source, names: tuple[str, ...] = _PSEUDO)
     return inside
 
 
-def _assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> None:
+def assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> None:
     """`column = value` items; a name of another source of the scope is another target (MySQL)."""
     for item in items:
         if not isinstance(item, exp.EQ | exp.PropertyEQ):
@@ -151,7 +152,7 @@ def _assign_one(walk: Walk, column: exp.Expr, scope: Scope, target: Source) -> N
         elif len(scope.sources) > 1:
             owner = next((one for one in scope.sources if column.name.casefold() in one.lookup), target)
         _touch_again(walk.record, owner)
-        _write(walk, owner, [column.name])
+        write_columns(walk, owner, [column.name])
     else:
         walk.record.unresolved(type(column).__name__, "it is not known which column is written")
 
@@ -166,21 +167,21 @@ def _touch_again(record: Record, owner: Source) -> None:
             found.access.add(Access.WRITE)
 
 
-def _returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
-    returning = node.args.get("returning")
-    if returning is None:
+def returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
+    clause = node.args.get("returning")
+    if clause is None:
         return
-    walk.see(returning)
+    walk.see(clause)
     inside = _with_pseudo(scope, target)
     selecting = exp.Select()
-    selecting.args["expressions"] = list(returning.expressions)
+    selecting.args["expressions"] = list(clause.expressions)
     if walk.dialect == "tsql":  # OUTPUT names its columns by deleted and inserted, whose stars are the row's
         for one in inside.sources[1:]:
             one.columns = list(target.columns)
     narrow = Scope(inside)
     narrow.sources = [target]
-    output, _ = _projection(walk, selecting, narrow, True)
-    into = returning.args.get("into")
+    output, _ = projection(walk, selecting, narrow, True)
+    into = clause.args.get("into")
     if into:
         walk.see(into)
         walk.record.touch("", walk.shown(into.name), RelationKind.UNKNOWN, Access.WRITE)
@@ -192,7 +193,7 @@ def _returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None
 
 
 def update(walk: Walk, node: exp.Update) -> None:
-    scope = _begin(walk, node, Kind.UPDATE)
+    scope = begin(walk, node, Kind.UPDATE)
     inside = Scope(scope)
     from_ = node.args.get("from_")
     if from_ is not None:
@@ -213,9 +214,9 @@ def update(walk: Walk, node: exp.Update) -> None:
     else:
         target = target_of(walk, node.this)
         inside.sources.insert(0, target)
-    _assign(walk, node.expressions, inside, target)
+    assign(walk, node.expressions, inside, target)
     _filters(walk, node, inside, target)
-    _returning(walk, node, inside, target)
+    returning(walk, node, inside, target)
 
 
 def _retarget(walk: Walk, known: Source) -> None:
@@ -250,7 +251,7 @@ def _estimate(walk: Walk, target: Source) -> None:
 
 
 def delete(walk: Walk, node: exp.Delete) -> None:
-    scope = _begin(walk, node, Kind.DELETE)
+    scope = begin(walk, node, Kind.DELETE)
     inside = Scope(scope)
     tables, using = node.args.get("tables") or [], node.args.get("using") or []
     top = [one for one in tables if isinstance(one, exp.Table) and one.name.upper() == "TOP"]
@@ -280,7 +281,7 @@ def delete(walk: Walk, node: exp.Delete) -> None:
             if isinstance(one, exp.Expr):
                 inside.sources.append(source(walk, one, inside))
     _filters(walk, node, inside, target)
-    _returning(walk, node, inside, target)
+    returning(walk, node, inside, target)
 
 
 def _targets(walk: Walk, listed: list[exp.Expr], scope: Scope) -> Source:
@@ -293,61 +294,3 @@ def _targets(walk: Walk, listed: list[exp.Expr], scope: Scope) -> Source:
             _retarget(walk, found)
             first = first or found
     return first or Source("", (), is_open=True)
-
-
-def merge(walk: Walk, node: exp.Merge) -> None:
-    scope = _begin(walk, node, Kind.MERGE)
-    inside = Scope(scope)
-    target = target_of(walk, node.this)
-    inside.sources = [target, source(walk, node.args["using"], inside)]
-    on = node.args.get("on")
-    if on is not None:
-        value(walk, on, inside, Usage.JOIN)
-    whens = node.args.get("whens")
-    for when in whens.expressions if whens is not None else ():
-        walk.see(when)
-        condition = when.args.get("condition")
-        if condition is not None:
-            value(walk, condition, inside, Usage.FILTER)
-        then = when.args.get("then")
-        if isinstance(then, exp.Update):
-            walk.record.kind(Kind.UPDATE)
-            walk.see(then)
-            if then.expressions:
-                _assign(walk, then.expressions, inside, target)
-            else:
-                _write(walk, target, None)
-            if then.args.get("where") is not None:
-                value(walk, then.args["where"].this, inside, Usage.FILTER)
-        elif isinstance(then, exp.Insert):
-            _merge_insert(walk, then, inside, target)
-        elif isinstance(then, exp.Var) and then.name.upper() in ("DELETE", "DO NOTHING"):
-            if then.name.upper() == "DELETE":
-                walk.record.kind(Kind.DELETE)
-        else:
-            walk.record.unresolved("WHEN", "an action that is not known")
-    _returning(walk, node, inside, target)
-
-
-def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) -> None:
-    walk.record.kind(Kind.INSERT)
-    walk.see(then)
-    columns = then.this.expressions if isinstance(then.this, exp.Tuple) else []
-    for column in columns:
-        walk.see(*column.find_all(exp.Column))
-    _write(walk, target, [column.name for column in columns] or None)
-    if isinstance(then.expression, exp.Tuple):
-        for cell in then.expression.expressions:
-            value(walk, cell, scope, Usage.INNER)
-    elif then.expression is not None:
-        value(walk, then.expression, scope, Usage.INNER)
-
-
-def truncate(walk: Walk, node: exp.TruncateTable) -> None:
-    walk.record.kind(Kind.TRUNCATE)
-    walk.see(node)
-    if node.args.get("is_database"):
-        walk.record.refuse("TRUNCATE DATABASE", "it is not known what this changes")
-    for one in node.expressions:
-        found = target_of(walk, one)
-        walk.record.operate("truncate", "table", ObjectName(*(found.relation or ("", ""))))

@@ -1,0 +1,70 @@
+"""MERGE and TRUNCATE."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from decision.analysis.dialects.expressions import value
+from decision.analysis.dialects.scopes import Scope, Source
+from decision.analysis.dialects.sources import source
+from decision.analysis.dialects.walk import Walk
+from decision.analysis.dialects.writes import assign, begin, returning, target_of, write_columns
+from decision.model.facts import Kind, ObjectName, Usage
+
+
+def merge(walk: Walk, node: exp.Merge) -> None:
+    scope = begin(walk, node, Kind.MERGE)
+    inside = Scope(scope)
+    target = target_of(walk, node.this)
+    inside.sources = [target, source(walk, node.args["using"], inside)]
+    on = node.args.get("on")
+    if on is not None:
+        value(walk, on, inside, Usage.JOIN)
+    whens = node.args.get("whens")
+    for when in whens.expressions if whens is not None else ():
+        walk.see(when)
+        condition = when.args.get("condition")
+        if condition is not None:
+            value(walk, condition, inside, Usage.FILTER)
+        then = when.args.get("then")
+        if isinstance(then, exp.Update):
+            walk.record.kind(Kind.UPDATE)
+            walk.see(then)
+            if then.expressions:
+                assign(walk, then.expressions, inside, target)
+            else:
+                write_columns(walk, target, None)
+            if then.args.get("where") is not None:
+                value(walk, then.args["where"].this, inside, Usage.FILTER)
+        elif isinstance(then, exp.Insert):
+            _merge_insert(walk, then, inside, target)
+        elif isinstance(then, exp.Var) and then.name.upper() in ("DELETE", "DO NOTHING"):
+            if then.name.upper() == "DELETE":
+                walk.record.kind(Kind.DELETE)
+        else:
+            walk.record.unresolved("WHEN", "an action that is not known")
+    returning(walk, node, inside, target)
+
+
+def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) -> None:
+    walk.record.kind(Kind.INSERT)
+    walk.see(then)
+    columns = then.this.expressions if isinstance(then.this, exp.Tuple) else []
+    for column in columns:
+        walk.see(*column.find_all(exp.Column))
+    write_columns(walk, target, [column.name for column in columns] or None)
+    if isinstance(then.expression, exp.Tuple):
+        for cell in then.expression.expressions:
+            value(walk, cell, scope, Usage.INNER)
+    elif then.expression is not None:
+        value(walk, then.expression, scope, Usage.INNER)
+
+
+def truncate(walk: Walk, node: exp.TruncateTable) -> None:
+    walk.record.kind(Kind.TRUNCATE)
+    walk.see(node)
+    if node.args.get("is_database"):
+        walk.record.refuse("TRUNCATE DATABASE", "it is not known what this changes")
+    for one in node.expressions:
+        found = target_of(walk, one)
+        walk.record.operate("truncate", "table", ObjectName(*(found.relation or ("", ""))))

@@ -1,0 +1,13 @@
+"""Settings that change how a text is read, or what the database lets happen."""
+
+from __future__ import annotations
+
+LEXER_SETTINGS = frozenset({"sql_mode", "quoted_identifier", "ansi_defaults", "names", "character set", "charset",
+                            "character_set_client", "collation_connection"})  # fmt: skip
+SECURITY_SETTINGS = frozenset(
+    {
+        "local_infile", "general_log", "general_log_file", "secure_file_priv", "sql_log_bin", "slow_query_log_file",
+        "global", "foreign_key_checks", "writable_schema", "trusted_schema", "enable_external_access",
+        "lock_configuration", "allow_unsigned_extensions", "load_extension", "log_bin_trust_function_creators",
+    }
+)  # fmt: skip
