@@ -1,6 +1,7 @@
 """Statements that are read by way of another one: EXPLAIN's subject, REPLACE as INSERT, what a constant text holds.
 
-Each form is matched token by token; what doesn't match exactly is left for the parser, which refuses it. (More than 300 lines: a form after the other, which share their helpers.)
+Each form is matched token by token; what doesn't match exactly is left for the parser, which refuses it.
+More than 300 lines: one form after the other, which share their helpers.
 """
 
 from __future__ import annotations
