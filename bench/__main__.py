@@ -20,7 +20,7 @@ from bench.measure import RESULTS
 
 HERE = Path(__file__).parent
 QUICK: dict[str, tuple[str, ...]] = {
-    "analysis": ("--seconds", "0.05"),
+    "analysis": ("--seconds", "0.05", "--sample", "100"),
     "analytics": ("--rows", "100000"),
     "decisions": ("--quick",),
     "grpc": ("--seconds", "0.3", "--rounds", "1"),
@@ -46,6 +46,9 @@ def _bulk(name: str) -> tuple[str, ...]:
 
 
 AIMS = (
+    Aim("analysis, fresh, median", "analysis", ("corpus", "fresh", "p50"), 60, "µs", False),
+    Aim("analysis, fresh, p99", "analysis", ("corpus", "fresh", "p99"), 400, "µs", False),
+    Aim("analysis, repeated, p99", "analysis", ("corpus", "repeated", "p99"), 5, "µs", False),
     Aim("first decision alone, median", "decisions", ("in_process", "first, a person", "median_us"), 600, "µs", False),
     Aim("decisions, 32 in flight, warm", "decisions", ("in_process", "warm, 32 in flight", "per_second"), 6000, "/s"),
     Aim("gRPC stream, singly", "decisions", ("grpc", "stream, 32 in flight", "per_second"), 4000, "/s"),
