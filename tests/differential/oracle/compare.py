@@ -129,12 +129,12 @@ def compare(claim: Claim, outcome: Outcome, names: Mapping[int, Name], earlier: 
     data: dict[int, list[Miss]] = {}
     definitions: dict[int, list[Miss]] = {}
     for touch in outcome.touches:
-        if touch.kind in TABLES and not (touch.depth and (touch.schema, touch.name) == ("pg_catalog", "pg_rewrite")):
+        if touch.kind in TABLES and not _own_account(touch):
             seen |= checker.both(touch)
             data.setdefault(touch.oid, []).extend(checker.touch(touch))
     for definition in outcome.definitions:
         seen |= checker.both(definition)
-        if definition.kind in TABLES and not TRANSIENT.fullmatch(definition.name):
+        if definition.kind in TABLES and not _own_account(definition):
             definitions.setdefault(definition.oid, []).extend(checker.definition(definition))
     made.fold(data, definitions)
     for schema, name, depth in outcome.functions:
@@ -144,6 +144,12 @@ def compare(claim: Claim, outcome: Outcome, names: Mapping[int, Name], earlier: 
     made.claimed = len(claimed)
     made.extra = {name: claim.via[name] for name in claimed if name not in seen}
     return made
+
+
+def _own_account(found: Touch | Definition) -> bool:
+    """Whether the server does this for itself: a copy while it rewrites, or the text of a definition."""
+    printing = found.depth > 0 and (found.schema, found.name) == ("pg_catalog", "pg_rewrite")
+    return printing or TRANSIENT.fullmatch(found.name) is not None
 
 
 def dotted(name: Name) -> str:
