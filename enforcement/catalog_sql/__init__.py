@@ -103,7 +103,7 @@ SELECT n.nspname, p.proname, p.oid::int8,
        coalesce(array_remove(p.proargnames, ''), '{}')::text[], coalesce(p.proconfig, '{}')::text[],
        coalesce(pg_get_expr(p.proargdefaults, 0), '')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp\\_%%'
+WHERE n.nspname <> 'pg_catalog' AND n.nspname NOT LIKE 'pg\\_temp\\_%%'
 ORDER BY n.nspname, p.proname, p.oid
 """
 

@@ -107,7 +107,7 @@ async def test_functions_names_and_settings(new_database: NewDatabase) -> None:
                 SET search_path = apart, "public" SET work_mem = '8MB'
                 AS 'BEGIN first := first + 1; "Total" := (SELECT b FROM kept WHERE a = first); END'""")
         catalog = await read_catalog(connection, "app")
-    (function,) = catalog.functions
+    (function,) = [known for known in catalog.functions if known.schema == "public"]
     assert function.argument_names == ("first", "Total")
     assert dict(function.configuration) == {"search_path": "apart, public", "work_mem": "8MB"}
     facts = Analyzer().analyze(b"SELECT counted(1, 2)", catalog, SessionState()).facts
