@@ -31,7 +31,7 @@ _CATALOGS = (
     "pg_class WHERE relpersistence <> 't'",
     "pg_attribute WHERE attrelid >= 16384 AND attrelid IN (SELECT oid FROM pg_class WHERE relpersistence <> 't')",
     "pg_proc WHERE oid >= 16384 AND pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp')",
-    "pg_type WHERE oid >= 16384 AND typnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast_)?temp')",
+    "pg_type WHERE oid >= 16384 AND typnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '_temp_')",
     "pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'",
     *("pg_rewrite", "pg_trigger", "pg_policy", "pg_cast", "pg_language", "pg_event_trigger", "pg_authid",
       "pg_auth_members", "pg_db_role_setting", "pg_default_acl", "pg_database", "pg_extension", "pg_tablespace",
