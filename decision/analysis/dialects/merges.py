@@ -55,9 +55,9 @@ def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) ->
     write_columns(walk, target, [column.name for column in columns] or None)
     if isinstance(then.expression, exp.Tuple):
         for cell in then.expression.expressions:
-            value(walk, cell, scope, Usage.INNER)
+            walk.assigned.append(value(walk, cell, scope, Usage.INNER))
     elif then.expression is not None:
-        value(walk, then.expression, scope, Usage.INNER)
+        walk.assigned.append(value(walk, then.expression, scope, Usage.INNER))
 
 
 def truncate(walk: Walk, node: exp.TruncateTable) -> None:

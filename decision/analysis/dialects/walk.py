@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from decision.analysis.dialects.record import Output, Record
+from decision.analysis.flow import Flow
 from decision.analysis.limits import Budget
 from decision.model.errors import AnalysisError
 from decision.model.facts import Access
@@ -28,6 +29,7 @@ class Walk:
         self.dialect = dialect
         self.parse = parse
         self.spellings = spellings
+        self.assigned: list[Flow] = []  # what the statement writes, and so may give back
         self.double: frozenset[str] = frozenset()  # what the text has in double quotes
 
     @property

@@ -10,7 +10,7 @@ from decision.analysis.dialects.predicates import predicate
 from decision.analysis.dialects.projection import projection
 from decision.analysis.dialects.queries import ctes, join_source, query
 from decision.analysis.dialects.record import Record
-from decision.analysis.dialects.scopes import Scope, Source
+from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.sources import source
 from decision.analysis.dialects.walk import Walk
 from decision.model.facts import Access, Kind, RelationKind, Usage
@@ -90,9 +90,10 @@ def insert(walk: Walk, node: exp.Insert) -> None:
         record.refuse("INSERT INTO FUNCTION", "it is not known what this changes")
     rows = node.expression
     if isinstance(rows, exp.Query | exp.Values | exp.Subquery):
-        query(walk, rows, Scope(scope), output=False)
+        columns, is_open = query(walk, rows, Scope(scope), output=False)
+        walk.assigned.append(union([flow for _, flow in columns], opaque=is_open))
     elif rows is not None:
-        value(walk, rows, scope, Usage.INNER)
+        walk.assigned.append(value(walk, rows, scope, Usage.INNER))
     elif not node.args.get("default") and node.args.get("exists") is None:
         record.unresolved("INSERT", "it is not known where the rows come from")
     conflict = node.args.get("conflict")
@@ -135,7 +136,7 @@ def assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> N
             value(walk, item, scope, Usage.INNER)
             continue
         walk.see(item)
-        value(walk, item.expression, scope, Usage.INNER)
+        walk.assigned.append(value(walk, item.expression, scope, Usage.INNER))
         columns = item.this.expressions if isinstance(item.this, exp.Tuple) else [item.this]
         for column in columns:
             _assign_one(walk, column, scope, target)
@@ -186,6 +187,9 @@ def returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
         walk.see(into)
         walk.record.touch("", walk.shown(into.name), RelationKind.UNKNOWN, Access.WRITE)
         walk.record.unresolved("OUTPUT INTO", "where the rows go is not known")
+    given = union(walk.assigned)
+    if given.sources or given.opaque:  # a column that was just written holds what was written
+        output = [(label, union([flow, given], flow.transform)) for label, flow in output]
     walk.record.output = output
     walk.record.returns_rows = True
     for _, flow in output:
