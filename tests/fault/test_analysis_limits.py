@@ -40,7 +40,7 @@ def ends() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["note"])
 def test_a_hostile_text_ends_in_a_denial_within_its_budget(case: dict[str, Any], ends: dict[str, Any]) -> None:
-    """It ends as the case says, by an error of the tree or by facts, never by a signal, in a bounded number of calls."""
+    """It ends as the case says, by an error of the tree or by facts, never by a signal, in few enough calls."""
     end = ends[case["note"]]
     assert "died" not in end, f"signal {end}, {len(text_of(case))} bytes"
     assert end["code"] == (case["error"] or "")
