@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -153,12 +154,12 @@ def _failed(result: pq.abc.PGresult) -> Outcome:
 
 
 def moved(before: Outcome, after: Outcome) -> tuple[set[int], bool]:
-    """Which outputs hold other values, and whether there are other rows. With as many rows, place tells them apart."""
+    """Which outputs hold other values, in whatever order, and whether the number of rows differs."""
     width = max((len(row) for row in (*before.rows, *after.rows)), default=0)
     count = len(before.rows) == len(after.rows)
-    found: set[int] = set()
+    found = set()
     for number in range(width):
-        old, new = ([row[number] for row in outcome.rows] for outcome in (before, after))
+        old, new = (Counter(row[number] for row in outcome.rows) for outcome in (before, after))
         if old != new if count else set(old) != set(new):
             found.add(number)
     return found, not count
@@ -186,6 +187,9 @@ def misses(session: Sequence[Statement], key: Key, before: Outcome, after: Outco
         sources = {(s.schema, s.table, s.column) for s in output.sources}
         if not (output.opaque or sources & keys or ((inferred or passed) and not strict)):
             found.append(f"output {number + 1} ({output.name}) moves with {'.'.join(key)}")
+    told = inferred or any(o.opaque or keys & {(s.schema, s.table, s.column) for s in o.sources} for o in facts.output)
+    if not outputs and Counter(before.rows) != Counter(after.rows) and not told:
+        found.append(f"{'.'.join(key)} decides which values stand together, and nothing says so")
     if rows and not inferred and not any(o.opaque for o in facts.output):
         found.append(f"{'.'.join(key)} decides about the rows, and no usage says so")
     return found
