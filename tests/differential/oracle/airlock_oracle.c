@@ -28,6 +28,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
 #include "parser/parse_relation.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/json.h"
@@ -243,7 +244,8 @@ analyzed(ParseState *state, Query *query, JumbleState *jumble)
 	if (earlier_analyze)
 		earlier_analyze(state, query, jumble);
 	initStringInfo(&text);
-	appendStringInfo(&text, "{\"what\":\"analyze\",\"depth\":%d,\"command\":%d,\"functions\":[", level(),
+	appendStringInfo(&text, "{\"what\":\"analyze\",\"depth\":%d,\"command\":%d,\"functions\":[",
+					 level() + (state->p_sourcetext == debug_query_string ? 0 : 1), /* a body is below what calls it */
 					 (int) query->commandType);
 	walk.text = &text;
 	walk.first = true;
