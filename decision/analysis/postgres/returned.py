@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from decision.analysis.catalog import CatalogIndex, Entry
+from decision.analysis.catalog import Entry
 from decision.analysis.flow import CONSTANT, Flow, Key, Scope, Shape
-from decision.analysis.limits import Budget, Limits
 from decision.analysis.postgres.closure import descendants
 from decision.analysis.postgres.embedded import call_body
 from decision.analysis.postgres.operators import stored_expression
@@ -26,7 +25,7 @@ def new_row(walk: Walk, entry: Entry | None, shape: Shape, assigned: Sequence[tu
     for key, flow in assigned:
         if flow.sources or flow.opaque:
             given[key] = _with(given.get(key, CONSTANT), [flow])
-    defaults = _defaults(walk.catalog, entry) if walk.catalog is not None and entry is not None else {}
+    defaults = _defaults(walk, entry) if entry is not None else {}
     changed = _changed(walk, entry) if entry is not None else []
     mixed = _mixed(walk, entry, shape) if entry is not None else []
     if not given and not defaults and not changed and not mixed:
@@ -50,20 +49,28 @@ def _with(flow: Flow, others: Iterable[Flow]) -> Flow:
     return Flow(sources, flow.transform, opaque)
 
 
-def _defaults(catalog: CatalogIndex, entry: Entry) -> dict[str, Flow]:
-    """Defaults that read something, by column. Any may hold: DEFAULT may stand among the values of one row."""
+def _defaults(walk: Walk, entry: Entry) -> dict[str, Flow]:
+    """Defaults that read something, by column. Any may hold: DEFAULT may stand among the values of one row.
+
+    Kept only when all of them were read: a message that runs out of work leaves nothing for the next one.
+    """
+    catalog = walk.catalog
+    if catalog is None:
+        return {}
     marker = ("defaults", entry.key)
     cached = catalog.closures.get(marker)
-    if not isinstance(cached, dict):
-        cached = dict[str, Flow]()
-        catalog.closures[marker] = cached
-        for column in entry.relation.columns:
-            if column.expression and not column.generated:
-                inner = Walk(catalog, _STATE, Budget(Limits(depth=150)))
-                flow = stored_expression(inner, Scope(), column.expression, entry.relation.name)
-                if flow.sources or flow.opaque:
-                    cached[column.name] = flow
-    return cached
+    if isinstance(cached, dict):
+        return cached
+    found = dict[str, Flow]()
+    for column in entry.relation.columns:
+        if column.expression and not column.generated:
+            inner = Walk(catalog, _STATE, walk.budget.inner())
+            flow = stored_expression(inner, Scope(), column.expression, entry.relation.name)
+            if flow.sources or flow.opaque:
+                found[column.name] = flow
+    if not walk.budget.spent:
+        catalog.closures[marker] = found
+    return found
 
 
 def _changed(walk: Walk, entry: Entry) -> list[Flow]:
@@ -71,7 +78,7 @@ def _changed(walk: Walk, entry: Entry) -> list[Flow]:
     assert walk.catalog is not None
     found = [Flow(opaque=True)] if any(rule.instead for rule in entry.relation.rules) else []
     for function in _row_functions(walk, entry):
-        inner = Walk(walk.catalog, walk.state, Budget(Limits(depth=150)))
+        inner = Walk(walk.catalog, walk.state, walk.budget.inner())
         inner.expanding = walk.expanding
         flow = call_body(inner, function)[1]
         if flow.sources or flow.opaque:
