@@ -125,7 +125,8 @@ deny contains {
 }
 
 # Masks hide values, not how many people there are nor what else stands in their rows: what an agent reads of tagged
-# columns is named by a condition, or bounded by a LIMIT. An aggregate takes in the whole table whatever the LIMIT.
+# columns is named by a condition, or bounded by a LIMIT or by the agents' own limit of rows. An aggregate takes in the
+# whole table whatever the limit.
 deny contains object.union(unbounded_read, {"message": concat("; ", [unbounded_text, "add a WHERE that names the rows, or a LIMIT"])}) if {
 	input.principal.kind == "agent"
 	some s in unbounded_reads
@@ -155,7 +156,7 @@ unbounded_reads contains i if {
 family(tag) if data.settings.masking.families[split(tag, ".")[0]]
 
 limited(s, output) if {
-	is_number(s.predicate.limit)
+	bounded(s)
 	output.transform != "aggregate"
 	not gathers_rows(s, output)
 } else if {
@@ -163,6 +164,11 @@ limited(s, output) if {
 	output.transform == "aggregate"
 	every fn in s.functions { fn.name in {"count", "sum", "avg", "min", "max"} }
 }
+
+bounded(s) if is_number(s.predicate.limit)
+
+# The obligation that bounds every read of an agent bounds this one, too.
+else if is_number(data.settings.agents.limits.rows)
 
 gathers_rows(s, output) if {
 	output.transform == "whole_row"

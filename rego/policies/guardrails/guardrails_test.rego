@@ -211,15 +211,21 @@ unbounded := object.union(t.where([], false), {"present": false})
 
 test_agents_read_tagged_columns_by_a_condition_or_a_limit if {
 	rule := {"guardrails.agent_unbounded_read"}
-	t.rules(guardrails.deny) == rule with input as t.prod(t.agent, whole_table("identity", unbounded))
-	t.rules(guardrails.deny) == rule with input as t.prod(t.agent, whole_table("identity", null))
+	whole := t.prod(t.agent, whole_table("identity", unbounded))
+	t.rules(guardrails.deny) == rule with input as whole with data.settings.agents.limits.rows as null
+	unknown := t.prod(t.agent, whole_table("identity", null))
+	t.rules(guardrails.deny) == rule with input as unknown with data.settings.agents.limits.rows as null
+	count(guardrails.deny) == 0 with input as whole with data.settings.agents.limits.rows as 1000
 	limited := object.union(unbounded, {"limit": 10})
-	count(guardrails.deny) == 0 with input as t.prod(t.agent, whole_table("identity", limited))
-	count(guardrails.deny) == 0 with input as t.prod(t.agent, whole_table("identity", t.where(["id"], true)))
-	count(guardrails.deny) == 0 with input as t.prod(t.human, whole_table("identity", unbounded))
-	count(guardrails.deny) == 0 with input as t.dev(t.agent, whole_table("identity", unbounded))
-	untagged := {"output": [t.output("id", "identity", [], false)], "predicate": unbounded}
-	count(guardrails.deny) == 0 with input as t.prod(t.agent, untagged)
+	every allowed in [
+		t.prod(t.agent, whole_table("identity", limited)),
+		t.prod(t.agent, whole_table("identity", t.where(["id"], true))),
+		t.prod(t.human, whole_table("identity", unbounded)),
+		t.dev(t.agent, whole_table("identity", unbounded)),
+		t.prod(t.agent, {"output": [t.output("id", "identity", [], false)], "predicate": unbounded}),
+	] {
+		count(guardrails.deny) == 0 with input as allowed with data.settings.agents.limits.rows as null
+	}
 }
 
 test_a_limit_does_not_bound_what_an_aggregate_takes_in if {
@@ -231,7 +237,8 @@ test_a_limit_does_not_bound_what_an_aggregate_takes_in if {
 }
 
 test_an_unbounded_read_may_be_held_or_allowed_instead if {
-	read := t.prod(t.agent, whole_table("identity", unbounded))
+	gathers := {"functions": [t.function("string_agg", [])]}
+	read := t.prod(t.agent, object.union(whole_table("aggregate", unbounded), gathers))
 	held := t.rules(approvals.hold) with input as read with data.settings.agents.unbounded_reads as "hold"
 	held == {"guardrails.agent_unbounded_read"}
 	every setting in ["hold", "allow"] {
