@@ -12,6 +12,7 @@ from tests.support.toolchains import CACHE
 SOURCE = Path(__file__).with_name("airlock_oracle.c")
 HEADERS = (
     "/usr/include/postgresql/{major}/server",
+    "{cache}/postgresql-headers/usr/include/postgresql/{major}/server",
     "{installed}/include/server",
     "{installed}/include/postgresql/server",
 )
