@@ -111,7 +111,7 @@ def source_package(name: str, into: Path) -> Path:
     for pip in ([sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["pip"]):
         try:
             run(*pip, "download", "-q", "--no-input", "--disable-pip-version-check", "-d", str(into),
-                "--no-deps", "--no-binary", ":all:", f"{name}=={package['version']}")  # fmt: skip
+                "--no-deps", "--no-binary", name, f"{name}=={package['version']}")  # fmt: skip
             break
         except RuntimeError as error:
             failed = str(error)
