@@ -1,4 +1,7 @@
-"""INSERT, UPDATE, DELETE, MERGE and their RETURNING."""
+"""INSERT, UPDATE, DELETE, MERGE and their RETURNING.
+
+Over 300 lines, because the four share targets, assignments and the row that RETURNING shows.
+"""
 
 from __future__ import annotations
 

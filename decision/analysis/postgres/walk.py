@@ -11,7 +11,18 @@ from decision.analysis.limits import Budget
 from decision.analysis.postgres.parse import Node
 from decision.analysis.result import BoundValue
 from decision.analysis.session import SessionState
-from decision.model.facts import Access, Effect, Kind, Operation, Predicate, RelationKind, Unresolved, Usage, Via
+from decision.model.facts import (
+    Access,
+    Effect,
+    Kind,
+    ObjectName,
+    Operation,
+    Predicate,
+    RelationKind,
+    Unresolved,
+    Usage,
+    Via,
+)
 
 
 class RelationRecord:
@@ -101,9 +112,9 @@ class Walk:
         record.access.add(access)
 
     def operation(
-        self, verb: str, object_type: str, objects: Iterable[object] = (), options: Iterable[str] = ()
+        self, verb: str, object_type: str, objects: Iterable[ObjectName] = (), options: Iterable[str] = ()
     ) -> None:
-        self.operations.append(Operation(verb, object_type, tuple(objects), tuple(options)))  # type: ignore[arg-type]
+        self.operations.append(Operation(verb, object_type, tuple(objects), tuple(options)))
 
     def kind(self, kind: Kind) -> None:
         self.kinds[kind] = None
