@@ -61,7 +61,8 @@ def _type(dsn: str, inputrc: str) -> None:
         _until(terminal, b"=# ")
         for text in TYPED:
             os.write(terminal, text.encode() + b"\t\t\x15\\echo next-line\r")  # ^U throws the line away
-            _until(terminal, b"\r\nnext-line")
+            # Before the next prompt stands there, psql reads no keys: the terminal itself would take the ^U.
+            _until(terminal, b"\r\nnext-line\r\n", b"=# ")
         os.write(terminal, b"\\q\r")
         _until(terminal, b"")
     finally:
@@ -69,10 +70,10 @@ def _type(dsn: str, inputrc: str) -> None:
         os.waitpid(program, 0)
 
 
-def _until(terminal: int, wanted: bytes, deadline_s: float = 20.0) -> None:
-    """Read what the terminal shows until `wanted` stands there; until its end for nothing wanted."""
+def _until(terminal: int, wanted: bytes, then: bytes = b"", deadline_s: float = 20.0) -> None:
+    """Read what the terminal shows until `wanted` stands there, and `then` behind it; to its end for nothing wanted."""
     shown, end = b"", time.monotonic() + deadline_s
-    while not wanted or wanted not in shown:
+    while not wanted or then not in shown.partition(wanted)[2] or wanted not in shown:
         ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
         assert ready, f"psql did not show {wanted!r} but {shown[-300:]!r}"
         try:
