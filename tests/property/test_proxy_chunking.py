@@ -12,7 +12,7 @@ from decision.model.decision import Decision, Limits, MaskMethod, PolicyEffect, 
 from decision.model.session import ExecutionReport
 from enforcement.postgres.protocol import messages
 from enforcement.postgres.protocol.core import SessionCore
-from enforcement.postgres.protocol.exchange import RowMasker
+from enforcement.postgres.protocol.exchange import CopyMasker, RowMasker
 from enforcement.postgres.protocol.messages import Back, Front, codes, message
 from enforcement.postgres.protocol.parsing import CopyFormats, Field
 from tests.clients.port import masks
@@ -44,6 +44,9 @@ class UpperCopy:
             rows += 1
         return out, rows, rows
 
+    def finish(self) -> bytes:
+        return b""
+
 
 class UpperMasks:
     def for_rows(
@@ -51,7 +54,7 @@ class UpperMasks:
     ) -> RowMasker:
         return Upper()
 
-    def for_copy(self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats) -> RowMasker:
+    def for_copy(self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats) -> CopyMasker:
         return UpperCopy()
 
     def clean(self, fields: dict[str, str]) -> dict[str, str]:

@@ -19,6 +19,14 @@ class RowMasker(Protocol):
         ...
 
 
+class CopyMasker(RowMasker, Protocol):
+    """Masks COPY output, whose rows need not end where messages do."""
+
+    def finish(self) -> bytes:
+        """The output is over. Raises ObligationUnfulfillable if a row was left without its end."""
+        ...
+
+
 class Masks(Protocol):
     """What the core asks of the masking engine. Each raises ObligationUnfulfillable for what can't be fulfilled."""
 
@@ -28,7 +36,7 @@ class Masks(Protocol):
 
     def for_copy(
         self, obligations: StatementObligations, text: bytes, index: int, formats: CopyFormats
-    ) -> RowMasker | None: ...
+    ) -> CopyMasker | None: ...
 
     def clean(self, fields: dict[str, str]) -> dict[str, str]:
         """Error or notice fields without values."""
@@ -127,7 +135,7 @@ class Exchange:
         self.masked = 0
         self.started_ns = 0
         self.masker: RowMasker | None = None
-        self.copy_masker: RowMasker | None = None
+        self.copy_masker: CopyMasker | None = None
 
     @property
     def covering(self) -> Decision | None:

@@ -135,7 +135,12 @@ class Results:
         return b"" if head.aborted else None
 
     def _copy_end(self, head: Exchange, raw: bytes) -> bytes | None:
-        head.copy_masker = None
+        masker, head.copy_masker = head.copy_masker, None
+        if masker is not None and not head.aborted:
+            try:
+                masker.finish()
+            except ObligationUnfulfillable as error:  # a row without its end: it never left, and may not be missing
+                self._withhold(head, denial.withheld(error))
         return b"" if head.aborted else None
 
     # ── completions ─────────────────────────────────────────────────────────────────────────────────────────────────
