@@ -95,7 +95,7 @@ test_a_decision_has_every_field if {
 	found := airlock.decision with input as t.prod(t.agent, {})
 	object.keys(found) == {"effect", "results", "masks", "limits", "advice", "holds"}
 	found.effect == "allow"
-	found.limits == {"rows": 1000}
+	found.limits == {"rows": 1000, "timeout_ms": 30000}
 	some r in found.results
 	object.keys(r) == {"effect", "rule", "message", "severity", "controls"}
 }

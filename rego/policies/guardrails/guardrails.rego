@@ -248,7 +248,8 @@ way_out(text) := text.way_out if not lib.agent
 
 way_out(_) := "a person has to do this" if lib.agent
 
-# What an agent gets back is bounded; whoever needs more pages through it, or asks a person.
+# What an agent gets back is bounded, and so is how long the server works on it; whoever needs more pages through it, or
+# asks a person.
 limit contains object.union({"rule": "guardrails.agent_limits"}, data.settings.agents.limits) if {
 	input.phase == "statement"
 	input.principal.kind == "agent"
@@ -259,4 +260,10 @@ advice contains sprintf("agents get at most %d rows a statement; page with ORDER
 	input.phase == "statement"
 	input.principal.kind == "agent"
 	rows := data.settings.agents.limits.rows
+}
+
+advice contains sprintf("a statement of an agent ends after %v s; ask for less at a time", [timeout_ms / 1000]) if {
+	input.phase == "statement"
+	input.principal.kind == "agent"
+	timeout_ms := data.settings.agents.limits.timeout_ms
 }

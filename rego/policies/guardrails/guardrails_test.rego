@@ -271,9 +271,21 @@ test_a_trusted_function_is_none if {
 }
 
 test_agents_results_are_bounded if {
-	guardrails.limit == {{"rule": "guardrails.agent_limits", "rows": 1000}} with input as t.prod(t.agent, {})
-	count(guardrails.advice) == 1 with input as t.prod(t.agent, {})
+	bounds := {{"rule": "guardrails.agent_limits", "rows": 1000, "timeout_ms": 30000}}
+	guardrails.limit == bounds with input as t.prod(t.agent, {})
+	guardrails.limit == bounds with input as t.dev(t.agent, {})
+	count(guardrails.advice) == 2 with input as t.prod(t.agent, {})
 	count(guardrails.limit) == 0 with input as t.prod(t.human, {})
+}
+
+test_agents_plan_what_they_may_not_run if {
+	planned := {"kinds": ["explain", "select"], "flags": ["dos", "explain"], "functions": [t.function("pg_sleep", ["sleeps"])]}
+	count(guardrails.deny) == 0 with input as t.prod(t.agent, planned)
+	run := object.union(planned, {"flags": ["dos", "explain", "explain_analyze"]})
+	"guardrails.sleep" in t.rules(guardrails.deny) with input as t.prod(t.agent, run)
+	own := {"schema": "public", "name": "snooze", "effects": ["sleeps"]}
+	called := object.union(planned, {"functions": [own, t.function("pg_sleep", ["sleeps"])]})
+	"guardrails.sleep" in t.rules(guardrails.deny) with input as t.prod(t.agent, called)
 }
 
 credential(table, column) := {"columns": [{
