@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
-from decision.analysis.postgres import calls, ddl, dml, machinery, operators, settings, statements, utility
+from decision.analysis.postgres import (
+    calls,
+    ddl,
+    dml,
+    machinery,
+    maintenance,
+    operators,
+    privileges,
+    settings,
+    statements,
+    stored_code,
+    tables,
+    utility,
+)
 
-__all__ = ["calls", "ddl", "dml", "machinery", "operators", "settings", "statements", "utility"]
+__all__ = [
+    "calls",
+    "ddl",
+    "dml",
+    "machinery",
+    "maintenance",
+    "operators",
+    "privileges",
+    "settings",
+    "statements",
+    "stored_code",
+    "tables",
+    "utility",
+]

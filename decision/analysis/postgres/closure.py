@@ -1,25 +1,21 @@
-"""What touching a relation pulls in: views' queries, row security, partitions, rules, triggers, foreign keys.
-
-Over 300 lines, because these call each other in a circle (a view's query touches relations again).
-"""
+"""What reading a relation pulls in: views' queries, row security, partitions, generated columns."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from decision.analysis.catalog import CatalogIndex, Entry
 from decision.analysis.flow import OPAQUE, Flow, Item, Key, Scope, Shape
 from decision.analysis.postgres import made
 from decision.analysis.postgres.expressions import filtered
 from decision.analysis.postgres.names import Relation
-from decision.analysis.postgres.parse import Node, parse
+from decision.analysis.postgres.parse import parse
 from decision.analysis.postgres.walk import Walk, absorb, query
 from decision.analysis.session import SessionState
-from decision.model.catalog import CatalogRelation, ForeignKey
 from decision.model.errors import AnalysisError
-from decision.model.facts import Access, Kind, RelationKind, Transform, Usage, Via
+from decision.model.facts import Access, Transform, Usage, Via
 
 _STATE = SessionState()
+
+
 _VALUES_OF_OTHERS = {
     ("pg_catalog", "pg_statistic"): ("stavalues1", "stavalues2", "stavalues3", "stavalues4", "stavalues5"),
     ("pg_catalog", "pg_statistic_ext_data"): ("stxdmcv", "stxdexpr"),
@@ -67,7 +63,7 @@ def _read_entry(walk: Walk, relation: Relation, only_parent: bool) -> Shape:
     if catalog_relation.children or catalog_relation.parents:
         if not only_parent:
             for child in descendants(walk.catalog, entry):
-                _touch_entry(walk, child, Access.READ, Via.INHERITANCE)
+                touch_entry(walk, child, Access.READ, Via.INHERITANCE)
         shape = _family_shape(walk.catalog, entry, shape)
     if entry.generated:
         from decision.analysis.postgres.stored import generated_flows
@@ -98,7 +94,7 @@ def _overlaid(shape: Shape, made: Shape) -> Shape:
     )
 
 
-def _touch_entry(walk: Walk, entry: Entry, access: Access, via: Via) -> None:
+def touch_entry(walk: Walk, entry: Entry, access: Access, via: Via) -> None:
     relation = entry.relation
     walk.touch(relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, via)
 
@@ -218,184 +214,6 @@ def _condition(walk: Walk, entry: Entry, text: str) -> None:
         walk.unresolved(entry.relation.name, "a row security policy can't be analysed")
 
 
-def write_relation(
-    walk: Walk, relation: Relation, events: Iterable[str], columns: Iterable[str] = (), *, only_parent: bool = False
-) -> None:
-    """Record the write and all that it sets off. `events`: insert update delete truncate."""
-    relation.touch(walk, Access.WRITE)
-    if walk.state.made:
-        for base, names in made.written(walk, relation, only_parent=only_parent):
-            for event in events if walk.catalog is not None else ():
-                _event(walk, base, event, names, False)
-    entry = relation.entry
-    if entry is None or relation.stale or walk.catalog is None:
-        return
-    written = tuple(columns)
-    for event in events:
-        _event(walk, entry, event, written, only_parent)
-
-
-def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_parent: bool) -> None:
-    marker = ("write", entry.key, event, columns)
-    if marker in walk.expanding or walk.catalog is None:
-        return
-    walk.budget.charge(5)
-    walk.expanding.add(marker)
-    relation = entry.relation
-    if event in ("insert", "update") and not entry.is_view:
-        from decision.analysis.postgres.stored import written_row
-
-        written_row(walk, entry)
-        _probed(walk, entry, columns)
-    _triggers(walk, relation, event)
-    replaced = _rules(walk, relation, event)
-    if entry.is_view and not replaced:
-        _through_view(walk, entry, event, columns)
-    if relation.row_security:
-        absorb(walk, expand_policies(walk.catalog, entry, event, walk).walk, Via.ROW_SECURITY)
-    _foreign_keys(walk, entry, event, columns)
-    if not only_parent:
-        for child in [walk.catalog.entry(*key) for key in relation.children]:
-            if child is not None:
-                _touch_entry(walk, child, Access.WRITE, Via.INHERITANCE)
-                _event(walk, child, event, columns, False)
-    walk.expanding.discard(marker)
-
-
-def _probed(walk: Walk, entry: Entry, columns: tuple[str, ...]) -> None:
-    """A unique key or a foreign one answers whether a value is there: an oracle on the columns that it holds."""
-    assert walk.catalog is not None
-    written = set(columns)
-    for key in entry.relation.keys:
-        for name in written.intersection(key):
-            walk.use_key((*entry.key, name), Usage.CHECK)
-    for constraint in entry.relation.foreign_keys:
-        if written.intersection(constraint.columns):
-            for name in constraint.target_columns:
-                walk.use_key((constraint.target_schema, constraint.target_table, name), Usage.CHECK)
-
-
-def _triggers(walk: Walk, relation: CatalogRelation, event: str) -> None:
-    from decision.analysis.postgres.embedded import call_body
-
-    assert walk.catalog is not None
-    for trigger in relation.triggers:
-        if not trigger.enabled or event not in trigger.events:
-            continue
-        found = [
-            function
-            for function in walk.catalog.functions.get(trigger.function_name, ())
-            if function.schema == trigger.function_schema
-        ]
-        before = walk.via
-        walk.via = Via.TRIGGER
-        for function in found:
-            effects, _ = call_body(walk, function)
-            walk.functions.setdefault((function.schema, function.name), effects)
-        if not found and trigger.function_schema != "pg_catalog":
-            walk.unresolved(trigger.function_name, "the trigger's function is not in the catalog snapshot")
-        walk.via = before
-
-
-def _rules(walk: Walk, relation: CatalogRelation, event: str) -> bool:
-    """Whether a rule replaces the statement."""
-    replaced = False
-    for rule in relation.rules:
-        if rule.event != event:
-            continue
-        replaced = replaced or rule.instead
-        assert walk.catalog is not None
-        marker = ("rule", relation.schema, relation.name, rule.name)
-        expansion = walk.catalog.closures.get(marker)
-        if not isinstance(expansion, Expansion):
-            expansion = _expand_rule(walk, relation, rule.definition)
-            walk.catalog.closures[marker] = expansion
-        absorb(walk, expansion.walk, Via.RULE)
-        for kind in expansion.walk.kinds:
-            if kind is not Kind.SELECT:
-                walk.kind(kind)
-    return replaced
-
-
-def _expand_rule(walk: Walk, relation: CatalogRelation, definition: str) -> Expansion:
-    from decision.analysis.postgres.embedded import rule_actions
-
-    assert walk.catalog is not None
-    inner = new_walk(walk)
-    inner.expanding = set(walk.expanding)
-    try:
-        rule_actions(inner, parse(definition)[0]["stmt"]["RuleStmt"], (relation.schema, relation.name))
-    except (AnalysisError, KeyError, IndexError):
-        if walk.budget.spent:
-            raise
-        inner.unresolved(relation.name, "a rule can't be analysed")
-    return Expansion(inner, Shape((), ()))
-
-
-def _through_view(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
-    """An automatically updatable view writes its base relation; INSTEAD OF triggers are handled as triggers."""
-    if any(event in trigger.events for trigger in entry.relation.triggers) or walk.catalog is None:
-        return
-    expansion = expand_view(walk.catalog, entry, walk)
-    absorb(walk, expansion.walk, Via.VIEW)
-    targets: dict[tuple[str, str], set[str]] = {}
-    for name, flow in zip(expansion.shape.names, expansion.shape.flows, strict=True):
-        for key in flow.sources:
-            if key[:2] != entry.key and flow.transform is Transform.IDENTITY:
-                touched = targets.setdefault(key[:2], set())
-                if name in columns or event == "delete":
-                    touched.add(key[2])
-    for target, written in targets.items():
-        base = walk.catalog.entry(*target)
-        if base is None:
-            continue
-        _touch_entry(walk, base, Access.WRITE, Via.VIEW)
-        if event != "delete":
-            for column in written:
-                walk.use_key((*target, column), Usage.WRITE)
-        _event(walk, base, event, tuple(sorted(written)), False)
-
-
-def _foreign_keys(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
-    assert walk.catalog is not None
-    for constraint in entry.relation.foreign_keys:
-        if event == "insert" or (event == "update" and set(columns) & set(constraint.columns)):
-            target = walk.catalog.entry(constraint.target_schema, constraint.target_table)
-            if target is not None:
-                _touch_entry(walk, target, Access.READ, Via.FOREIGN_KEY)
-    for referencing, number in walk.catalog.referenced.get(entry.key, ()):
-        constraint = referencing.foreign_keys[number]
-        if event in ("delete", "update", "truncate"):
-            _referenced(walk, referencing, constraint, event, columns)
-
-
-def _referenced(
-    walk: Walk, referencing: CatalogRelation, constraint: ForeignKey, event: str, columns: tuple[str, ...]
-) -> None:
-    assert walk.catalog is not None
-    if event == "update" and not set(columns) & set(constraint.target_columns):
-        return
-    child = walk.catalog.entry(referencing.schema, referencing.name)
-    if child is None:
-        return
-    action = {"delete": constraint.on_delete, "update": constraint.on_update}.get(event, "no_action")
-    if event == "truncate":
-        if "cascade" in walk.flags:
-            _touch_entry(walk, child, Access.WRITE, Via.FOREIGN_KEY)
-            _event(walk, child, "truncate", (), False)
-        return
-    if action in ("no_action", "restrict"):
-        _touch_entry(walk, child, Access.READ, Via.FOREIGN_KEY)
-        return
-    _touch_entry(walk, child, Access.WRITE, Via.FOREIGN_KEY)
-    if action == "cascade" and event == "delete":
-        _event(walk, child, "delete", (), False)
-        return
-    for name in constraint.columns:
-        walk.use_key((referencing.schema, referencing.name, name), Usage.WRITE)
-    _event(walk, child, "update", tuple(constraint.columns), False)
-
-
 def lock_relation(walk: Walk, relation: Relation) -> None:
     """FOR UPDATE: rows of the relation are locked, and through a view those of what it reads."""
     relation.touch(walk, Access.LOCK)
@@ -404,7 +222,3 @@ def lock_relation(walk: Walk, relation: Relation) -> None:
     for (schema, name, _), record in expand_view(walk.catalog, relation.entry, walk).walk.relations.items():
         if Access.READ in record.access:
             walk.touch(schema, name, record.kind, Access.LOCK, record.oid, record.tags, Via.VIEW)
-
-
-def relation_kind(node: Node) -> RelationKind:
-    return RelationKind.TEMPORARY if node.get("relpersistence") == "t" else RelationKind.TABLE

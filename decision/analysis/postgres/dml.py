@@ -1,13 +1,11 @@
-"""INSERT, UPDATE, DELETE, MERGE and their RETURNING.
-
-Over 300 lines, because the four share targets, assignments and the row that RETURNING shows.
-"""
+"""INSERT, UPDATE, DELETE, MERGE and their RETURNING."""
 
 from __future__ import annotations
 
 from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
-from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
-from decision.analysis.postgres.closure import descendants, read_relation, write_relation
+from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape
+from decision.analysis.postgres.closure import read_relation
+from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.names import Relation, resolve
 from decision.analysis.postgres.parse import Node, only
@@ -16,7 +14,8 @@ from decision.analysis.postgres.returned import new_row
 from decision.analysis.postgres.select import targets, with_clause
 from decision.analysis.postgres.sources import from_clause, from_item
 from decision.analysis.postgres.walk import QUERIES, Walk, query
-from decision.model.facts import Access, Kind, Predicate, RelationKind, Usage
+from decision.analysis.postgres.writes import write_relation
+from decision.model.facts import Kind, Predicate, Usage
 
 
 def _target(walk: Walk, body: Node) -> tuple[Relation, Item]:
@@ -279,33 +278,4 @@ def _merge_action(walk: Walk, scope: Scope, relation: Relation, clause: Node) ->
         write_relation(walk, relation, ("insert",), names)
 
 
-def known_rows(walk: Walk, relation: Relation) -> int | None:
-    """The catalog's count; of a partitioned table that has none of its own, the sum of its partitions'."""
-    if relation.entry is None or walk.catalog is None:
-        return None
-    own = relation.entry.relation
-    if own.estimated_rows >= 0 and own.kind is not RelationKind.PARTITIONED:
-        return own.estimated_rows
-    parts = [child.relation for child in descendants(walk.catalog, relation.entry)]
-    counts = [part.estimated_rows for part in parts if part.kind is not RelationKind.PARTITIONED]
-    if own.kind is RelationKind.PARTITIONED and counts and min(counts) >= 0:
-        return sum(counts)
-    return own.estimated_rows if own.estimated_rows >= 0 else None
-
-
-def estimate(walk: Walk, relation: Relation, predicate: Predicate) -> None:
-    """An upper bound of the rows changed, from the catalog: one for a whole key, else the table's rows."""
-    rows: int | None = None
-    if predicate.pins_key:
-        rows = 1
-    else:
-        rows = known_rows(walk, relation)
-        if predicate.limit is not None and rows is not None:
-            rows = min(rows, predicate.limit)
-    if rows is not None:
-        walk.estimate = rows if walk.estimate is None else walk.estimate + rows
-
-
 QUERIES.update({"InsertStmt": insert, "UpdateStmt": update, "DeleteStmt": delete, "MergeStmt": merge_into})
-
-__all__ = ["Access", "merge"]

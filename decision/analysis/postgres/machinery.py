@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from decision.analysis.effects import FunctionMade
 from decision.analysis.flow import Scope
 from decision.analysis.postgres.calls import resolve_call
-from decision.analysis.postgres.ddl import define, object_type
+from decision.analysis.postgres.definitions import define, object_type
 from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decision.analysis.effects import CursorDeclared, Prepared, RelationMade
 from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape, merge
 from decision.analysis.postgres.calls import first_path
-from decision.analysis.postgres.closure import lock_relation, read_relation, write_relation
-from decision.analysis.postgres.dml import estimate
+from decision.analysis.postgres.closure import lock_relation, read_relation
+from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.finish import facts_of, restore
 from decision.analysis.postgres.names import creation_schema, made_columns, resolve
@@ -15,6 +15,7 @@ from decision.analysis.postgres.predicates import predicate_of
 from decision.analysis.postgres.select import limit_of
 from decision.analysis.postgres.sources import returned_columns
 from decision.analysis.postgres.walk import QUERIES, STATEMENTS, Walk, query, statement
+from decision.analysis.postgres.writes import write_relation
 from decision.model.facts import Access, Kind, ObjectName, Predicate, RelationKind, Usage
 
 

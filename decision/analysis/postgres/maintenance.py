@@ -1,0 +1,73 @@
+"""VACUUM, ANALYZE, CLUSTER, REINDEX, REFRESH, moving between tablespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from decision.analysis.postgres.closure import read_relation
+from decision.analysis.postgres.definitions import (
+    define,
+    define_index,
+    named_object,
+)
+from decision.analysis.postgres.parse import Node
+from decision.analysis.postgres.walk import STATEMENTS, Walk
+from decision.model.facts import Access, Kind, ObjectName
+
+Handler = Callable[[Walk, Node], None]
+
+
+def _maintenance(verb: str) -> Handler:
+    def handler(walk: Walk, body: Node) -> None:
+        walk.kind(Kind.MAINTENANCE)
+        objects = []
+        targets = [n.get("VacuumRelation", {}).get("relation") for n in body.get("rels", ())]
+        if "relation" in body:
+            targets.append(body["relation"])
+        for target in targets:
+            if target:
+                relation = define(walk, target)
+                objects.append(ObjectName(relation.schema, relation.name))
+        found = [n["DefElem"].get("defname", "") for n in body.get("options", ()) if "DefElem" in n]
+        done = "analyze" if verb == "vacuum" and not body.get("is_vacuumcmd") else verb
+        walk.operation(done, "table" if objects else body.get("name", "database"), objects, found)
+
+    return handler
+
+
+def _reindex(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.MAINTENANCE)
+    kind = body.get("kind", "").removeprefix("REINDEX_OBJECT_").lower()
+    objects = [ObjectName("", body.get("name", ""))] if "name" in body else []
+    if kind == "index" and "relation" in body:
+        objects = [define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))]
+    elif kind == "table" and "relation" in body:
+        relation = define(walk, body["relation"])
+        objects = [ObjectName(relation.schema, relation.name)]
+    elif "relation" in body:
+        objects = [named_object(body["relation"])]
+    walk.operation("reindex", kind, objects)
+
+
+def _refresh(walk: Walk, body: Node) -> None:
+    walk.kind(Kind.MAINTENANCE)
+    relation = define(walk, body["relation"])
+    read_relation(walk, relation)
+    walk.touch(relation.schema, relation.name, relation.kind, Access.WRITE, relation.oid, relation.tags)
+    walk.operation("refresh", "materialized_view", [ObjectName(relation.schema, relation.name)])
+
+
+def _move_all(walk: Walk, body: Node) -> None:
+    """Which relations are in a tablespace, the catalog snapshot doesn't tell."""
+    walk.kind(Kind.DDL)
+    walk.flags.add("admin")
+    walk.operation("move_all", "tablespace", [ObjectName("", body.get("orig_tablespacename", ""))])
+    walk.unresolved("tablespace", "which relations are in it is not known")
+
+
+STATEMENTS.update(
+    {
+        "VacuumStmt": _maintenance("vacuum"), "ClusterStmt": _maintenance("cluster"), "ReindexStmt": _reindex,
+        "RefreshMatViewStmt": _refresh, "AlterTableMoveAllStmt": _move_all,
+    }
+)  # fmt: skip
