@@ -81,6 +81,7 @@ class Usage(StrEnum):
     CHECK = "check"
     INNER = "inner"
     PASSED = "passed"  # to a function that does more than compute: it may keep the value or send it on
+    PROBE = "probe"  # in a statement that pins columns: compared otherwise than by the equality that pins it
 
 
 class Transform(StrEnum):

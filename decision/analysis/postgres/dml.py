@@ -6,7 +6,7 @@ from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.estimates import estimate
-from decision.analysis.postgres.expressions import expression, filtered
+from decision.analysis.postgres.expressions import condition, expression, filtered
 from decision.analysis.postgres.names import Relation, resolve
 from decision.analysis.postgres.parse import Node, only
 from decision.analysis.postgres.predicates import bound_value, is_value, predicate_of
@@ -208,7 +208,7 @@ def update(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     from_clause(walk, scope, body.get("fromClause"))
     where = body.get("whereClause")
     if where is not None:
-        filtered(walk, scope, where)
+        condition(walk, scope, where, item)
     first = len(walk.assigned)
     names = set_clause(walk, scope, relation, body.get("targetList", []))
     walk.predicates.append(predicate_of(walk, scope, where, item, None))
@@ -230,7 +230,7 @@ def delete(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     from_clause(walk, scope, body.get("usingClause"))
     where = body.get("whereClause")
     if where is not None:
-        filtered(walk, scope, where)
+        condition(walk, scope, where, item)
     walk.predicates.append(predicate_of(walk, scope, where, item, None))
     first = len(walk.assigned)
     estimate(walk, relation, walk.predicates[-1])

@@ -22,6 +22,7 @@ from decision.model.facts import (
 Member = TypeVar("Member", Access, Usage)
 _ACCESS = tuple(Access)
 _USAGE = tuple(Usage)
+_PLAIN_USAGE = tuple([usage for usage in Usage if usage is not Usage.PROBE])  # where nothing is pinned
 
 
 def _tags(walk: Walk, keys: frozenset[Key]) -> tuple[str, ...]:
@@ -79,9 +80,11 @@ def facts_of(
             for (schema, name, via), record in walk.relations.items()
         ]
     )
+    predicate = weakest(walk.predicates) if walk.predicates else None
+    usages = _USAGE if predicate is not None and predicate.pinned else _PLAIN_USAGE
     columns = tuple(
         [
-            ColumnUse(*key, _ordered(walk.columns[key], _USAGE), _use_tags(walk, key))
+            ColumnUse(*key, _ordered(walk.columns[key], usages), _use_tags(walk, key))
             for key in (sorted(walk.columns) if len(walk.columns) > 1 else walk.columns)
         ]
     )
@@ -95,7 +98,7 @@ def facts_of(
         columns=columns,
         output=outputs(walk),
         functions=tuple([FunctionUse(*name, walk.functions[name]) for name in sorted(walk.functions)]),
-        predicate=weakest(walk.predicates) if walk.predicates else None,
+        predicate=predicate,
         settings=tuple(walk.settings),
         files=tuple(walk.files),
         programs=tuple(walk.programs),

@@ -7,7 +7,7 @@ from decision.analysis.effects import RelationMade
 from decision.analysis.flow import Flow, Key, Shape
 from decision.analysis.postgres.names import Relation
 from decision.analysis.postgres.walk import Walk
-from decision.model.facts import Access, RelationKind, Statement, Via
+from decision.model.facts import Access, RelationKind, Statement, Usage, Via
 
 Name = tuple[str, str]
 
@@ -68,7 +68,10 @@ def _behind(walk: Walk, known: Statement) -> None:
         for access in relation.access:
             walk.touch(relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, via)
     for column in known.columns:
-        walk.columns.setdefault((column.schema, column.table, column.column), set()).update(column.usage)
+        usages = walk.columns.setdefault((column.schema, column.table, column.column), set())
+        usages.update(column.usage)
+        if Usage.FILTER in column.usage:
+            usages.add(Usage.PROBE)  # the condition is of whoever made the view
     for function in known.functions:
         walk.functions.setdefault((function.schema, function.name), function.effects)
     walk.flags.update(known.flags)

@@ -6,7 +6,7 @@ from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, either
 from decision.analysis.postgres.calls import literal
 from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.columns import find_item
-from decision.analysis.postgres.expressions import expression, filtered, window
+from decision.analysis.postgres.expressions import condition, expression, filtered, window
 from decision.analysis.postgres.function_shapes import function_columns
 from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.order_of_ctes import referred_first
@@ -18,6 +18,14 @@ from decision.model.facts import Kind, Usage
 
 
 def select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
+    nested = walk.nested
+    walk.nested = nested or parent is not walk.root
+    shape = _select(walk, parent, body)
+    walk.nested = nested
+    return shape
+
+
+def _select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     scope = Scope(parent)
     walk.kind(Kind.SELECT)
     if "withClause" in body:
@@ -34,7 +42,8 @@ def select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
         return shape
     from_clause(walk, scope, body.get("fromClause"))
     if "whereClause" in body:
-        filtered(walk, scope, body["whereClause"])
+        only_one = len(scope.items) == 1 and scope.items[0].relation is not None
+        condition(walk, scope, body["whereClause"], scope.items[0] if only_one else None)
         pinned_texts(body["whereClause"], scope.pinned)
     shape = targets(walk, scope, body.get("targetList"))
     scope.aliases = shape.lookup

@@ -40,8 +40,8 @@ class Walk:
 
     __slots__ = (
         "assigned", "budget", "catalog", "columns", "dml", "effects", "estimate", "expanding", "files", "flags",
-        "functions", "kinds", "limit", "operations", "output", "parameters", "paths", "predicates", "programs",
-        "relations", "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
+        "functions", "kinds", "limit", "nested", "operations", "output", "parameters", "paths", "predicates",
+        "programs", "relations", "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
     )  # fmt: skip
 
     def __init__(self, catalog: CatalogIndex | None, state: SessionState, budget: Budget) -> None:
@@ -72,6 +72,7 @@ class Walk:
         self.expanding: set[object] = set()
         self.paths: list[tuple[str, ...] | None] | None = None  # the search paths, once asked for
         self.root: Scope | None = None  # what statements are inside of, if anything
+        self.nested = False  # in a sub-select: what decides there is no plain lookup
 
     @property
     def inside(self) -> bool:
@@ -80,12 +81,22 @@ class Walk:
 
     def use(self, flow: Flow, usage: Usage) -> None:
         """The value's base columns are used in this way."""
+        probes = usage is Usage.FILTER or (usage is Usage.CHECK and self.nested)
         for key in flow.sources:
             found = self.columns.get(key)
             if found is None:
-                self.columns[key] = {usage}
-            else:
-                found.add(usage)
+                found = self.columns[key] = set()
+            found.add(usage)
+            if probes:
+                found.add(Usage.PROBE)
+
+    def hold(self, flow: Flow) -> None:
+        """A condition holds the column to a value that whoever asks has in hand: a lookup, unless in a sub-select."""
+        if self.nested or self.inside:
+            self.use(flow, Usage.FILTER)
+            return
+        for key in flow.sources:
+            self.use_key(key, Usage.FILTER)
 
     def use_key(self, key: Key, usage: Usage) -> None:
         self.columns.setdefault(key, set()).add(usage)
@@ -170,8 +181,9 @@ def absorb(walk: Walk, inner: Walk, via: Via) -> None:
         reason = how if how is not Via.DIRECT else via
         for access in record.access:
             walk.touch(schema, name, record.kind, access, record.oid, record.tags, reason)
+    fixed = {Usage.PROBE} if via in (Via.VIEW, Via.ROW_SECURITY) else set()  # their conditions are nobody's guess
     for key, usages in inner.columns.items():
-        walk.columns.setdefault(key, set()).update(usages)
+        walk.columns.setdefault(key, set()).update(usages - fixed if fixed else usages)
     for function, effects in inner.functions.items():
         known = walk.functions.get(function, ())
         walk.functions[function] = tuple(dict.fromkeys((*known, *effects)))

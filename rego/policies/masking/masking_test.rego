@@ -141,6 +141,13 @@ test_a_person_may_look_a_customer_up_by_an_email_in_hand if {
 	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, ssn)
 }
 
+test_a_lookup_that_also_probes_is_a_guess if {
+	every more in ["probe", "inner", "join", "order"] {
+		probing := object.union(looked_up, {"columns": [t.column("email", ["filter", more], ["pii.email"])]})
+		t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.human, probing)
+	}
+}
+
 test_an_upsert_and_an_index_are_no_guess if {
 	upsert := {
 		"kinds": ["insert", "update"],
