@@ -5,7 +5,8 @@ AirlockError
 │   ├── AnalysisError         the statement can't be understood
 │   │   ├── SyntaxRefused     the parser of its dialect refuses it
 │   │   ├── LimitExceeded     text, depth, tokens, columns or work over a limit
-│   │   └── TextRefused       NUL byte, invalid encoding, …
+│   │   ├── TextRefused       NUL byte, invalid encoding, …
+│   │   └── AnalysisFault     analysis itself failed: a defect of ours, which refuses the text all the same
 │   ├── IdentityError         the credential proves nobody
 │   │   ├── CredentialInvalid malformed, bad signature, wrong audience or issuer, …
 │   │   ├── CredentialExpired
@@ -70,6 +71,12 @@ class LimitExceeded(AnalysisError):
 
 class TextRefused(AnalysisError):
     code = "text_refused"
+
+
+class AnalysisFault(AnalysisError):
+    """The message names the place in our code, and nothing of the text. Tests and fuzzing take it for a finding."""
+
+    code = "analysis_fault"
 
 
 class IdentityError(Denied):

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 from decision.analysis.analyzer import Analyzer
 from decision.model.catalog import CatalogSnapshot
-from decision.model.errors import AnalysisError, LimitExceeded, SyntaxRefused
+from decision.model.errors import AnalysisError, AnalysisFault, LimitExceeded
 
 RECURSION = 5_000
 
@@ -33,8 +33,10 @@ def serve(connection: Connection) -> None:
             answer = type(error)(error.message, hint=error.hint)
         except (MemoryError, RecursionError):
             answer = LimitExceeded("the statement needs too much memory or stack", hint="send a simpler statement")
-        except Exception:  # noqa: BLE001  a defect must refuse this message, and must not show its text
-            answer = SyntaxRefused("the analysis failed on the statement", hint="write it in a plainer form")
+        except Exception as error:  # noqa: BLE001  a defect must refuse this message, and must not show its text
+            answer = AnalysisFault(
+                f"analysis of the statement failed ({type(error).__name__})", hint="write it in a plainer form"
+            )
         connection.send(answer)
 
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot._version import __version__
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, SqlglotError
-from sqlglot.parser import logger
+from sqlglot.parser import Parser, logger
 
 from decision.analysis.catalog import CatalogIndex
 from decision.analysis.dialects import lexical, rewrites
@@ -28,11 +28,13 @@ from decision.analysis.effects import SessionEffect
 from decision.analysis.limits import Budget, Limits, check_text
 from decision.analysis.result import Analysis
 from decision.analysis.session import SessionState
-from decision.model.errors import LimitExceeded, SyntaxRefused
+from decision.model.errors import AnalysisFault, LimitExceeded, SyntaxRefused
 from decision.model.facts import Facts, Kind, Statement
 
 VERSION = f"sqlglot-{__version__}"
 MAX_EMBEDDED = 4
+STEPS, STEPS_PER_TOKEN = 20_000, 30  # of the parser, which needs less than five a token but where it tries and tries
+_FAILURES = (AttributeError, TypeError, KeyError, IndexError, ValueError, AssertionError)
 logger.disabled = True  # its warnings quote the statement
 
 
@@ -48,15 +50,15 @@ class DialectAnalyzer:
         self._names: tuple[str, frozenset[str], Spellings] = ("", frozenset(), {})
 
     def analyze(self, text: bytes, index: CatalogIndex | None, state: SessionState) -> Analysis:
-        """Raises SyntaxRefused, LimitExceeded or TextRefused, none of which quotes the text."""
+        """Raises SyntaxRefused, LimitExceeded, TextRefused or AnalysisFault, none of which quotes the text."""
         decoded = check_text(text, self.limits)
         try:
             return self._analyze(decoded, index, state)
         except RecursionError:
             raise LimitExceeded("the statement nests too deeply", hint="nest less, or split the statement") from None
-        except (AttributeError, TypeError, KeyError, IndexError, ValueError, AssertionError):
+        except _FAILURES as error:
             # The parser's tree is not typed: a shape that nobody has seen must refuse the text, and not quote it.
-            raise SyntaxRefused("the statement has a form that is not known", hint="write it plainer") from None
+            raise fault(error) from None
 
     def _known(self, index: CatalogIndex | None) -> tuple[frozenset[str], Spellings]:
         """Names of the catalog, folded; and how (schema, relation) are spelled."""
@@ -104,6 +106,18 @@ class DialectAnalyzer:
         document = Facts(self.dialect, VERSION, version, tuple(statements))
         normalized = "; ".join(one.normalized_text for one in statements)
         return Analysis(document, canonical(document), normalized, (), tuple(effects))
+
+
+def fault(error: Exception) -> AnalysisFault:
+    """What a defect of ours refuses a text with: its class and its place, without its words, which may quote."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = "" if place is None else f" at {place.tb_frame.f_globals.get('__name__', '')}:{place.tb_lineno}"
+    return AnalysisFault(
+        f"analysis of the statement failed ({type(error).__name__}{where})",
+        hint="write the statement in a plainer form, and report this place",
+    )
 
 
 def _procedural(parts: list[list[Piece]], traits: Traits) -> bool:
@@ -174,10 +188,30 @@ def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expr]:
     dialect = Dialect.get_or_raise(traits.name)
     try:
         tokens = dialect.tokenize(text)
-        lexical.check_against_sqlglot(scanned, tokens)
-        trees = dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, text)
+    except (SqlglotError, *_FAILURES):
+        raise SyntaxRefused("the statement can't be read", hint="write it in the plain form of its dialect") from None
+    lexical.check_against_sqlglot(scanned, tokens)
+    try:
+        parser = dialect.parser(error_level=ErrorLevel.RAISE)
+        _bound(parser, STEPS + STEPS_PER_TOKEN * len(tokens))
+        trees = parser.parse(tokens, text)
     except SqlglotError:
         raise SyntaxRefused("the statement can't be read", hint="write it in the plain form of its dialect") from None
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, AssertionError):
+    except (*_FAILURES, NotImplementedError):
         raise SyntaxRefused("the parser failed on the statement", hint="write it in a plainer form") from None
     return [tree for tree in trees if tree is not None]
+
+
+def _bound(parser: Parser, left: int) -> None:
+    """Lets the parser go `left` steps over its tokens: it tries both ways at each JOIN without ON, two to the power of
+    their number. Its parse raises LimitExceeded."""
+    advance = parser._advance
+
+    def counted(times: int = 1) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise LimitExceeded("the statement takes the parser too long", hint="give each JOIN its ON, or use CROSS JOIN")
+        advance(times)
+
+    parser._advance = counted  # type: ignore[method-assign]

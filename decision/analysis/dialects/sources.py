@@ -146,7 +146,10 @@ def _function(walk: Walk, node: exp.Expr, scope: Scope, schema: str = "") -> Sou
                 flow = union([flow], opaque=True)
     else:
         children = node.expressions if isinstance(node, exp.Unnest) else [node.this]
-        flow = union([value(walk, child, scope, Usage.INNER) for child in children if child is not None])
+        known = [child for child in children if isinstance(child, exp.Expr)]
+        if len(known) < len(children):
+            walk.record.unresolved(type(node).__name__, "it is not known what this reads")
+        flow = union([value(walk, child, scope, Usage.INNER) for child in known], opaque=len(known) < len(children))
     effects = walk.record.functions.get((schema.lower(), name), ())
     opaque = flow.opaque or any(e in effects for e in (Effect.OPAQUE, Effect.READS_FILES, Effect.NETWORK))
     mixed = union([flow], Transform.EXPRESSION, opaque=opaque)

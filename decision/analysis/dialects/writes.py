@@ -266,6 +266,9 @@ def delete(walk: Walk, node: exp.Delete) -> None:
     main = node.this
     if not isinstance(main, exp.Expr) and len(tables) == 1:  # Oracle's DELETE without FROM
         main, tables = tables[0], []
+    if not isinstance(main, exp.Expr):
+        walk.record.refuse("DELETE", "it is not known what this changes")
+        return
     if tables or (using and walk.dialect == "mysql"):
         # DELETE a, b FROM …, or DELETE FROM a, b USING …: the targets are names of what is joined.
         joined = [main] if tables else using
