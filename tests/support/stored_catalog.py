@@ -20,7 +20,7 @@ SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
 
 
 def catalog_of(dsn: str, schema: str, name: str, system: Collection[str]) -> CatalogSnapshot:
-    """What the empty database at `dsn` says of itself once `schema` (SQL) ran there, with the `system` objects named."""
+    """What the empty database at `dsn` says of itself once `schema` (SQL) ran, with these `system` objects."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(schema.encode())
         connection.execute("VACUUM ANALYZE")
