@@ -24,6 +24,13 @@ from tests.support.policy import CASES, REGO, changed, document
 ALL: list[dict[str, Any]] = [case for path in sorted(CASES.glob("*.yaml")) for case in yaml.safe_load(path.read_text())]
 
 
+CATEGORIES = {
+    "server files", "server programs", "session kill", "settings", "replication slots", "large objects", "dblink",
+    "extension load", "privilege changes", "lock bombs", "unbounded reads", "inference", "several statements",
+    "dynamic SQL",
+}  # fmt: skip
+
+
 def input_of(case: dict[str, Any]) -> bytes:
     made = document(
         case.get("sql"),
@@ -75,6 +82,20 @@ def test_notes_are_unique() -> None:
     notes = [case["note"] for case in ALL]
     assert len(notes) > 300
     assert sorted(notes) == sorted(set(notes))
+
+
+def test_every_category_of_evasions_has_refusals_and_innocent_twins() -> None:
+    """As many of the one as of the other; a twin's only rule may be the approval that every schema change needs."""
+    evasions = yaml.safe_load((CASES / "evasions.yaml").read_text())
+    assert {case["category"] for case in evasions} == CATEGORIES
+    for category in CATEGORIES:
+        mine = [case for case in evasions if case["category"] == category]
+        refused = [case["want"]["effect"] for case in mine if case["evasion"]]
+        assert len(refused) >= 2
+        assert "deny" in refused and "allow" not in refused
+        twins = [case["want"] for case in mine if not case["evasion"]]
+        assert len(twins) == len(refused)
+        assert all(twin.get("rules", ["approvals.schema_change"]) == ["approvals.schema_change"] for twin in twins)
 
 
 @pytest.mark.parametrize("topic", sorted(path.stem for path in CASES.glob("*.yaml")))

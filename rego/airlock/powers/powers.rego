@@ -22,6 +22,7 @@ of_statement(s) := union({
 		not op.verb in {"checkpoint", "comment", "grant", "revoke"}
 	},
 	{power | some op in s.operations; some option in op.options; power := of_option[op.verb][option]},
+	{power | some op in s.operations; power := of_verb[op.verb]},
 	{power | some op in s.operations; power := of_operation[op.object_type][op.verb]},
 	{"role_change" | some flag in s.flags; flag == "role_change"; not lib.resets(s)},
 	{"server_files" | count(s.files) > 0},
@@ -88,6 +89,9 @@ of_object := {
 	"large_object": "large_objects",
 	"tablespace": "server_files",
 }
+
+# Whatever its object. It writes tables anew, which nobody may read meanwhile.
+of_verb := {"cluster": "locks"}
 
 # By the verb, then by one of its options.
 of_option := {

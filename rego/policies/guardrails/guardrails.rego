@@ -160,8 +160,10 @@ limited(s, output) if {
 	output.transform != "aggregate"
 	not gathers_rows(s, output)
 } else if {
-	# These give one value, which is masked in full or a number.
+	# These give one value, which is masked in full or a number. What gathers without a function (`ARRAY(SELECT …)`)
+	# gives all of them.
 	output.transform == "aggregate"
+	s.functions != []
 	every fn in s.functions { fn.name in {"count", "sum", "avg", "min", "max"} }
 }
 
