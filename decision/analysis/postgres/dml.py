@@ -6,7 +6,8 @@ from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.estimates import estimate
-from decision.analysis.postgres.expressions import condition, expression, filtered
+from decision.analysis.postgres.expressions import expression, filtered
+from decision.analysis.postgres.lookups import condition
 from decision.analysis.postgres.names import Relation, resolve
 from decision.analysis.postgres.parse import Node, only
 from decision.analysis.postgres.predicates import bound_value, is_value, predicate_of

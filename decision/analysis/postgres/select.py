@@ -6,8 +6,9 @@ from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, either
 from decision.analysis.postgres.calls import literal
 from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.columns import find_item
-from decision.analysis.postgres.expressions import condition, expression, filtered, window
+from decision.analysis.postgres.expressions import expression, filtered, window
 from decision.analysis.postgres.function_shapes import function_columns
+from decision.analysis.postgres.lookups import condition
 from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.order_of_ctes import referred_first
 from decision.analysis.postgres.output_names import output_name
