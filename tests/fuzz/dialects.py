@@ -142,9 +142,9 @@ def check(
     except AnalysisError:  # the parser knows some pairs of words only with nothing but blanks between them
         return state.advance(analysis, "I")
     both = text + b"\n=>\n" + other
-    _hold(again.facts.complete == facts.complete, "what is understood is so, whatever stands between its words", both)
+    _hold(facts.complete or not again.facts.complete, "what is not understood stays so, whatever its blanks", both)
     same = _meaning(again.document) == _meaning(analysis.document)
-    _hold(same or not facts.complete, "facts don't depend on blanks", both)
+    _hold(same or not again.facts.complete, "facts don't depend on blanks", both)
     return state.advance(analysis, "I").advance(analysis, "T")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from decision.analysis.dialects.calls import procedure
 from decision.analysis.dialects.guards import BATCH_WORDS
-from decision.analysis.dialects.lexical import Piece
+from decision.analysis.dialects.lexical import Piece, dotted
 from decision.analysis.dialects.names import by_name
 from decision.analysis.dialects.walk import Walk
 from decision.analysis.effects import RoleSet, SearchPathSet
@@ -238,6 +239,9 @@ def command(walk: Walk, found: Sequence[Piece]) -> bool:
         return True
     if words[0] in SQLGLOT:
         return False
+    if walk.dialect == "tsql" and words[0] not in BATCH_WORDS | PROCEDURAL and found[0].kind in ("word", "name"):
+        procedure(walk, found, None)  # a batch's first procedure may stand without EXEC
+        return True
     walk.record.kind(Kind.UNKNOWN)
     if words[0] in PROCEDURAL:
         walk.record.kind(Kind.DO)
@@ -280,9 +284,9 @@ def _apply(walk: Walk, row: Row, found: Sequence[Piece]) -> None:
     count = len(row.words.split())
     objects: list[ObjectName] = []
     if row.access is not None:
-        for database, schema, name in _relations(found[count:]):
-            source = by_name(walk, database, schema, name, row.access)
-            objects.append(ObjectName(*(source.relation or (schema, walk.shown(name)))))
+        for path in _relations(found[count:]):
+            source = by_name(walk, path, row.access)
+            objects.append(ObjectName(*(source.relation or ("", walk.shown(path[-1])))))
     verb, object_type = row.operation
     if verb:
         options: tuple[str, ...] = ()
@@ -320,18 +324,14 @@ def _places(found: Sequence[Piece]) -> list[str]:
     return places
 
 
-def _relations(found: Sequence[Piece]) -> list[tuple[str, str, str]]:
+def _relations(found: Sequence[Piece]) -> list[list[str]]:
     """The dotted names at the beginning of items between commas; words behind a name are its options."""
-    names: list[tuple[str, str, str]] = []
-    path: list[str] = []
+    names: list[list[str]] = []
     expecting = True
     for index, piece in enumerate(found):
-        dotted = index > 0 and found[index - 1].text == "."
-        if piece.kind in ("word", "name") and (expecting or dotted):
-            path = [*path, piece.value] if dotted else [piece.value]
+        if expecting and piece.kind in ("word", "name"):
+            names.append(dotted(found[index:])[0])
             expecting = False
-            if index + 1 == len(found) or found[index + 1].text != ".":
-                names.append(("", "", *path)[-3:] if len(path) < 4 else ("", "", path[-1]))  # type: ignore[arg-type]
         elif piece.text == "," or piece.upper == "TO":
             expecting = True
     return names

@@ -153,6 +153,25 @@ def split(found: Sequence[Piece]) -> list[list[Piece]]:
     return [part for part in parts if part]
 
 
+def dotted(found: Sequence[Piece]) -> tuple[list[str], int]:
+    """The parts of the name at the beginning, outermost first, empty between two dots; and how many pieces it has."""
+    names: list[str] = []
+    place = 0
+    named = False
+    for piece in found:
+        if piece.text == "." and names:
+            if not named:
+                names.append("")
+            named = False
+        elif piece.kind in ("word", "name") and not named:
+            names.append(piece.value)
+            named = True
+        else:
+            break
+        place += 1
+    return names, place
+
+
 _TIGHT_BEFORE = frozenset({",", ")", ".", "]", "::"})
 _TIGHT_AFTER = frozenset({"(", ".", "[", "::"})
 _SECRET_AFTER = frozenset({"BY", "PASSWORD", "VALUES"})

@@ -16,7 +16,11 @@ def merge(walk: Walk, node: exp.Merge) -> None:
     scope = begin(walk, node, Kind.MERGE)
     inside = Scope(scope)
     target = target_of(walk, node.this)
-    inside.sources = [target, source(walk, node.args["using"], inside)]
+    using = node.args.get("using")
+    if not isinstance(using, exp.Expr):
+        walk.record.refuse("MERGE", "it is not known where the rows come from")
+        return
+    inside.sources = [target, source(walk, using, inside)]
     on = node.args.get("on")
     if on is not None:
         value(walk, on, inside, Usage.JOIN)

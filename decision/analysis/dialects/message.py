@@ -211,7 +211,9 @@ def _bound(parser: Parser, left: int) -> None:
         nonlocal left
         left -= 1
         if left < 0:
-            raise LimitExceeded("the statement takes the parser too long", hint="give each JOIN its ON, or use CROSS JOIN")
+            raise LimitExceeded(
+                "the statement takes the parser too long", hint="give each JOIN its ON, or use CROSS JOIN"
+            )
         advance(times)
 
     parser._advance = counted  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -18,21 +19,37 @@ MAX_VIEWS = 16
 CASCADES = ("cascade", "set_null", "set_default")
 
 
-def parts(table: exp.Table) -> tuple[str, str, str] | None:
-    """(database, schema, name) as written; None where the name isn't made of plain identifiers."""
-    found = [table.args.get("catalog"), table.args.get("db"), table.this]
-    if any(part is not None and not isinstance(part, exp.Identifier) for part in found) or table.this is None:
+def path(table: exp.Table) -> tuple[str, ...] | None:
+    """The name as written, outermost first, empty parts as empty texts; None where it isn't made of identifiers."""
+    found: list[object] = [table.args.get("catalog"), table.args.get("db")]
+    last: object = table.this
+    while isinstance(last, exp.Dot):
+        found.append(last.expression)
+        last = last.this
+    found[2:] = [last, *reversed(found[2:])]
+    if any(part and not isinstance(part, exp.Identifier) for part in found) or not found[-1]:
         return None
-    database, schema, name = (part.name if part is not None else "" for part in found)
-    if table.this.args.get("global_") or table.this.args.get("temporary"):  # #t and ##t are no t
-        name = f"#{name}"
+    names = [part.name if isinstance(part, exp.Identifier) else "" for part in found]
+    if isinstance(last, exp.Identifier):  # #t and ##t are no t
+        names[-1] = ("##" if last.args.get("global_") else "#" if last.args.get("temporary") else "") + names[-1]
+    while len(names) > 1 and not names[0]:
+        names.pop(0)
+    return tuple(names)
+
+
+def parts(table: exp.Table) -> tuple[str, str, str] | None:
+    """(database, schema, name) as written; None where the name isn't made of plain identifiers, or of more."""
+    found = path(table)
+    if found is None or len(found) > 3:
+        return None
+    database, schema, name = ("", "", *found)[-3:]
     return database, schema, name
 
 
 def lookup(walk: Walk, database: str, schema: str, name: str) -> Entry | None:
     """The relation of the snapshot that is meant, letters' case aside where that is unambiguous."""
     index = walk.record.index
-    if index is None or (database and database.casefold() != index.snapshot.database.casefold()):
+    if index is None or not is_own(walk, database):
         return None
     if schema:
         wanted = [schema]
@@ -51,14 +68,18 @@ def lookup(walk: Walk, database: str, schema: str, name: str) -> Entry | None:
 
 def relation(walk: Walk, table: exp.Table, access: Access) -> Source:
     """Touches the relation that `table` names; its columns as a source named after it."""
-    named = parts(table)
-    if named is None:
+    found = path(table)
+    if found is None:
         walk.record.unresolved(type(table.this).__name__, "this is no plain name of a relation")
         return Source(table.alias, (), is_open=True)
-    return by_name(walk, *named, access)
+    return by_name(walk, found, access)
 
 
-def by_name(walk: Walk, database: str, schema: str, name: str, access: Access) -> Source:
+def by_name(walk: Walk, found: Sequence[str], access: Access) -> Source:
+    """`found`: the parts of the name, outermost first; four of them, the first on a linked server."""
+    if len(found) > 3:
+        return _elsewhere(walk, found, access)
+    database, schema, name = ("", "", *found)[-3:]
     record = walk.record
     record.budget.charge(1)
     entry = lookup(walk, database, schema, name)
@@ -91,7 +112,8 @@ def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) 
         return Source(name, (), is_open=True, relation=(schema, shown), schema=schema)
     temporary = name.startswith("#") or owner in ("temp", "tempdb")
     record.touch(schema, shown, RelationKind.TEMPORARY if temporary else RelationKind.UNKNOWN, access)
-    if database:
+    if not is_own(walk, database):
+        record.flags.add("other_database")
         record.unresolved(walk.shown(name), "it belongs to another database")
     else:
         record.unresolved(walk.shown(name), "no such relation is in the catalog")
@@ -99,6 +121,23 @@ def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) 
         record.flags.add("file")
         record.files[""] = None
     return Source(name, (), is_open=True, relation=(schema, shown), schema=schema)
+
+
+def is_own(walk: Walk, database: str) -> bool:
+    """Whether that is the catalog's database; empty: the one that the session is in."""
+    index = walk.record.index
+    return not database or (index is not None and database.casefold() == index.snapshot.database.casefold())
+
+
+def _elsewhere(walk: Walk, found: Sequence[str], access: Access) -> Source:
+    """A name of four parts or more: what the first of them names is another server, or not known at all."""
+    record = walk.record
+    record.budget.charge(1)
+    schema, name = walk.shown(found[-2]) if found[-2] else "", walk.shown(found[-1])
+    record.touch(schema, name, RelationKind.FOREIGN_TABLE, access)
+    record.flags.add("remote")
+    record.unresolved(walk.shown(found[0]), "another server, where it is not known what this is")
+    return Source(found[-1], (), is_open=True, relation=(schema, name), schema=schema)
 
 
 def _view(walk: Walk, entry: Entry, access: Access) -> list[tuple[str, Flow]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from decision.analysis.dialects.expressions import value
-from decision.analysis.dialects.names import parts
+from decision.analysis.dialects.names import is_own, parts, relation
 from decision.analysis.dialects.predicates import predicate
 from decision.analysis.dialects.projection import projection
 from decision.analysis.dialects.record import Output
@@ -225,8 +225,9 @@ def _select_extras(walk: Walk, node: exp.Select, result: Result) -> None:
         walk.see(target)
         walk.record.kind(Kind.DDL, Kind.INSERT)
         walk.record.flags.add("select_into")
-        if isinstance(target, exp.Table) and isinstance(target.this, exp.Identifier) and walk.dialect == "tsql":
-            _, schema, name = parts(target) or ("", "", "")
+        named = parts(target) if isinstance(target, exp.Table) and walk.dialect == "tsql" else None
+        if named is not None and is_own(walk, named[0]):
+            _, schema, name = named
             kind = RelationKind.TEMPORARY if name.startswith("#") else RelationKind.TABLE
             walk.record.touch(schema, name, kind, Access.DDL)
             walk.record.touch(schema, name, kind, Access.WRITE)
@@ -234,6 +235,8 @@ def _select_extras(walk: Walk, node: exp.Select, result: Result) -> None:
             walk.record.effects.append(RelationMade(schema, name, kind, (), complete=False))
         else:
             walk.record.unresolved("INTO", "where the rows go is not known")
+            if isinstance(target, exp.Table):
+                relation(walk, target, Access.WRITE)
     if node.args.get("for_") or node.args.get("kind"):
         mixed = union([flow for _, flow in result[0]], Transform.WHOLE_ROW, opaque=result[1])
         result[0][:] = [("", mixed)]

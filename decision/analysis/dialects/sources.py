@@ -67,7 +67,7 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
     if isinstance(inner, exp.Func):
         schema = ".".join(part.name for part in (node.args.get("catalog"), node.args.get("db")) if part is not None)
         found = _function(walk, inner, scope, schema)
-    elif isinstance(inner, exp.Identifier):
+    elif isinstance(inner, exp.Identifier) or names.path(node) is not None:
         cte = None if node.args.get("db") else scope.cte(node.name)
         if cte is not None:
             found = cte
@@ -111,9 +111,11 @@ def _outside(walk: Walk, node: exp.Table, inner: exp.Expr) -> Source:
         record.flags.add("file")
         record.files[inner.name.split("/")[0]] = None
         record.unresolved("stage", "the columns of staged files are not known")
-    elif isinstance(inner, exp.Dot):
+    elif isinstance(inner, exp.Dot):  # OPENDATASOURCE(…).database.schema.relation
         record.flags.add("remote")
-        record.unresolved("four-part name", "it belongs to a linked server")
+        record.unresolved("OPENDATASOURCE", "another server, where it is not known what this is")
+        for call in node.find_all(exp.Func):
+            _function(walk, call, Scope())
     else:
         record.unresolved(type(inner).__name__, "this is no plain name of a relation")
     walk.see(*inner.walk())

@@ -229,7 +229,7 @@ def _retarget(walk: Walk, known: Source) -> None:
     if known.relation is None:
         record.unresolved(walk.shown(known.name), "it is not known which relation is written")
         return
-    names.by_name(walk, "", known.relation[0], known.relation[1], Access.WRITE)
+    names.by_name(walk, known.relation, Access.WRITE)
 
 
 def _filters(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
