@@ -120,6 +120,7 @@ def facts_of(analysis: Analysis) -> dict[str, object]:
     return {
         **empty,
         **described(last),
+        "operations": [operation.strip() for operation in described(last).get("operations", [])],
         "unresolved": [gap.what for gap in last.unresolved],
         "outputs": [_output(column) for column in last.output],
         "tags": [list(column.tags) for column in last.output],
