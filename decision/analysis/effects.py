@@ -3,6 +3,10 @@
 SessionEffect
 ├── RelationMade      a table or view that the catalog snapshot does not hold (yet)
 ├── RelationAltered   its columns, its rules or its very existence are no longer what the snapshot says
+├── ReferenceMade     a foreign key, a rule, a trigger or an index that the snapshot does not hold (yet)
+├── RuleMade
+├── IndexMade
+├── TriggerMade
 ├── ColumnsFilled     values flowed into a session-made relation's columns
 ├── FunctionMade      a function whose name may now mean something else
 ├── Prepared          PREPARE name AS …
@@ -17,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from decision.analysis.flow import Key
+from decision.model.catalog import ForeignKey
 from decision.model.facts import RelationKind, Statement
 
 
@@ -46,6 +51,47 @@ class RelationMade:
 class RelationAltered:
     schema: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceMade:
+    """A foreign key of a relation; `constraint.target_columns` empty: its primary key, whatever that is."""
+
+    schema: str
+    name: str
+    constraint: ForeignKey
+
+
+@dataclass(frozen=True, slots=True)
+class RuleMade:
+    """A rewrite rule; `behind` are the facts of its condition and actions."""
+
+    schema: str
+    name: str
+    event: str  # insert update delete
+    instead: bool
+    behind: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMade:
+    """An `index` by name, on a relation."""
+
+    schema: str
+    name: str
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerMade:
+    """`after`: it can't change what the written row holds. `function_schema` empty: by the search path."""
+
+    schema: str
+    name: str
+    events: tuple[str, ...]  # insert update delete truncate
+    function_schema: str
+    function_name: str
+    after: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +148,10 @@ class RoleSet:
 SessionEffect = (
     RelationMade
     | RelationAltered
+    | ReferenceMade
+    | RuleMade
+    | TriggerMade
+    | IndexMade
     | ColumnsFilled
     | FunctionMade
     | Prepared

@@ -15,14 +15,18 @@ from decision.analysis.effects import (
     ColumnsFilled,
     CursorDeclared,
     FunctionMade,
+    IndexMade,
     MadeColumn,
     Prepared,
+    ReferenceMade,
     RelationAltered,
     RelationMade,
     RoleSet,
+    RuleMade,
     SearchPathSet,
     SessionEffect,
     TransactionEnded,
+    TriggerMade,
 )
 from decision.analysis.result import Analysis
 
@@ -74,13 +78,14 @@ class SessionState:
     prepared: tuple[Prepared, ...] = ()
     cursors: tuple[CursorDeclared, ...] = ()
     undone: tuple[Path, ...] = ()  # search paths that a rollback within this message brings back
+    attached: tuple[ReferenceMade | RuleMade | TriggerMade | IndexMade, ...] = ()
     overflowed: bool = False  # more was made than is kept: names can't be trusted any more
     key: StateKey = field(init=False, repr=False, compare=False, default=StateKey(()))
 
     def __post_init__(self) -> None:
         parts = (
             self.search_paths, self.roles, self.settings, self.made, self.altered, self.functions, self.prepared,
-            self.cursors, self.undone, self.overflowed,
+            self.cursors, self.undone, self.attached, self.overflowed,
         )  # fmt: skip
         object.__setattr__(self, "key", StateKey(parts))
 
@@ -144,6 +149,8 @@ class SessionState:
                 mark = Altered(effect.schema, effect.name, version, pending)
                 others = [m for m in self.altered if (m.schema, m.name) != (effect.schema, effect.name)]
                 return self._bounded(altered=(*others, mark))
+            case ReferenceMade() | RuleMade() | TriggerMade() | IndexMade():
+                return self if effect in self.attached else self._bounded(attached=(*self.attached, effect))
             case FunctionMade():
                 return self._bounded(functions=self.functions | {effect.name})
             case Prepared():

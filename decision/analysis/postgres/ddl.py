@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from decision.analysis.effects import FunctionMade, RelationAltered, RelationMade
+from decision.analysis.effects import FunctionMade, IndexMade, RelationAltered, RelationMade
 from decision.analysis.postgres.definitions import (
     CODE,
     ON_TABLE,
@@ -48,6 +48,9 @@ def create_view(walk: Walk, body: Node) -> None:
 def create_index(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     relation = define(walk, body["relation"])
+    with_family(walk, relation, body["relation"])
+    if "idxname" in body:
+        walk.effects.append(IndexMade(*relation.key, body["idxname"]))
     found = ["concurrently"] if body.get("concurrent") else []
     walk.operation("create", "index", [ObjectName(relation.schema, body.get("idxname", ""))], found)
     for node in (*body.get("indexParams", ()), *body.get("indexIncludingParams", ())):
@@ -107,18 +110,23 @@ def drop(walk: Walk, body: Node) -> None:
     if body.get("missing_ok"):
         found.append("if_exists")
     objects: list[ObjectName] = []
+    missing_ok = body.get("missing_ok", False)
     for node in body.get("objects", ()):
         parts = strings(node.get("List", {}).get("items"))
         if kind in RELATIONS or kind in ON_TABLE:
             names = parts[:-1] if kind in ON_TABLE else parts
             target = {"relname": names[-1] if names else "", "schemaname": names[-2] if len(names) > 1 else ""}
-            relation = define(walk, target, missing_ok=body.get("missing_ok", False))
-            if kind == "OBJECT_TABLE":
+            relation = define(walk, target, missing_ok=missing_ok)
+            if kind in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
                 with_family(walk, relation, {})
             altered(walk, relation)
             objects.append(relation_name(relation) if kind in RELATIONS else ObjectName(relation.schema, parts[-1]))
         elif kind == "OBJECT_INDEX":
-            objects.append(define_index(walk, parts[-2] if len(parts) > 1 else "", parts[-1] if parts else ""))
+            objects.append(
+                define_index(
+                    walk, parts[-2] if len(parts) > 1 else "", parts[-1] if parts else "", missing_ok=missing_ok
+                )
+            )
         else:
             objects += _object(node)
             if kind == "OBJECT_SCHEMA":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import MadeColumn, RelationAltered, RelationMade
+from decision.analysis.effects import IndexMade, MadeColumn, ReferenceMade, RelationAltered, RelationMade
 from decision.analysis.flow import Item, Scope
-from decision.analysis.postgres.closure import descendants
+from decision.analysis.postgres.attached import ancestors
 from decision.analysis.postgres.expressions import generic
-from decision.analysis.postgres.names import Relation, resolve, search_paths
+from decision.analysis.postgres.names import Relation, at, resolve, search_paths
 from decision.analysis.postgres.parse import Node, option_text, qualified
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import Access, ObjectName, Usage, Via
@@ -45,13 +45,19 @@ def define(walk: Walk, body: Node, access: Access = Access.DDL, *, missing_ok: b
     return relation
 
 
-def define_index(walk: Walk, schema: str, name: str) -> ObjectName:
-    """An index that changes, and with it the table that it is on."""
+def define_index(walk: Walk, schema: str, name: str, *, missing_ok: bool = False) -> ObjectName:
+    """An index that changes, and with it the table that it is on, and the indexes of the table's partitions."""
     found = None if walk.catalog is None else walk.catalog.index(schema, name, search_paths(walk))
-    if found is None:
-        return ObjectName(schema, name)
-    define(walk, {"schemaname": found[0], "relname": found[1]})
-    return ObjectName(found[0], name)
+    tables = {found} if found is not None else set()
+    for each in walk.state.attached:
+        if isinstance(each, IndexMade) and each.index == name and schema in ("", each.schema):
+            tables.add((each.schema, each.name))
+    for place, table in sorted(tables):
+        relation = define(walk, {"schemaname": place, "relname": table})
+        with_family(walk, relation, {})
+    if not tables and not missing_ok:
+        walk.unresolved(name, "no index of this name is known")
+    return ObjectName(found[0] if found is not None else schema, name)
 
 
 def altered(walk: Walk, relation: Relation) -> None:
@@ -82,10 +88,54 @@ def shares_rows(walk: Walk, child: Relation, parent: Relation) -> None:
 
 def with_family(walk: Walk, relation: Relation, target: Node) -> None:
     """Without ONLY a definition's change reaches the partitions and children."""
-    if relation.entry is not None and walk.catalog is not None and target.get("inh", True):
-        for child in descendants(walk.catalog, relation.entry):
-            known = child.relation
-            walk.touch(known.schema, known.name, known.kind, Access.DDL, known.oid, known.tags, Via.INHERITANCE)
+    if not target.get("inh", True):
+        return
+    for part in parts(walk, relation.key):
+        walk.touch(part.schema, part.name, part.kind, Access.DDL, part.oid, part.tags, Via.INHERITANCE)
+
+
+def parts(walk: Walk, top: tuple[str, str]) -> list[Relation]:
+    """The partitions and children of a relation, of the catalog and of the session."""
+    found: dict[tuple[str, str], Relation] = {}
+    todo = [top]
+    while todo:
+        parent = todo.pop()
+        entry = walk.catalog.entry(*parent) if walk.catalog is not None else None
+        made = [(each.schema, each.name) for each in walk.state.made if parent in each.parents]
+        for key in (*(entry.relation.children if entry is not None else ()), *made):
+            part = at(walk, *key)
+            if part is not None and key not in found and key != top:
+                found[key] = part
+                todo.append(key)
+    return list(found.values())
+
+
+def foreign_end(walk: Walk, relation: Relation) -> None:
+    """The rows at the other end of a foreign key are looked at."""
+    for each in (relation, *parts(walk, relation.key)):
+        walk.touch(each.schema, each.name, each.kind, Access.READ, each.oid, each.tags, Via.FOREIGN_KEY)
+
+
+def checks_keys(walk: Walk, relation: Relation) -> None:
+    """The server holds the rows of a relation, and of its family, against both ends of their foreign keys."""
+    if walk.catalog is None:
+        return
+    members = {relation.key, *ancestors(walk, relation.key), *[part.key for part in parts(walk, relation.key)]}
+    ends: dict[tuple[str, str], None] = {}
+    for key in sorted(members):
+        entry = walk.catalog.entry(*key)
+        for constraint in entry.relation.foreign_keys if entry is not None else ():
+            ends[constraint.target_schema, constraint.target_table] = None
+        for other, _ in walk.catalog.referenced.get(key, ()):
+            ends[other.schema, other.name] = None
+    for made in walk.state.attached:
+        if isinstance(made, ReferenceMade):
+            pair = ((made.schema, made.name), (made.constraint.target_schema, made.constraint.target_table))
+            ends.update(dict.fromkeys(pair if not members.isdisjoint(pair) else ()))
+    for key in ends:
+        end = at(walk, *key)
+        if end is not None:
+            foreign_end(walk, end)
 
 
 def schema_gone(walk: Walk, schema: str, replacement: str = "") -> None:

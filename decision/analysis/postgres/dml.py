@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape
+from decision.analysis.postgres.attached import answers_itself
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.lookups import condition
-from decision.analysis.postgres.names import Relation, resolve
+from decision.analysis.postgres.names import Relation, at, resolve
 from decision.analysis.postgres.parse import Node, only
 from decision.analysis.postgres.predicates import bound_value, is_value, predicate_of
 from decision.analysis.postgres.returned import new_row
@@ -49,29 +50,33 @@ def _assign(walk: Walk, relation: Relation, name: str, flow: Flow, node: Node | 
         walk.values.append(value)
 
 
-def _remember(walk: Walk, relation: Relation, first: int) -> None:
-    """What flowed into a relation of this session travels on with it."""
-    if relation.made is None:
-        _remember_tags(walk, relation, first)
+def _remember(walk: Walk, first: int) -> None:
+    """What flowed into relations, by the statement or by what it set off, travels on with them."""
+    if len(walk.assigned) == first:
         return
-    filled = tuple(
-        MadeColumn(key[2], flow.sources, flow.opaque)
-        for key, flow in walk.assigned[first:]
-        if flow.sources or flow.opaque
-    )
-    if filled:
-        walk.effects.append(ColumnsFilled(relation.made.schema, relation.made.name, filled))
+    into: dict[tuple[str, str], list[tuple[str, Flow]]] = {}
+    for (schema, table, name), flow in walk.assigned[first:]:
+        if flow.sources or flow.opaque:
+            into.setdefault((schema, table), []).append((name, flow))
+    for target, flows in into.items():
+        relation = at(walk, *target)
+        if relation is not None and relation.made is not None:
+            columns = tuple([MadeColumn(name, flow.sources, flow.opaque) for name, flow in flows])
+            walk.effects.append(ColumnsFilled(*target, columns))
+        elif relation is not None:
+            _remember_tags(walk, relation, flows)
 
 
-def _remember_tags(walk: Walk, relation: Relation, first: int) -> None:
+def _remember_tags(walk: Walk, relation: Relation, flows: list[tuple[str, Flow]]) -> None:
     """A tagged value written into a table of the catalog stays tagged for the rest of this session."""
     if relation.entry is None or walk.catalog is None:
         return
     moved: dict[str, frozenset[Key]] = {}
-    for key, flow in walk.assigned[first:]:
-        tagged = frozenset(source for source in flow.sources if walk.catalog.tags_of(source) and source != key)
+    for name, flow in flows:
+        own = (*relation.key, name)
+        tagged = frozenset(source for source in flow.sources if walk.catalog.tags_of(source) and source != own)
         if tagged:
-            moved[key[2]] = moved.get(key[2], frozenset()) | tagged
+            moved[name] = moved.get(name, frozenset()) | tagged
     if moved:
         columns = tuple(MadeColumn(name, moved.get(name, frozenset())) for name in relation.entry.shape.names)
         walk.effects.append(RelationMade(relation.schema, relation.name, relation.kind, columns))
@@ -117,6 +122,8 @@ def returning(walk: Walk, scope: Scope, body: Node, item: Item, first: int) -> S
         return Shape((), ())
     old = item.shape
     item.shape = _with_assigned(walk, item, first)
+    if walk.state.attached and item.relation is not None and answers_itself(walk, item.relation):
+        item.shape = Shape(item.shape.names, [Flow(f.sources, f.transform, True) for f in item.shape.flows])
     inner = Scope(scope.parent, parameters=scope.parameters)
     inner.ctes = scope.ctes
     inner.items = [*scope.items]
@@ -164,7 +171,7 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     conflict = body.get("onConflictClause")
     if conflict is not None:
         _on_conflict(walk, scope, relation, item, conflict, first)
-    _remember(walk, relation, first)
+    _remember(walk, first)
     scope.items = []
     if "returningClause" in body:
         _reads_output(walk, relation, item)
@@ -215,7 +222,7 @@ def update(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     walk.predicates.append(predicate_of(walk, scope, where, item, None))
     estimate(walk, relation, walk.predicates[-1])
     write_relation(walk, relation, ("update",), names, only_parent=not body["relation"].get("inh", False))
-    _remember(walk, relation, first)
+    _remember(walk, first)
     return returning(walk, scope, body, item, first)
 
 
@@ -236,6 +243,7 @@ def delete(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     first = len(walk.assigned)
     estimate(walk, relation, walk.predicates[-1])
     write_relation(walk, relation, ("delete",), only_parent=not body["relation"].get("inh", False))
+    _remember(walk, first)
     return returning(walk, scope, body, item, first)
 
 
@@ -255,7 +263,7 @@ def merge_into(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     for node in body.get("mergeWhenClauses", ()):
         _merge_action(walk, scope, relation, node.get("MergeWhenClause", {}))
     estimate(walk, relation, Predicate(True))
-    _remember(walk, relation, first)
+    _remember(walk, first)
     return returning(walk, scope, body, item, first)
 
 

@@ -165,12 +165,12 @@ def do_block(walk: Walk, body: Node) -> None:
         walk.unresolved("DO", "the block runs code that can't be known from its text")
 
 
-def rule_actions(walk: Walk, body: Node, target: tuple[str, str]) -> None:
-    """A rule's condition and actions; NEW and OLD stand for rows of its table."""
+def rule_actions(walk: Walk, body: Node, target: tuple[str, str], columns: Shape | None = None) -> None:
+    """A rule's condition and actions; NEW and OLD stand for rows of its table, with these columns."""
     from decision.analysis.postgres.expressions import filtered
 
     entry = walk.catalog.entry(*target) if walk.catalog is not None else None
-    shape = entry.shape if entry is not None else Shape((), (), is_open=True)
+    shape = columns or (entry.shape if entry is not None else Shape((), (), is_open=True))
     scope = Scope()
     scope.items += [Item("new", shape, by_column=False), Item("old", shape, by_column=False)]
     if "whereClause" in body:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decision.analysis.catalog import Entry
 from decision.analysis.effects import RelationMade
 from decision.analysis.flow import Flow, Key, Shape
-from decision.analysis.postgres.names import Relation
+from decision.analysis.postgres.names import Relation, at
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import Access, RelationKind, Statement, Usage, Via
 
@@ -78,20 +77,42 @@ def _behind(walk: Walk, known: Statement) -> None:
     walk.unresolved_.update(dict.fromkeys(known.unresolved))
 
 
-def written(walk: Walk, relation: Relation, *, only_parent: bool) -> list[tuple[Entry, tuple[str, ...]]]:
-    """Record the writes that a write of this relation brings: of its children, of what is behind a view. Those of
-    the snapshot, with their columns, are given back: they set off more."""
-    bases: list[tuple[Entry, tuple[str, ...]]] = []
+def written(
+    walk: Walk, relation: Relation, event: str, columns: tuple[str, ...], *, only_parent: bool
+) -> list[tuple[Relation, tuple[str, ...]]]:
+    """Record the writes that a write of this relation brings: of its children, of what is behind a view. The latter
+    are given back with their columns: they set off more."""
+    bases: list[tuple[Relation, tuple[str, ...]]] = []
     if not only_parent:
         for child in _descendants(walk, relation.key):
             walk.touch(child.schema, child.name, child.kind, Access.WRITE, via=Via.INHERITANCE)
+            for name in columns:
+                walk.use_key((child.schema, child.name, name), Usage.WRITE)
     if relation.made is None or relation.made.behind is None or walk.catalog is None:
         return bases
     _behind(walk, relation.made.behind)
     for base in relation.made.behind.relations:
-        if base.kind is not RelationKind.SYSTEM and base.via in (Via.DIRECT, Via.VIEW):
-            walk.touch(base.schema, base.name, base.kind, Access.WRITE, base.oid, base.tags, Via.VIEW)
-            entry = walk.catalog.entry(base.schema, base.name)
-            if entry is not None:
-                bases.append((entry, tuple(entry.shape.names)))
+        if base.kind is RelationKind.SYSTEM or base.via not in (Via.DIRECT, Via.VIEW):
+            continue
+        walk.touch(base.schema, base.name, base.kind, Access.WRITE, base.oid, base.tags, Via.VIEW)
+        found = at(walk, base.schema, base.name)
+        if found is not None:
+            bases.append((found, _through(walk, relation.made, found, event, columns)))
     return bases
+
+
+def _through(walk: Walk, view: RelationMade, base: Relation, event: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a relation behind a view that a write of the view's `columns` changes; what was put into those
+    is in these."""
+    if event == "delete":
+        return ()
+    put = {key[2]: flow for key, flow in walk.assigned if key[:2] == (view.schema, view.name)}
+    names: dict[str, None] = {}
+    for column in view.columns:
+        for schema, table, name in sorted(column.sources) if column.name in columns else ():
+            if (schema, table) == base.key:
+                names[name] = None
+                walk.use_key((schema, table, name), Usage.WRITE)
+                if column.name in put:
+                    walk.assigned.append(((schema, table, name), put[column.name]))
+    return tuple(names)

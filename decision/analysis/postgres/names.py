@@ -106,7 +106,7 @@ def _stale(walk: Walk, schema: str, name: str) -> bool:
     )
 
 
-def _at(walk: Walk, schema: str, name: str) -> Relation | None:
+def at(walk: Walk, schema: str, name: str) -> Relation | None:
     """The relation of exactly this schema and name."""
     if schema.startswith("pg_temp"):
         schema = TEMP_SCHEMA
@@ -141,13 +141,13 @@ def _resolve(walk: Walk, schema: str, name: str) -> Relation:
     if walk.state.overflowed:
         walk.unresolved(name, "this session has made too many objects to follow; connect again")
     if schema:
-        found = _at(walk, schema, name)
+        found = at(walk, schema, name)
         if found is None:
             walk.unresolved(name, f"no relation of this name in schema {schema}")
             return Relation(schema, name, None, None, False)
         return _checked(walk, found)
     candidates: dict[tuple[str, str], Relation] = {}
-    temporary = _at(walk, TEMP_SCHEMA, name) if walk.state.made else None
+    temporary = at(walk, TEMP_SCHEMA, name) if walk.state.made else None
     if temporary is not None:
         candidates[temporary.key] = temporary
     for path in search_paths(walk):
@@ -170,9 +170,9 @@ def _first(walk: Walk, path: tuple[str, ...] | None, name: str) -> list[Relation
     if path is None:  # unknown path: sound if the name is unique in the whole catalog
         schemas = list(walk.catalog.schemas_of.get(name, ()))
         schemas += [m.schema for m in walk.state.made if m.name == name and m.schema not in schemas]
-        return [r for s in schemas if (r := _at(walk, s, name)) is not None]
+        return [r for s in schemas if (r := at(walk, s, name)) is not None]
     for schema in path:
-        found = _at(walk, schema, name)
+        found = at(walk, schema, name)
         if found is not None:
             return [found]
     return []

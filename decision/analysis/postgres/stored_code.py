@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import FunctionMade
+from decision.analysis.effects import FunctionMade, RuleMade, TriggerMade
 from decision.analysis.flow import Item, Scope
 from decision.analysis.postgres.definitions import (
     altered,
     define,
 )
 from decision.analysis.postgres.expressions import filtered
+from decision.analysis.postgres.finish import facts_of
 from decision.analysis.postgres.parse import Node, only, option_text, options, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.model.facts import Kind, ObjectName, Usage, Via
@@ -22,8 +23,10 @@ def create_rule(walk: Walk, body: Node) -> None:
     relation = define(walk, body["relation"])
     walk.operation("create", "rule", [ObjectName(relation.schema, body.get("rulename", ""))])
     inner = Walk(walk.catalog, walk.state, walk.budget)
-    rule_actions(inner, body, relation.key)
+    rule_actions(inner, body, relation.key, relation.shape)
     _attach(walk, inner)
+    event = body.get("event", "").removeprefix("CMD_").lower()
+    walk.effects.append(RuleMade(*relation.key, event, body.get("instead", False), facts_of(inner)))
     altered(walk, relation)
 
 
@@ -45,7 +48,15 @@ def create_trigger(walk: Walk, body: Node) -> None:
     scope = Scope()
     scope.items += [Item("new", relation.shape, by_column=False), Item("old", relation.shape, by_column=False)]
     filtered(walk, scope, body.get("whenClause"), Usage.CHECK)
+    events = tuple([name for bit, name in _EVENTS.items() if body.get("events", 0) & bit])
+    function = qualified(body.get("funcname"))
+    walk.effects.append(TriggerMade(*relation.key, events, *function, body.get("timing", 0) == 0))
+    if "constrrel" in body:
+        define(walk, body["constrrel"])
     altered(walk, relation)
+
+
+_EVENTS = {4: "insert", 8: "delete", 16: "update", 32: "truncate"}  # the parser's bits
 
 
 def policy(verb: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import MadeColumn, RelationMade
+from decision.analysis.effects import MadeColumn, ReferenceMade, RelationMade
 from decision.analysis.flow import TEMP_SCHEMA, Flow, Scope, Shape
 from decision.analysis.postgres.definitions import (
     altered,
+    checks_keys,
     define,
     define_index,
+    foreign_end,
     object_type,
     on_relation,
+    parts,
     relation_name,
     shares_rows,
     with_family,
@@ -18,7 +21,8 @@ from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.names import Relation, creation_schema, resolve
 from decision.analysis.postgres.parse import Node, only, options, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk
-from decision.model.facts import Access, Kind, ObjectName, RelationKind, Via
+from decision.model.catalog import ForeignKey
+from decision.model.facts import Access, Kind, ObjectName, RelationKind
 
 
 def create_table(walk: Walk, body: Node) -> None:
@@ -62,7 +66,7 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
             columns.append(_made_column(walk, inner))
             _column_sequence(walk, made, inner)
             for part in inner.get("constraints", ()):
-                constraint(walk, made, part.get("Constraint", {}))
+                constraint(walk, made, part.get("Constraint", {}), inner.get("colname", ""))
         elif tag == "TableLikeClause":
             access = Access.READ if own[0] == TEMP_SCHEMA else Access.DDL
             like = define(walk, inner.get("relation", {}), access)
@@ -109,15 +113,34 @@ def sequence_made(walk: Walk, relation: Relation, column: str, identity: Node) -
     walk.effects.append(RelationMade(schema, name, kind, columns))
 
 
-def constraint(walk: Walk, relation: Relation, body: Node) -> None:
+def constraint(walk: Walk, relation: Relation, body: Node, column: str = "") -> None:
+    """A constraint of a table; `column` that it is written after, if it is."""
     if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
-        target = body["pktable"]
-        own = target.get("relname") == relation.name and target.get("schemaname", relation.schema) == relation.schema
-        if not own:
-            other = define(walk, target)
-            walk.touch(other.schema, other.name, other.kind, Access.READ, other.oid, other.tags, Via.FOREIGN_KEY)
+        _foreign_key(walk, relation, body, column)
     if "raw_expr" in body:
         on_relation(walk, relation, body["raw_expr"])
+
+
+def _foreign_key(walk: Walk, relation: Relation, body: Node, column: str) -> None:
+    target = body["pktable"]
+    own = target.get("relname") == relation.name and target.get("schemaname", relation.schema) == relation.schema
+    other = relation if own else define(walk, target)
+    if not own:
+        foreign_end(walk, other)
+    known = other.entry.relation.keys if other.entry is not None and not other.stale else ()
+    made = ForeignKey(
+        body.get("conname", ""),
+        tuple(strings(body.get("fk_attrs")) or ([column] if column else [])),
+        other.schema,
+        other.name,
+        tuple(strings(body.get("pk_attrs"))) or (known[0] if known else ()),
+        _ACTIONS.get(body.get("fk_del_action", "a"), "no_action"),
+        _ACTIONS.get(body.get("fk_upd_action", "a"), "no_action"),
+    )
+    walk.effects.append(ReferenceMade(*relation.key, made))
+
+
+_ACTIONS = {"r": "restrict", "c": "cascade", "n": "set_null", "d": "set_default"}
 
 
 def create_foreign_table(walk: Walk, body: Node) -> None:
@@ -135,44 +158,65 @@ def alter_table(walk: Walk, body: Node) -> None:
     missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_TYPE")
     relation = define(walk, body["relation"], missing_ok=missing_ok)
     with_family(walk, relation, body["relation"])
-    verbs: list[str] = []
+    verbs: dict[str, None] = {}
     added: list[MadeColumn] = []
     for node in body.get("cmds", ()):
         command = node.get("AlterTableCmd", {})
         subtype = command.get("subtype", "").removeprefix("AT_").lower()
-        verbs.append(subtype)
-        definition = command.get("def", {})
-        tag, inner = only(definition) if definition else ("", {})
-        if tag == "RangeVar":
-            parent = define(walk, inner)
-            if subtype == "addinherit":
-                shares_rows(walk, relation, parent)
-        elif tag == "PartitionCmd":
-            part = define(walk, inner.get("name", {}), missing_ok=kind == "OBJECT_INDEX")
-            if subtype == "attachpartition" and kind != "OBJECT_INDEX":
-                shares_rows(walk, part, relation)
-        elif tag == "Constraint":
-            constraint(walk, relation, inner)
-            if inner.get("contype") == "CONSTR_IDENTITY":
-                sequence_made(walk, relation, command.get("name", ""), inner)
-        elif tag == "ColumnDef":
-            _column_sequence(walk, relation, inner)
-            if subtype == "addcolumn":
-                added.append(MadeColumn(inner.get("colname", "")))
-            for part in inner.get("constraints", ()):
-                constraint(walk, relation, part.get("Constraint", {}))
-            on_relation(walk, relation, inner.get("raw_default"))
-        elif definition:
-            on_relation(walk, relation, definition)
-        if "rowsecurity" in subtype:
-            walk.flags.add("policy")
-        if command.get("behavior") == "DROP_CASCADE":
-            walk.flags.add("cascade")
-    walk.operation("alter", object_type(kind), [relation_name(relation)], dict.fromkeys(verbs))
-    if relation.made is not None and added and relation.entry is None:
-        columns = (*relation.made.columns, *added)
-        walk.effects.append(RelationMade(relation.schema, relation.name, relation.kind, columns, False))
+        verbs[subtype] = None
+        _command(walk, relation, kind, subtype, command)
+        if subtype == "addcolumn":
+            added.append(MadeColumn(command.get("def", {}).get("ColumnDef", {}).get("colname", "")))
+    walk.operation("alter", object_type(kind), [relation_name(relation)], verbs)
+    if not _ROWS_CHECKED.isdisjoint(verbs):
+        checks_keys(walk, relation)
+    for each in (relation, *parts(walk, relation.key)) if added else ():
+        if each.made is not None and each.entry is None:
+            columns = (*each.made.columns, *added)
+            walk.effects.append(RelationMade(each.schema, each.name, each.kind, columns, False))
     altered(walk, relation)
+
+
+_ROWS_CHECKED = frozenset({"altercolumntype", "attachpartition", "detachpartition", "validateconstraint"})
+
+
+def _command(walk: Walk, relation: Relation, kind: str, subtype: str, command: Node) -> None:
+    """One of ALTER TABLE's commands, on a relation or on an object of this `kind`."""
+    definition = command.get("def", {})
+    tag, inner = only(definition) if definition else ("", {})
+    if tag == "RangeVar":
+        parent = define(walk, inner)
+        if subtype == "addinherit":
+            shares_rows(walk, relation, parent)
+    elif tag == "PartitionCmd":
+        _partition(walk, relation, kind, subtype, inner)
+    elif tag == "Constraint":
+        constraint(walk, relation, inner)
+        if inner.get("contype") == "CONSTR_IDENTITY":
+            sequence_made(walk, relation, command.get("name", ""), inner)
+    elif tag == "ColumnDef":
+        _column_sequence(walk, relation, inner)
+        for part in inner.get("constraints", ()):
+            constraint(walk, relation, part.get("Constraint", {}), inner.get("colname", ""))
+        on_relation(walk, relation, inner.get("raw_default"))
+    elif definition:
+        on_relation(walk, relation, definition)
+    if "rowsecurity" in subtype:
+        walk.flags.add("policy")
+    if command.get("behavior") == "DROP_CASCADE":
+        walk.flags.add("cascade")
+
+
+def _partition(walk: Walk, relation: Relation, kind: str, subtype: str, command: Node) -> None:
+    named = command.get("name", {})
+    if kind == "OBJECT_INDEX":
+        define_index(walk, named.get("schemaname", ""), named.get("relname", ""))
+        return
+    part = define(walk, named)
+    with_family(walk, part, {})
+    checks_keys(walk, part)
+    if subtype == "attachpartition":
+        shares_rows(walk, part, relation)
 
 
 STATEMENTS.update(

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from decision.analysis.catalog import Entry
 from decision.analysis.flow import Shape
-from decision.analysis.postgres import made
+from decision.analysis.postgres import attached, made
 from decision.analysis.postgres.closure import Expansion, expand_policies, expand_view, new_walk, touch_entry
 from decision.analysis.postgres.names import Relation
 from decision.analysis.postgres.parse import parse
 from decision.analysis.postgres.walk import Walk, absorb
 from decision.model.catalog import CatalogRelation, ForeignKey
 from decision.model.errors import AnalysisError
-from decision.model.facts import Access, Kind, Transform, Usage, Via
+from decision.model.facts import Access, Kind, RelationKind, Transform, Usage, Via
 
 
 def write_relation(
@@ -21,19 +21,38 @@ def write_relation(
 ) -> None:
     """Record the write and all that it sets off. `events`: insert update delete truncate."""
     relation.touch(walk, Access.WRITE)
-    if walk.state.made:
-        for base, names in made.written(walk, relation, only_parent=only_parent):
-            for event in events if walk.catalog is not None else ():
-                _event(walk, base, event, names, False)
+    written = tuple(columns)
     entry = relation.entry
+    known = entry is not None and not relation.stale
+    if walk.catalog is not None and (walk.state.made or walk.state.attached):
+        for event in events:
+            _session(walk, relation, event, written, only_parent)
+            if not known:
+                attached.set_off(walk, relation.key, event, written)
     if entry is None or relation.stale or walk.catalog is None:
         return
-    written = tuple(columns)
     for event in events:
-        _event(walk, entry, event, written, only_parent)
+        entry_event(walk, entry, event, written, only_parent)
 
 
-def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_parent: bool) -> None:
+def _session(walk: Walk, relation: Relation, event: str, columns: tuple[str, ...], only_parent: bool) -> None:
+    """What the session's own relations bring: those behind a view, and what a partition has from its table."""
+    for base, names in made.written(walk, relation, event, columns, only_parent=only_parent):
+        if base.entry is not None:
+            entry_event(walk, base.entry, event, names)
+        else:
+            attached.set_off(walk, base.key, event, names)
+    if relation.made is None or walk.catalog is None:
+        return
+    for key in attached.ancestors(walk, relation.key):
+        parent = walk.catalog.entry(*key)
+        if parent is not None and parent.kind is RelationKind.PARTITIONED:
+            _triggers(walk, parent.relation, event)
+            _foreign_keys(walk, parent, event, columns)
+
+
+def entry_event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_parent: bool = False) -> None:
+    """A relation of the catalog is written in this way."""
     marker = ("write", entry.key, event, columns)
     if marker in walk.expanding or walk.catalog is None:
         return
@@ -56,7 +75,9 @@ def _event(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...], only_
         for child in [walk.catalog.entry(*key) for key in relation.children]:
             if child is not None:
                 touch_entry(walk, child, Access.WRITE, Via.INHERITANCE)
-                _event(walk, child, event, columns, False)
+                entry_event(walk, child, event, columns)
+    if walk.state.attached:
+        attached.set_off(walk, entry.key, event, columns)
     walk.expanding.discard(marker)
 
 
@@ -151,7 +172,7 @@ def _through_view(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]
         if event != "delete":
             for column in written:
                 walk.use_key((*target, column), Usage.WRITE)
-        _event(walk, base, event, tuple(sorted(written)), False)
+        entry_event(walk, base, event, tuple(sorted(written)))
 
 
 def _foreign_keys(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
@@ -180,15 +201,15 @@ def _referenced(
     if event == "truncate":
         if "cascade" in walk.flags:
             touch_entry(walk, child, Access.WRITE, Via.FOREIGN_KEY)
-            _event(walk, child, "truncate", (), False)
+            entry_event(walk, child, "truncate", ())
         return
     if action in ("no_action", "restrict"):
         touch_entry(walk, child, Access.READ, Via.FOREIGN_KEY)
         return
     touch_entry(walk, child, Access.WRITE, Via.FOREIGN_KEY)
     if action == "cascade" and event == "delete":
-        _event(walk, child, "delete", (), False)
+        entry_event(walk, child, "delete", ())
         return
     for name in constraint.columns:
         walk.use_key((referencing.schema, referencing.name, name), Usage.WRITE)
-    _event(walk, child, "update", tuple(constraint.columns), False)
+    entry_event(walk, child, "update", tuple(constraint.columns))
