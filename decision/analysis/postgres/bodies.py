@@ -33,6 +33,15 @@ def body_statements(walk: Walk, body: str, language: str, names: Sequence[str] =
         walk.via = before
 
 
+def is_query(body: str) -> bool:
+    """Whether a body in SQL is a single query, whose rows are the function's."""
+    try:
+        statements = parse(_sql_body(body))
+    except AnalysisError:
+        return False
+    return len(statements) == 1 and "SelectStmt" in statements[0]["stmt"]
+
+
 def _sql_body(body: str) -> str:
     """The statements of BEGIN ATOMIC … END and RETURN bodies as the server prints them."""
     text = body.strip()

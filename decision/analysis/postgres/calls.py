@@ -8,6 +8,7 @@ from decision.analysis.postgres.builtins import AGGREGATES, NAMES, SET_RETURNING
 from decision.analysis.postgres.columns import field_of, known_function
 from decision.analysis.postgres.embedded import call_body, constant_sql
 from decision.analysis.postgres.expressions import expression, expressions, filtered, window
+from decision.analysis.postgres.function_shapes import called_row
 from decision.analysis.postgres.parse import Node, constant, only, qualified
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk
 from decision.model.catalog import CatalogFunction
@@ -59,7 +60,9 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
     if aggregate and "over" not in body:
         for flow in flows:
             walk.use(flow, Usage.AGGREGATE)
-    return merge([*flows, *result], Transform.AGGREGATE if aggregate and name not in WINDOW else None)
+    value = merge([*flows, *result], Transform.AGGREGATE if aggregate and name not in WINDOW else None)
+    row = called_row(result, merge(flows)) if result and result[0].row is not None else None
+    return value if row is None else Flow(value.sources, value.transform, value.opaque, row)
 
 
 _CONVERSIONS = frozenset(

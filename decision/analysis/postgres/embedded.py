@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
-from decision.analysis.postgres.bodies import MAX_BODY, body_statements
+from decision.analysis.postgres.bodies import MAX_BODY, body_statements, is_query
+from decision.analysis.postgres.function_shapes import body_row
 from decision.analysis.postgres.names import search_paths
 from decision.analysis.postgres.parse import Node, only, parse
 from decision.analysis.postgres.settings import LEXER
@@ -79,6 +80,7 @@ def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
         opaque = opaque or function.volatility == "volatile"
     else:
         opaque = True
+    whole = inner.output if function.language == "sql" and is_query(function.body) else None
     if function.argument_defaults:
         opaque = not body_statements(inner, f"SELECT {function.argument_defaults}", "sql") or opaque
     if inner.unresolved_:
@@ -98,7 +100,8 @@ def _analyse(walk: Walk, function: CatalogFunction, marker: object) -> Body:
     read: frozenset[Key] = frozenset(inner.columns)
     for flow in inner.output.flows if inner.output is not None else ():
         read |= flow.sources
-    return Body(inner, tuple(effects), Flow(read, opaque=Effect.OPAQUE in effects))
+    row = None if Effect.OPAQUE in effects or function.argument_defaults else body_row(walk, function, whole)
+    return Body(inner, tuple(effects), Flow(read, opaque=Effect.OPAQUE in effects, row=row))
 
 
 def _configured(walk: Walk, function: CatalogFunction) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from decision.analysis.flow import Flow, Shape
+from collections.abc import Sequence
+
+from decision.analysis.flow import Flow, Shape, merge
 from decision.analysis.postgres.builtins import COLUMNS, NAMES, SET_RETURNING
 from decision.analysis.postgres.parse import Node, only, qualified
 from decision.analysis.postgres.walk import Walk
+from decision.model.catalog import CatalogFunction
 from decision.model.facts import Transform
 
 
@@ -42,11 +45,11 @@ def function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node], 
     if schema in ("", "pg_catalog") and name == "unnest":
         count = len(body.get("args", ()))
         return Shape([alias or "unnest"] * count if count == 1 else ["unnest"] * count, [value] * count)
+    if flow.row is not None:
+        return flow.row
     returned = _declared_columns(walk, schema, name)
     if returned is not None:
         return Shape(returned, [value] * len(returned))
-    if flow.row is not None:
-        return flow.row
     from decision.analysis.postgres.columns import known_function
     from decision.analysis.postgres.effects import builtin_effects
 
@@ -126,3 +129,27 @@ def returned_columns(walk: Walk, return_type: str) -> list[str] | None:
         if entry is not None:
             return list(entry.shape.names)
     return None
+
+
+def body_row(walk: Walk, function: CatalogFunction, output: Shape | None) -> Shape | None:
+    """The columns of a function's row, each with what the query that is its whole body puts into it; None where that
+    is not known, or the function gives back one plain value."""
+    if output is None or output.open or function.language != "sql" or function.kind not in ("function", "procedure"):
+        return None
+    names = returned_columns(walk, function.return_type)
+    if names is None:
+        return None
+    flows = output.flows
+    if len(flows) == 1 and flows[0].row is not None and not flows[0].row.open:
+        flows = flows[0].row.flows
+    return Shape(names, [flow.computed() for flow in flows]) if len(flows) == len(names) else None
+
+
+def called_row(found: Sequence[Flow], given: Flow) -> Shape | None:
+    """The row of a call that may mean any of these functions; what it was given may reach every column."""
+    rows = [flow.row for flow in found]
+    first = rows[0] if rows else None
+    if first is None or any(row is None or list(row.names) != list(first.names) for row in rows):
+        return None
+    columns = zip(*[row.flows for row in rows if row is not None], strict=True)
+    return Shape(first.names, [merge([*flows, given]) for flows in columns])
