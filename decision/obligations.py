@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from decision.model.catalog import CatalogRelation, CatalogSnapshot
 from decision.model.decision import ColumnGuard, MaskRule, OutputMask, StatementObligations
-from decision.model.facts import ColumnName, Facts, OutputColumn, RelationKind, Statement
+from decision.model.facts import ColumnName, Facts, OutputColumn, RelationKind, Statement, Transform
 
 Names = tuple[str, str]
 MAX_GUARDS = 4_096  # relations under one set of rules whose guards are kept
 MAX_WISHES = 64  # sets of rules kept prepared
+TEMPORARY = "pg_temp"
 MAX_TAGS = 1_024  # sets of tags under one set of rules
 
 
@@ -91,14 +92,27 @@ def _strongest(rules: Sequence[MaskRule]) -> MaskRule:
 def output_masks(outputs: Iterable[OutputColumn], wishes: Wishes) -> tuple[OutputMask, ...]:
     """The strongest mask for each output column that a rule applies to."""
     chosen: dict[int, MaskRule] = {}
+    made: set[int] = set()
     for output in outputs:
         rules = wishes.of(output.tags, output.sources)
         if rules:
+            if computed(output):
+                made.add(output.ordinal)
             strongest = _strongest(rules)
             earlier = chosen.get(output.ordinal)
             if earlier is None or earlier.method.strength < strongest.method.strength:
                 chosen[output.ordinal] = strongest
-    return tuple(OutputMask(ordinal, chosen[ordinal].method, chosen[ordinal].rule) for ordinal in sorted(chosen))
+    return tuple(
+        OutputMask(ordinal, chosen[ordinal].method, chosen[ordinal].rule, ordinal in made) for ordinal in sorted(chosen)
+    )
+
+
+def computed(output: OutputColumn) -> bool:
+    """Whether the output may be something else than the column itself, which what came by way of an object of the
+    session may always be."""
+    if output.transform is not Transform.IDENTITY or output.opaque:
+        return True
+    return any(source.schema == TEMPORARY for source in output.sources)
 
 
 def column_guards(relation: CatalogRelation, wishes: Wishes) -> tuple[ColumnGuard, ...]:

@@ -57,11 +57,16 @@ class HoldTerms:
 
 @dataclass(frozen=True, slots=True)
 class OutputMask:
-    """Mask output column `ordinal` (1-based) of the statement."""
+    """Mask output column `ordinal` (1-based) of the statement.
+
+    `covers_null`: NULL too leaves as what a value leaves as. What is computed of a masked value may be NULL or not by
+    that value (`nullif(left(email, 1), 'a')`); whether the column itself is NULL is no secret.
+    """
 
     ordinal: int
     method: MaskMethod
     rule: str
+    covers_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,11 +185,15 @@ class CopyBinaryRewriter:
                 size = read_int32(data, position) if COMPILED else INT32.unpack_from(data, position)[0]
                 position += 4
                 column += 1
-            if size < 0:
+            if size < 0 and mask.for_null is None:
                 continue
             out.append(data[copied : position - 4])
-            copied = position + size
-            value = mask.apply(data[position:copied])
+            if size < 0:
+                value, size = mask.for_null, 0
+                copied = position
+            else:
+                copied = position + size
+                value = mask.apply(data[position:copied])
             if value is None:
                 out.append(NULL_FIELD)
                 written -= size

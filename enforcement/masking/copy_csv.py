@@ -162,6 +162,9 @@ class CopyCsvRewriter:
                 field = fields[index]
                 quoted = quotes and field[:1] == quote
                 if field == null and not quoted:
+                    if mask.for_null is not None:
+                        fields[index] = self._written(mask.for_null)
+                        cells += 1
                     continue
                 if written is not None:
                     fields[index] = written

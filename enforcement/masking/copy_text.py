@@ -187,6 +187,9 @@ class CopyTextRewriter:
             for index, written, mask, safe in plan:
                 field = fields[index]
                 if field == null:
+                    if mask.for_null is not None:
+                        fields[index] = escape(mask.for_null, delimiter[0])
+                        cells += 1
                     continue
                 clear = unescape(field) if here and field.find(b"\\") >= 0 else field
                 if written is not None:

@@ -43,6 +43,11 @@ def effective_formats(fields: Sequence[FieldLike], formats: Sequence[int]) -> tu
     return tuple(formats)
 
 
+def covered(obligations: StatementObligations) -> frozenset[int]:
+    """The ordinals of the columns whose NULLs are masked, too."""
+    return frozenset(mask.ordinal for mask in obligations.masks if mask.covers_null)
+
+
 def column_methods(obligations: StatementObligations, columns: int) -> dict[int, MaskMethod]:
     """The method by ordinal, from lineage. Raises ObligationUnfulfillable if the result has not the expected shape."""
     if obligations.output_count is None:
@@ -94,12 +99,14 @@ def plan_rows(
         guard = guards.get((field.table_oid, field.number))
         if guard is not None:
             _strengthen(methods, ordinal, guard)
-    scanned = frozenset(obligations.scan_text)
+    scanned, covering = frozenset(obligations.scan_text), covered(obligations)
     masks: list[ColumnMask] = []
     for ordinal, (field, code) in enumerate(zip(fields, codes, strict=True), 1):
         method = methods.get(ordinal)
         if method is not None:
             masks.append(column_mask(ordinal, method, field.type_oid, code, key, text_types))
+            if ordinal in covering:
+                masks[-1].cover_null()
         elif ordinal in scanned:
             found = scan_mask(ordinal, field.type_oid, code, text_types)
             if found is not None:
@@ -123,12 +130,14 @@ def plan_copy(
     if types and len(types) != columns:
         raise ObligationUnfulfillable("COPY returns other columns than the decision foresaw", hint=HINT)
     methods = column_methods(obligations, columns)
-    scanned = frozenset(obligations.scan_text)
+    scanned, covering = frozenset(obligations.scan_text), covered(obligations)
     masks: list[ColumnMask] = []
     for ordinal in range(1, columns + 1):
         method = methods.get(ordinal)
         if method is not None:
             masks.append(column_mask(ordinal, method, types[ordinal - 1] if types else UNKNOWN, code, key, text_types))
+            if ordinal in covering:
+                masks[-1].cover_null()
         elif ordinal in scanned:
             found = scan_mask(ordinal, UNKNOWN, code, text_types)
             if found is not None:

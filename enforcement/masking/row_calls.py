@@ -43,14 +43,15 @@ class CallingRowRewriter:
         before = [0] + [mask.ordinal for mask in self._masks]
         # For each mask: the fields to skip before it.
         self._plan = [(range(mask.ordinal - last - 1), mask) for mask, last in zip(self._masks, before, strict=False)]
-        self._hope = HOPE if len(self._masks) == 1 and self._masks[0].action == EMAIL else 0
+        self._single = len(self._masks) == 1 and self._masks[0].for_null is None
+        self._hope = HOPE if self._single and self._masks[0].action == EMAIL else 0
 
     def rewrite(self, buffer: bytes, start: int, end: int) -> tuple[bytes, int, int]:
         """As `rows.RowRewriter.rewrite`."""
         if not 0 <= start <= end <= len(buffer):
             raise malformed()
         try:
-            if len(self._masks) != 1:
+            if not self._single:
                 return self._many(buffer, start, end)
             if self._hope:
                 found = self._one(buffer, start, end, True)
@@ -151,17 +152,23 @@ class CallingRowRewriter:
                         raise malformed()
                 (size,) = unpack(buffer, field)
                 field += 4
+                instead = None
                 if size < 0:
                     if size < -1:
                         raise malformed()
-                    continue
+                    instead = mask.for_null
+                    if instead is None:
+                        continue
+                    size = 0
                 if slot < 0:
                     slot = len(out) + 1
                     out += (buffer[copied : position + 1], b"", buffer[position + 5 : field - 4])
                 else:
                     out.append(buffer[copied : field - 4])
                 copied = field + size
-                if mask.function is None:
+                if instead is not None:
+                    written = int32(len(instead)) + instead
+                elif mask.function is None:
                     written = mask.written
                 else:
                     made = mask.function(buffer[field:copied])

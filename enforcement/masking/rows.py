@@ -122,7 +122,10 @@ class Pseudonyms:
 
 
 class ColumnMask:
-    """How one column is masked. `ordinal` is 1-based; `constant`, `key`, `function` serve the actions that use them."""
+    """How one column is masked. `ordinal` is 1-based; `constant`, `key`, `function` serve the actions that use them.
+
+    `for_null` is what leaves instead of NULL; None, unless `cover_null` was called, for NULL.
+    """
 
     def __init__(
         self,
@@ -143,6 +146,13 @@ class ColumnMask:
         elif action in (EMAIL, LAST_FOUR, PARTIAL):
             self.function = (mask_email, mask_last_four, mask_partial)[action - EMAIL]
         self.written = NULL_FIELD if action == NULL else int32(len(constant)) + constant
+        self.for_null: bytes | None = None
+
+    def cover_null(self) -> None:
+        """From now on NULL can't be told from a value, as far as the action goes: a function of a value (CALL) has
+        none for NULL."""
+        if self.action in (CONSTANT, EMAIL, LAST_FOUR, PARTIAL, HASH):
+            self.for_null = self.apply(b"")
 
     def apply(self, value: bytes) -> bytes | None:
         """What leaves instead of `value` (not NULL); None for NULL."""
@@ -222,7 +232,9 @@ class RowRewriter:
                 size = read_int32(buffer, field)
                 field += 4
                 stop = behind(field, size)
-                if size < 0:
+                mask = masks[index]
+                instead = mask.for_null if size < 0 else None
+                if size < 0 and instead is None:
                     continue
                 if slot < 0:
                     out.append(buffer[copied : position + 1])
@@ -231,8 +243,11 @@ class RowRewriter:
                     copied = position + 5
                 out.append(buffer[copied : field - 4])
                 copied = stop
-                mask = masks[index]
-                if mask.action <= CONSTANT:
+                if instead is not None:
+                    out.append(int32(len(instead)))
+                    out.append(instead)
+                    growth += len(instead)
+                elif mask.action <= CONSTANT:
                     out.append(mask.written)
                     growth += len(mask.written) - 4 - size
                 else:

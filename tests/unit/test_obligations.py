@@ -88,3 +88,17 @@ def test_a_family_rule_leaves_special_tags_to_their_own_rule() -> None:
     mixed = OutputColumn(1, "both", MAIL.sources, Transform.EXPRESSION, ("pii.email", "pii.phone"))
     assert [m.method for m in resolve(facts(ID, MAIL), INDEX, [family, EMAIL])[0].masks] == [MaskMethod.EMAIL]
     assert [m.method for m in resolve(facts(mixed), INDEX, [family, EMAIL])[0].masks] == [MaskMethod.FULL]
+
+
+def test_what_is_computed_or_of_the_session_covers_its_nulls() -> None:
+    """The column itself keeps them; a temporary table's column may hold something computed."""
+    computed = OutputColumn(3, "m", MAIL.sources, Transform.EXPRESSION, MAIL.tags)
+    opaque = OutputColumn(4, "o", MAIL.sources, Transform.IDENTITY, MAIL.tags, opaque=True)
+    kept = OutputColumn(5, "t", (ColumnName("pg_temp", "t", "e"), *MAIL.sources), Transform.IDENTITY, MAIL.tags)
+    (obligation,) = resolve(facts(ID, MAIL, computed, opaque, kept), INDEX, [EMAIL])
+    assert [(mask.ordinal, mask.covers_null) for mask in obligation.masks] == [
+        (2, False),
+        (3, True),
+        (4, True),
+        (5, True),
+    ]

@@ -27,17 +27,17 @@ from decision.wire.gen import catalog_pb2 as airlock_dot_v1_dot_catalog__pb2
 from decision.wire.gen import common_pb2 as airlock_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61irlock/v1/decision.proto\x12\nairlock.v1\x1a\x1a\x61irlock/v1/approvals.proto\x1a\x18\x61irlock/v1/catalog.proto\x1a\x17\x61irlock/v1/common.proto\"\xc0\x01\n\x12OpenSessionRequest\x12\x12\n\ncredential\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tabase\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12&\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x16.airlock.v1.ClientInfo\x12\x19\n\x11\x65nforcement_point\x18\x05 \x01(\t\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x0e\n\x06ticket\x18\x07 \x01(\t\x12\x13\n\x0breplication\x18\x08 \x01(\x08\"\xd5\x01\n\x13OpenSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\tprincipal\x18\x02 \x01(\x0b\x32\x15.airlock.v1.Principal\x12\x10\n\x08\x64\x61tabase\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x62_role\x18\x05 \x01(\t\x12\x32\n\x13upstream_parameters\x18\x06 \x03(\x0b\x32\x15.airlock.v1.NameValue\x12\x14\n\x0c\x65xpires_unix\x18\x07 \x01(\x03\"\x87\x01\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ns\x18\x03 \x01(\x03\x12\x12\n\nstatements\x18\x04 \x01(\x03\x12\x10\n\x08\x62ytes_in\x18\x05 \x01(\x03\x12\x11\n\tbytes_out\x18\x06 \x01(\x03\"\x16\n\x14\x43loseSessionResponse\"P\n\x0eParameterValue\x12\x10\n\x08type_oid\x18\x01 \x01(\r\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\x05\x12\x12\n\x05value\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\xad\x02\n\nDecideItem\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\x0c\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.airlock.v1.MessageKind\x12.\n\nparameters\x18\x05 \x03(\x0b\x32\x1a.airlock.v1.ParameterValue\x12\'\n\x08settings\x18\x06 \x03(\x0b\x32\x15.airlock.v1.NameValue\x12\x1a\n\x12transaction_status\x18\x07 \x01(\t\x12\x0e\n\x06intent\x18\x08 \x01(\t\x12\x0e\n\x06ticket\x18\t \x01(\t\x12\x19\n\x11parse_decision_id\x18\n \x01(\t\x12\x12\n\ntimeout_ms\x18\x0b \x01(\x03\"S\n\nOutputMask\x12\x0f\n\x07ordinal\x18\x01 \x01(\x05\x12&\n\x06method\x18\x02 \x01(\x0e\x32\x16.airlock.v1.MaskMethod\x12\x0c\n\x04rule\x18\x03 \x01(\t\"X\n\x0b\x43olumnGuard\x12\x11\n\ttable_oid\x18\x01 \x01(\r\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12&\n\x06method\x18\x03 \x01(\x0e\x32\x16.airlock.v1.MaskMethod\"\xda\x01\n\x14StatementObligations\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x19\n\x0coutput_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12%\n\x05masks\x18\x03 \x03(\x0b\x32\x16.airlock.v1.OutputMask\x12\'\n\x06guards\x18\x04 \x03(\x0b\x32\x17.airlock.v1.ColumnGuard\x12\x0e\n\x06tables\x18\x05 \x03(\r\x12\x11\n\tscan_text\x18\x06 \x03(\x05\x12\x14\n\x0cother_tables\x18\x07 \x01(\x08\x42\x0f\n\r_output_count\"\xab\x03\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12(\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x18.airlock.v1.PolicyEffect\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12\'\n\x07results\x18\x05 \x03(\x0b\x32\x16.airlock.v1.RuleResult\x12\x34\n\nstatements\x18\x06 \x03(\x0b\x32 .airlock.v1.StatementObligations\x12\"\n\x06limits\x18\x07 \x01(\x0b\x32\x12.airlock.v1.Limits\x12\x0e\n\x06\x61\x64vice\x18\x08 \x03(\t\x12$\n\x05holds\x18\t \x03(\x0b\x32\x15.airlock.v1.HoldTerms\x12\x13\n\x0b\x61pproval_id\x18\n \x01(\t\x12\x17\n\x0fpolicy_revision\x18\x0b \x01(\t\x12\x18\n\x10\x63\x61talog_changing\x18\x0c \x01(\x08\x12\x0e\n\x06tracks\x18\r \x03(\t\x12\x10\n\x08sqlstate\x18\x0e \x01(\t\x12\x0e\n\x06\x63ursor\x18\x0f \x01(\x03\x12\x0e\n\x06wait_s\x18\x10 \x01(\x03\"z\n\x0c\x44\x65\x63ideAnswer\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12(\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x14.airlock.v1.DecisionH\x00\x12\"\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x11.airlock.v1.ErrorH\x00\x42\x08\n\x06\x61nswer\"6\n\rDecideRequest\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.airlock.v1.DecideItem\";\n\x0e\x44\x65\x63ideResponse\x12)\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x18.airlock.v1.DecideAnswer\"<\n\x13\x44\x65\x63ideStreamRequest\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.airlock.v1.DecideItem\"A\n\x14\x44\x65\x63ideStreamResponse\x12)\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x18.airlock.v1.DecideAnswer\"\x80\x02\n\x0f\x45xecutionReport\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x17\n\x0fstatement_index\x18\x03 \x01(\x05\x12$\n\x07outcome\x18\x04 \x01(\x0e\x32\x13.airlock.v1.Outcome\x12\x13\n\x0b\x63ommand_tag\x18\x05 \x01(\t\x12\x0c\n\x04rows\x18\x06 \x01(\x03\x12\r\n\x05\x62ytes\x18\x07 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x08 \x01(\x03\x12\x10\n\x08sqlstate\x18\t \x01(\t\x12\x14\n\x0cmasked_cells\x18\n \x01(\x03\x12\x16\n\x0ein_transaction\x18\x0b \x01(\x08\"G\n\x17ReportExecutionsRequest\x12,\n\x07reports\x18\x01 \x03(\x0b\x32\x1b.airlock.v1.ExecutionReport\"=\n\x18ReportExecutionsResponse\x12!\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x11.airlock.v1.Error\"t\n\x12SyncCatalogRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.airlock.v1.CatalogHeaderH\x00\x12)\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x18.airlock.v1.CatalogChunkH\x00\x42\x06\n\x04part\"&\n\x13SyncCatalogResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\"\x15\n\x13PolicyStatusRequest\"y\n\x14PolicyStatusResponse\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x1b\n\x13\x61\x63tivated_unix_nano\x18\x03 \x01(\x03\x12\x10\n\x08policies\x18\x04 \x03(\t\x12\x10\n\x08rejected\x18\x05 \x01(\t\"\x80\x01\n\x10ReportGapRequest\x12\x19\n\x11\x65nforcement_point\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65nials\x18\x03 \x01(\x03\x12\x17\n\x0fsince_unix_nano\x18\x04 \x01(\x03\x12\x17\n\x0funtil_unix_nano\x18\x05 \x01(\x03\"\x13\n\x11ReportGapResponse\"R\n\x13WaitApprovalRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61pproval_id\x18\x02 \x01(\t\x12\x12\n\ntimeout_ms\x18\x03 \x01(\x03\"@\n\x14WaitApprovalResponse\x12(\n\x05state\x18\x01 \x01(\x0e\x32\x19.airlock.v1.ApprovalState*\x92\x01\n\x0bMessageKind\x12\x1c\n\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12MESSAGE_KIND_QUERY\x10\x01\x12\x16\n\x12MESSAGE_KIND_PARSE\x10\x02\x12\x15\n\x11MESSAGE_KIND_BIND\x10\x03\x12\x1e\n\x1aMESSAGE_KIND_FUNCTION_CALL\x10\x04*\xb6\x01\n\nMaskMethod\x12\x1b\n\x17MASK_METHOD_UNSPECIFIED\x10\x00\x12\x15\n\x11MASK_METHOD_EMAIL\x10\x01\x12\x19\n\x15MASK_METHOD_LAST_FOUR\x10\x02\x12\x17\n\x13MASK_METHOD_PARTIAL\x10\x03\x12\x14\n\x10MASK_METHOD_HASH\x10\x04\x12\x14\n\x10MASK_METHOD_FULL\x10\x05\x12\x14\n\x10MASK_METHOD_NULL\x10\x06\x32\xed\x05\n\x0f\x44\x65\x63isionService\x12N\n\x0bOpenSession\x12\x1e.airlock.v1.OpenSessionRequest\x1a\x1f.airlock.v1.OpenSessionResponse\x12Q\n\x0c\x43loseSession\x12\x1f.airlock.v1.CloseSessionRequest\x1a .airlock.v1.CloseSessionResponse\x12?\n\x06\x44\x65\x63ide\x12\x19.airlock.v1.DecideRequest\x1a\x1a.airlock.v1.DecideResponse\x12U\n\x0c\x44\x65\x63ideStream\x12\x1f.airlock.v1.DecideStreamRequest\x1a .airlock.v1.DecideStreamResponse(\x01\x30\x01\x12]\n\x10ReportExecutions\x12#.airlock.v1.ReportExecutionsRequest\x1a$.airlock.v1.ReportExecutionsResponse\x12P\n\x0bSyncCatalog\x12\x1e.airlock.v1.SyncCatalogRequest\x1a\x1f.airlock.v1.SyncCatalogResponse(\x01\x12Q\n\x0cPolicyStatus\x12\x1f.airlock.v1.PolicyStatusRequest\x1a .airlock.v1.PolicyStatusResponse\x12H\n\tReportGap\x12\x1c.airlock.v1.ReportGapRequest\x1a\x1d.airlock.v1.ReportGapResponse\x12Q\n\x0cWaitApproval\x12\x1f.airlock.v1.WaitApprovalRequest\x1a .airlock.v1.WaitApprovalResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61irlock/v1/decision.proto\x12\nairlock.v1\x1a\x1a\x61irlock/v1/approvals.proto\x1a\x18\x61irlock/v1/catalog.proto\x1a\x17\x61irlock/v1/common.proto\"\xc0\x01\n\x12OpenSessionRequest\x12\x12\n\ncredential\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tabase\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12&\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x16.airlock.v1.ClientInfo\x12\x19\n\x11\x65nforcement_point\x18\x05 \x01(\t\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x0e\n\x06ticket\x18\x07 \x01(\t\x12\x13\n\x0breplication\x18\x08 \x01(\x08\"\xd5\x01\n\x13OpenSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\tprincipal\x18\x02 \x01(\x0b\x32\x15.airlock.v1.Principal\x12\x10\n\x08\x64\x61tabase\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x62_role\x18\x05 \x01(\t\x12\x32\n\x13upstream_parameters\x18\x06 \x03(\x0b\x32\x15.airlock.v1.NameValue\x12\x14\n\x0c\x65xpires_unix\x18\x07 \x01(\x03\"\x87\x01\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ns\x18\x03 \x01(\x03\x12\x12\n\nstatements\x18\x04 \x01(\x03\x12\x10\n\x08\x62ytes_in\x18\x05 \x01(\x03\x12\x11\n\tbytes_out\x18\x06 \x01(\x03\"\x16\n\x14\x43loseSessionResponse\"P\n\x0eParameterValue\x12\x10\n\x08type_oid\x18\x01 \x01(\r\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\x05\x12\x12\n\x05value\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\xad\x02\n\nDecideItem\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\x0c\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.airlock.v1.MessageKind\x12.\n\nparameters\x18\x05 \x03(\x0b\x32\x1a.airlock.v1.ParameterValue\x12\'\n\x08settings\x18\x06 \x03(\x0b\x32\x15.airlock.v1.NameValue\x12\x1a\n\x12transaction_status\x18\x07 \x01(\t\x12\x0e\n\x06intent\x18\x08 \x01(\t\x12\x0e\n\x06ticket\x18\t \x01(\t\x12\x19\n\x11parse_decision_id\x18\n \x01(\t\x12\x12\n\ntimeout_ms\x18\x0b \x01(\x03\"h\n\nOutputMask\x12\x0f\n\x07ordinal\x18\x01 \x01(\x05\x12&\n\x06method\x18\x02 \x01(\x0e\x32\x16.airlock.v1.MaskMethod\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x13\n\x0b\x63overs_null\x18\x04 \x01(\x08\"X\n\x0b\x43olumnGuard\x12\x11\n\ttable_oid\x18\x01 \x01(\r\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12&\n\x06method\x18\x03 \x01(\x0e\x32\x16.airlock.v1.MaskMethod\"\xda\x01\n\x14StatementObligations\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x19\n\x0coutput_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12%\n\x05masks\x18\x03 \x03(\x0b\x32\x16.airlock.v1.OutputMask\x12\'\n\x06guards\x18\x04 \x03(\x0b\x32\x17.airlock.v1.ColumnGuard\x12\x0e\n\x06tables\x18\x05 \x03(\r\x12\x11\n\tscan_text\x18\x06 \x03(\x05\x12\x14\n\x0cother_tables\x18\x07 \x01(\x08\x42\x0f\n\r_output_count\"\xab\x03\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12(\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x18.airlock.v1.PolicyEffect\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12\'\n\x07results\x18\x05 \x03(\x0b\x32\x16.airlock.v1.RuleResult\x12\x34\n\nstatements\x18\x06 \x03(\x0b\x32 .airlock.v1.StatementObligations\x12\"\n\x06limits\x18\x07 \x01(\x0b\x32\x12.airlock.v1.Limits\x12\x0e\n\x06\x61\x64vice\x18\x08 \x03(\t\x12$\n\x05holds\x18\t \x03(\x0b\x32\x15.airlock.v1.HoldTerms\x12\x13\n\x0b\x61pproval_id\x18\n \x01(\t\x12\x17\n\x0fpolicy_revision\x18\x0b \x01(\t\x12\x18\n\x10\x63\x61talog_changing\x18\x0c \x01(\x08\x12\x0e\n\x06tracks\x18\r \x03(\t\x12\x10\n\x08sqlstate\x18\x0e \x01(\t\x12\x0e\n\x06\x63ursor\x18\x0f \x01(\x03\x12\x0e\n\x06wait_s\x18\x10 \x01(\x03\"z\n\x0c\x44\x65\x63ideAnswer\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12(\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x14.airlock.v1.DecisionH\x00\x12\"\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x11.airlock.v1.ErrorH\x00\x42\x08\n\x06\x61nswer\"6\n\rDecideRequest\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.airlock.v1.DecideItem\";\n\x0e\x44\x65\x63ideResponse\x12)\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x18.airlock.v1.DecideAnswer\"<\n\x13\x44\x65\x63ideStreamRequest\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.airlock.v1.DecideItem\"A\n\x14\x44\x65\x63ideStreamResponse\x12)\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x18.airlock.v1.DecideAnswer\"\x80\x02\n\x0f\x45xecutionReport\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x17\n\x0fstatement_index\x18\x03 \x01(\x05\x12$\n\x07outcome\x18\x04 \x01(\x0e\x32\x13.airlock.v1.Outcome\x12\x13\n\x0b\x63ommand_tag\x18\x05 \x01(\t\x12\x0c\n\x04rows\x18\x06 \x01(\x03\x12\r\n\x05\x62ytes\x18\x07 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x08 \x01(\x03\x12\x10\n\x08sqlstate\x18\t \x01(\t\x12\x14\n\x0cmasked_cells\x18\n \x01(\x03\x12\x16\n\x0ein_transaction\x18\x0b \x01(\x08\"G\n\x17ReportExecutionsRequest\x12,\n\x07reports\x18\x01 \x03(\x0b\x32\x1b.airlock.v1.ExecutionReport\"=\n\x18ReportExecutionsResponse\x12!\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x11.airlock.v1.Error\"t\n\x12SyncCatalogRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.airlock.v1.CatalogHeaderH\x00\x12)\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x18.airlock.v1.CatalogChunkH\x00\x42\x06\n\x04part\"&\n\x13SyncCatalogResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\"\x15\n\x13PolicyStatusRequest\"y\n\x14PolicyStatusResponse\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x1b\n\x13\x61\x63tivated_unix_nano\x18\x03 \x01(\x03\x12\x10\n\x08policies\x18\x04 \x03(\t\x12\x10\n\x08rejected\x18\x05 \x01(\t\"\x80\x01\n\x10ReportGapRequest\x12\x19\n\x11\x65nforcement_point\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65nials\x18\x03 \x01(\x03\x12\x17\n\x0fsince_unix_nano\x18\x04 \x01(\x03\x12\x17\n\x0funtil_unix_nano\x18\x05 \x01(\x03\"\x13\n\x11ReportGapResponse\"R\n\x13WaitApprovalRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61pproval_id\x18\x02 \x01(\t\x12\x12\n\ntimeout_ms\x18\x03 \x01(\x03\"@\n\x14WaitApprovalResponse\x12(\n\x05state\x18\x01 \x01(\x0e\x32\x19.airlock.v1.ApprovalState*\x92\x01\n\x0bMessageKind\x12\x1c\n\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12MESSAGE_KIND_QUERY\x10\x01\x12\x16\n\x12MESSAGE_KIND_PARSE\x10\x02\x12\x15\n\x11MESSAGE_KIND_BIND\x10\x03\x12\x1e\n\x1aMESSAGE_KIND_FUNCTION_CALL\x10\x04*\xb6\x01\n\nMaskMethod\x12\x1b\n\x17MASK_METHOD_UNSPECIFIED\x10\x00\x12\x15\n\x11MASK_METHOD_EMAIL\x10\x01\x12\x19\n\x15MASK_METHOD_LAST_FOUR\x10\x02\x12\x17\n\x13MASK_METHOD_PARTIAL\x10\x03\x12\x14\n\x10MASK_METHOD_HASH\x10\x04\x12\x14\n\x10MASK_METHOD_FULL\x10\x05\x12\x14\n\x10MASK_METHOD_NULL\x10\x06\x32\xed\x05\n\x0f\x44\x65\x63isionService\x12N\n\x0bOpenSession\x12\x1e.airlock.v1.OpenSessionRequest\x1a\x1f.airlock.v1.OpenSessionResponse\x12Q\n\x0c\x43loseSession\x12\x1f.airlock.v1.CloseSessionRequest\x1a .airlock.v1.CloseSessionResponse\x12?\n\x06\x44\x65\x63ide\x12\x19.airlock.v1.DecideRequest\x1a\x1a.airlock.v1.DecideResponse\x12U\n\x0c\x44\x65\x63ideStream\x12\x1f.airlock.v1.DecideStreamRequest\x1a .airlock.v1.DecideStreamResponse(\x01\x30\x01\x12]\n\x10ReportExecutions\x12#.airlock.v1.ReportExecutionsRequest\x1a$.airlock.v1.ReportExecutionsResponse\x12P\n\x0bSyncCatalog\x12\x1e.airlock.v1.SyncCatalogRequest\x1a\x1f.airlock.v1.SyncCatalogResponse(\x01\x12Q\n\x0cPolicyStatus\x12\x1f.airlock.v1.PolicyStatusRequest\x1a .airlock.v1.PolicyStatusResponse\x12H\n\tReportGap\x12\x1c.airlock.v1.ReportGapRequest\x1a\x1d.airlock.v1.ReportGapResponse\x12Q\n\x0cWaitApproval\x12\x1f.airlock.v1.WaitApprovalRequest\x1a .airlock.v1.WaitApprovalResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'airlock.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MESSAGEKIND']._serialized_start=3277
-  _globals['_MESSAGEKIND']._serialized_end=3423
-  _globals['_MASKMETHOD']._serialized_start=3426
-  _globals['_MASKMETHOD']._serialized_end=3608
+  _globals['_MESSAGEKIND']._serialized_start=3298
+  _globals['_MESSAGEKIND']._serialized_end=3444
+  _globals['_MASKMETHOD']._serialized_start=3447
+  _globals['_MASKMETHOD']._serialized_end=3629
   _globals['_OPENSESSIONREQUEST']._serialized_start=121
   _globals['_OPENSESSIONREQUEST']._serialized_end=313
   _globals['_OPENSESSIONRESPONSE']._serialized_start=316
@@ -51,45 +51,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECIDEITEM']._serialized_start=776
   _globals['_DECIDEITEM']._serialized_end=1077
   _globals['_OUTPUTMASK']._serialized_start=1079
-  _globals['_OUTPUTMASK']._serialized_end=1162
-  _globals['_COLUMNGUARD']._serialized_start=1164
-  _globals['_COLUMNGUARD']._serialized_end=1252
-  _globals['_STATEMENTOBLIGATIONS']._serialized_start=1255
-  _globals['_STATEMENTOBLIGATIONS']._serialized_end=1473
-  _globals['_DECISION']._serialized_start=1476
-  _globals['_DECISION']._serialized_end=1903
-  _globals['_DECIDEANSWER']._serialized_start=1905
-  _globals['_DECIDEANSWER']._serialized_end=2027
-  _globals['_DECIDEREQUEST']._serialized_start=2029
-  _globals['_DECIDEREQUEST']._serialized_end=2083
-  _globals['_DECIDERESPONSE']._serialized_start=2085
-  _globals['_DECIDERESPONSE']._serialized_end=2144
-  _globals['_DECIDESTREAMREQUEST']._serialized_start=2146
-  _globals['_DECIDESTREAMREQUEST']._serialized_end=2206
-  _globals['_DECIDESTREAMRESPONSE']._serialized_start=2208
-  _globals['_DECIDESTREAMRESPONSE']._serialized_end=2273
-  _globals['_EXECUTIONREPORT']._serialized_start=2276
-  _globals['_EXECUTIONREPORT']._serialized_end=2532
-  _globals['_REPORTEXECUTIONSREQUEST']._serialized_start=2534
-  _globals['_REPORTEXECUTIONSREQUEST']._serialized_end=2605
-  _globals['_REPORTEXECUTIONSRESPONSE']._serialized_start=2607
-  _globals['_REPORTEXECUTIONSRESPONSE']._serialized_end=2668
-  _globals['_SYNCCATALOGREQUEST']._serialized_start=2670
-  _globals['_SYNCCATALOGREQUEST']._serialized_end=2786
-  _globals['_SYNCCATALOGRESPONSE']._serialized_start=2788
-  _globals['_SYNCCATALOGRESPONSE']._serialized_end=2826
-  _globals['_POLICYSTATUSREQUEST']._serialized_start=2828
-  _globals['_POLICYSTATUSREQUEST']._serialized_end=2849
-  _globals['_POLICYSTATUSRESPONSE']._serialized_start=2851
-  _globals['_POLICYSTATUSRESPONSE']._serialized_end=2972
-  _globals['_REPORTGAPREQUEST']._serialized_start=2975
-  _globals['_REPORTGAPREQUEST']._serialized_end=3103
-  _globals['_REPORTGAPRESPONSE']._serialized_start=3105
-  _globals['_REPORTGAPRESPONSE']._serialized_end=3124
-  _globals['_WAITAPPROVALREQUEST']._serialized_start=3126
-  _globals['_WAITAPPROVALREQUEST']._serialized_end=3208
-  _globals['_WAITAPPROVALRESPONSE']._serialized_start=3210
-  _globals['_WAITAPPROVALRESPONSE']._serialized_end=3274
-  _globals['_DECISIONSERVICE']._serialized_start=3611
-  _globals['_DECISIONSERVICE']._serialized_end=4360
+  _globals['_OUTPUTMASK']._serialized_end=1183
+  _globals['_COLUMNGUARD']._serialized_start=1185
+  _globals['_COLUMNGUARD']._serialized_end=1273
+  _globals['_STATEMENTOBLIGATIONS']._serialized_start=1276
+  _globals['_STATEMENTOBLIGATIONS']._serialized_end=1494
+  _globals['_DECISION']._serialized_start=1497
+  _globals['_DECISION']._serialized_end=1924
+  _globals['_DECIDEANSWER']._serialized_start=1926
+  _globals['_DECIDEANSWER']._serialized_end=2048
+  _globals['_DECIDEREQUEST']._serialized_start=2050
+  _globals['_DECIDEREQUEST']._serialized_end=2104
+  _globals['_DECIDERESPONSE']._serialized_start=2106
+  _globals['_DECIDERESPONSE']._serialized_end=2165
+  _globals['_DECIDESTREAMREQUEST']._serialized_start=2167
+  _globals['_DECIDESTREAMREQUEST']._serialized_end=2227
+  _globals['_DECIDESTREAMRESPONSE']._serialized_start=2229
+  _globals['_DECIDESTREAMRESPONSE']._serialized_end=2294
+  _globals['_EXECUTIONREPORT']._serialized_start=2297
+  _globals['_EXECUTIONREPORT']._serialized_end=2553
+  _globals['_REPORTEXECUTIONSREQUEST']._serialized_start=2555
+  _globals['_REPORTEXECUTIONSREQUEST']._serialized_end=2626
+  _globals['_REPORTEXECUTIONSRESPONSE']._serialized_start=2628
+  _globals['_REPORTEXECUTIONSRESPONSE']._serialized_end=2689
+  _globals['_SYNCCATALOGREQUEST']._serialized_start=2691
+  _globals['_SYNCCATALOGREQUEST']._serialized_end=2807
+  _globals['_SYNCCATALOGRESPONSE']._serialized_start=2809
+  _globals['_SYNCCATALOGRESPONSE']._serialized_end=2847
+  _globals['_POLICYSTATUSREQUEST']._serialized_start=2849
+  _globals['_POLICYSTATUSREQUEST']._serialized_end=2870
+  _globals['_POLICYSTATUSRESPONSE']._serialized_start=2872
+  _globals['_POLICYSTATUSRESPONSE']._serialized_end=2993
+  _globals['_REPORTGAPREQUEST']._serialized_start=2996
+  _globals['_REPORTGAPREQUEST']._serialized_end=3124
+  _globals['_REPORTGAPRESPONSE']._serialized_start=3126
+  _globals['_REPORTGAPRESPONSE']._serialized_end=3145
+  _globals['_WAITAPPROVALREQUEST']._serialized_start=3147
+  _globals['_WAITAPPROVALREQUEST']._serialized_end=3229
+  _globals['_WAITAPPROVALRESPONSE']._serialized_start=3231
+  _globals['_WAITAPPROVALRESPONSE']._serialized_end=3295
+  _globals['_DECISIONSERVICE']._serialized_start=3632
+  _globals['_DECISIONSERVICE']._serialized_end=4381
 # @@protoc_insertion_point(module_scope)

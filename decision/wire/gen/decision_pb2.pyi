@@ -135,14 +135,16 @@ class DecideItem(_message.Message):
     def __init__(self, request_id: _Optional[int] = ..., session_id: _Optional[str] = ..., text: _Optional[bytes] = ..., kind: _Optional[_Union[MessageKind, str]] = ..., parameters: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[_common_pb2.NameValue, _Mapping]]] = ..., transaction_status: _Optional[str] = ..., intent: _Optional[str] = ..., ticket: _Optional[str] = ..., parse_decision_id: _Optional[str] = ..., timeout_ms: _Optional[int] = ...) -> None: ...
 
 class OutputMask(_message.Message):
-    __slots__ = ("ordinal", "method", "rule")
+    __slots__ = ("ordinal", "method", "rule", "covers_null")
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
+    COVERS_NULL_FIELD_NUMBER: _ClassVar[int]
     ordinal: int
     method: MaskMethod
     rule: str
-    def __init__(self, ordinal: _Optional[int] = ..., method: _Optional[_Union[MaskMethod, str]] = ..., rule: _Optional[str] = ...) -> None: ...
+    covers_null: bool
+    def __init__(self, ordinal: _Optional[int] = ..., method: _Optional[_Union[MaskMethod, str]] = ..., rule: _Optional[str] = ..., covers_null: _Optional[bool] = ...) -> None: ...
 
 class ColumnGuard(_message.Message):
     __slots__ = ("table_oid", "number", "method")

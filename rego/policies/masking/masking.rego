@@ -63,10 +63,14 @@ mask contains {
 	column.schema == "pg_catalog"
 }
 
+# What came by way of an object of the session may be anything: its columns keep their sources, not what was made of them.
 computed(output) if {
 	output.transform != "identity"
 } else if {
 	output.opaque
+} else if {
+	some source in output.sources
+	source.schema == "pg_temp"
 }
 
 # An output of unknown origin can't be masked by its column: where something masked may flow into it, it is closed.

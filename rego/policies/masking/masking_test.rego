@@ -44,6 +44,15 @@ test_a_computed_value_is_masked_in_full if {
 	}
 }
 
+test_a_column_of_the_session_may_hold_what_was_computed if {
+	kept := object.union(t.output("email", "identity", ["pii.email"], false), {"sources": [
+		{"schema": "pg_temp", "table": "t", "column": "e"},
+		{"schema": "public", "table": "customers", "column": "email"},
+	]})
+	some m in masking.mask with input as t.prod(t.human, {"output": [kept]})
+	m == {"rule": "masking.computed", "tag": "pii.email", "method": "full"}
+}
+
 test_the_column_itself_is_not if {
 	every m in masking.mask { m.rule != "masking.computed" } with input as t.prod(t.human, read("identity", false))
 }
