@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, merge
 from decision.analysis.postgres.columns import field_of, star_row
-from decision.analysis.postgres.failing import failing
+from decision.analysis.postgres.failing import failing, shows
 from decision.analysis.postgres.parse import Node, children, only, qualified, strings
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk, query
 from decision.model.facts import Effect, Transform, Usage
@@ -71,6 +71,8 @@ def _operator(walk: Walk, scope: Scope, body: Node) -> Flow:
     if body.get("kind") == "AEXPR_NULLIF":
         for flow in (first, second):
             walk.use(flow, Usage.CHECK)  # a NULL, which no mask hides, tells that they are equal
+    elif body.get("kind") == "AEXPR_IN":
+        _deciding(walk, [first, second], right.get("List", {}).get("items", []))
     elif first.sources or second.sources:
         for flow in failing(body, first, second):
             walk.use(flow, Usage.CHECK)  # that it fails tells something of the value
@@ -91,6 +93,22 @@ def _list(walk: Walk, scope: Scope, body: Node) -> Flow:
 
 def _args(walk: Walk, scope: Scope, body: Node) -> Flow:
     return merge(expressions(walk, scope, body.get("args")))
+
+
+def _some(walk: Walk, scope: Scope, body: Node) -> Flow:
+    """AND, OR, COALESCE: a value of one argument decides whether the others are computed."""
+    nodes = body.get("args", [])
+    flows = expressions(walk, scope, nodes)
+    _deciding(walk, flows, nodes)
+    return merge(flows)
+
+
+def _deciding(walk: Walk, flows: list[Flow], nodes: list[Node]) -> None:
+    """Whether some of `nodes` are computed is decided by the values of `flows`: that may be seen."""
+    told = [flow for flow in flows if flow.sources]
+    if told and len(nodes) > 1 and shows(nodes):
+        for flow in told:
+            walk.use(flow, Usage.CHECK)
 
 
 def _cast(walk: Walk, scope: Scope, body: Node) -> Flow:
@@ -152,10 +170,6 @@ def _case(walk: Walk, scope: Scope, body: Node) -> Flow:
     if "defresult" in body:
         flows.append(expression(walk, scope, body["defresult"]))
     return merge(flows)
-
-
-def _boolean(walk: Walk, scope: Scope, body: Node) -> Flow:
-    return merge(expressions(walk, scope, body.get("args")))
 
 
 def _test(walk: Walk, scope: Scope, body: Node) -> Flow:
@@ -239,12 +253,12 @@ EXPRESSIONS.update(
         "ParamRef": _parameter,
         "A_Expr": _operator,
         "List": _list,
-        "BoolExpr": _boolean,
+        "BoolExpr": _some,
         "TypeCast": _cast,
         "SubLink": _sublink,
         "RowExpr": _row,
         "CaseExpr": _case,
-        "CoalesceExpr": _args,
+        "CoalesceExpr": _some,
         "MinMaxExpr": _args,
         "NullTest": _test,
         "BooleanTest": _test,

@@ -82,3 +82,49 @@ def _near(node: Node) -> bool:
     if tag == "FuncCall":
         return qualified(body.get("funcname"))[1] in _NOW
     return tag == "SQLValueFunction"
+
+
+_HARMLESS = frozenset(
+    {
+        "lower", "upper", "length", "char_length", "character_length", "octet_length", "btrim", "ltrim", "rtrim",
+        "concat", "md5", "now", "reverse", "starts_with", "isfinite", "num_nulls", "num_nonnulls",
+    }
+)  # fmt: skip
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
+
+
+def shows(node: object) -> bool:
+    """Whether it can be seen that an expression was computed: it may fail, or do more than compute."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, list):
+            stack.extend(current)
+        elif isinstance(current, dict):
+            for tag, body in current.items():
+                if tag in _SILENT:
+                    continue
+                if tag in _SHOWING or (tag in _ASKED and isinstance(body, dict) and _ASKED[tag](body)):
+                    return True
+                stack.append(body)
+    return False
+
+
+def _operator_shows(body: Node) -> bool:
+    return bool(failing(body, _ANY, _ANY))
+
+
+def _function_shows(body: Node) -> bool:
+    schema, name = qualified(body.get("funcname"))
+    return schema not in ("", "pg_catalog") or name not in _HARMLESS
+
+
+def _cast_shows(body: Node) -> bool:
+    constant_value = "A_Const" in body.get("arg", {})
+    return not constant_value and strings(body.get("typeName", {}).get("names"))[-1:] not in [[n] for n in _TEXTS]
+
+
+_ANY = Flow(frozenset({("", "", "")}))
+_SILENT = frozenset({"typeName", "ColumnRef", "A_Const", "funcname"})
+_SHOWING = frozenset({"SubLink", "JsonFuncExpr", "JsonParseExpr", "XmlExpr", "XmlSerialize"})
+_ASKED = {"A_Expr": _operator_shows, "FuncCall": _function_shows, "TypeCast": _cast_shows}
