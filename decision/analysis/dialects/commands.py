@@ -76,6 +76,8 @@ ROWS: tuple[Row, ...] = (
     Row("UNLOCK TABLES", _U, (), ("unlock", "table"), plain=True, dialects=_M),
     Row("FLUSH", _U, ("admin",), ("flush", "server"), dialects=_M),
     Row("RESET", _U, ("admin",), ("reset", "server"), dialects=_M),
+    Row("RESET", (Kind.SESSION,), ("setting",), dialects=_D),
+    Row("CREATE SYNONYM", _DDL, ("foreign",), ("create", "synonym"), dialects=("tsql", "oracle")),
     Row("PURGE", _U, ("admin", "replication"), ("purge", "server"), dialects=("mysql", "oracle")),
     Row("INSTALL", _U, ("extension", "load", "admin"), ("install", "extension"), dialects=("mysql", "duckdb")),
     Row("UNINSTALL", _U, ("extension", "admin"), ("uninstall", "extension"), dialects=_M),
@@ -255,7 +257,7 @@ def command(walk: Walk, found: Sequence[Piece]) -> bool:
 
 _FILLERS = frozenset(
     {"OR", "REPLACE", "TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "PUBLIC", "SECURE", "DEFINER", "IF", "NOT", "EXISTS",
-     "EDITIONABLE", "NONEDITIONABLE", "SCALAR"}
+     "EDITIONABLE", "NONEDITIONABLE", "SCALAR", "PERSISTENT"}
 )  # fmt: skip
 
 
@@ -297,7 +299,9 @@ def _apply(walk: Walk, row: Row, found: Sequence[Piece]) -> None:
             stop = words.index("ON") if "ON" in words else len(words)
             options = tuple(sorted({word.lower() for word in words[1:stop] if word.isalpha() and word != "OPTION"}))
         record.operate(verb, object_type, *objects, options=options)
-    if "file" in row.flags:
+    if row.words == "VACUUM" and "INTO" in [piece.upper for piece in found]:
+        record.flags.add("file")
+    if "file" in record.flags:
         record.files.update(dict.fromkeys(_places(found)))
     if "role_change" in row.flags:
         record.effects.append(RoleSet(found[-1].value if found[-1].kind in ("word", "name") else ""))

@@ -44,6 +44,9 @@ _HARMLESS = frozenset({"GenerateSeries", "GenerateDateArray", "GenerateTimestamp
 
 def value(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:
     """The flow of `node`; every base column that it names is used as `usage` says."""
+    if not isinstance(node, exp.Expr):  # the tree's types are not checked by its parser
+        walk.record.unresolved("expression", "an expression that is not known")
+        return OPAQUE
     with walk.level():
         walk.see(node)
         if isinstance(node, exp.Column):
@@ -183,9 +186,24 @@ def _dot(walk: Walk, node: exp.Dot, scope: Scope, usage: Usage) -> Flow:
             path[:0] = [part.name for part in left.parts] if isinstance(left, exp.Column) else [left.name]
             walk.see(right)
             return _function(walk, right, scope, usage, ".".join(path))
+    written = _written_as_text(node)
+    if written is not None:
+        return _column(walk, exp.column(*reversed(written[-3:])), scope, usage)
     flow = value(walk, node.this, scope, usage)
     other = CONSTANT if isinstance(right, exp.Identifier) else value(walk, right, scope, usage)
     return union([flow, other])
+
+
+def _written_as_text(node: exp.Dot) -> list[str] | None:
+    """The parts of 'relation'.column: SQLite takes a text in the place of a name for the name."""
+    names: list[str] = []
+    left: object = node
+    while isinstance(left, exp.Dot):
+        if not isinstance(left.expression, exp.Identifier | exp.Literal):
+            return None
+        names.insert(0, left.expression.name)
+        left = left.this
+    return [left.name, *names] if isinstance(left, exp.Literal) and left.is_string else None
 
 
 def _everything(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:

@@ -129,6 +129,27 @@ def is_own(walk: Walk, database: str) -> bool:
     return not database or (index is not None and database.casefold() == index.snapshot.database.casefold())
 
 
+def made(walk: Walk, table: exp.Expr | None) -> None:
+    """Where something new goes: another database or server, or a schema that the catalog has nothing of, is unknown."""
+    while isinstance(table, exp.Schema):
+        table = table.this
+    found = path(table) if isinstance(table, exp.Table) else None
+    index = walk.record.index
+    if found is None or index is None or len(found) < 2:
+        return
+    traits = walk.record.traits
+    schema = found[-2].casefold()
+    known = {relation.schema.casefold() for relation in index.snapshot.relations}
+    known.update(one.casefold() for one in (*index.search_path(), *traits.default_schemas, "tempdb", ""))
+    if len(found) > 3:
+        walk.record.flags.add("remote")
+    elif not is_own(walk, found[-3] if len(found) > 2 else "") or schema not in known:
+        walk.record.flags.add("other_database")
+    else:
+        return
+    walk.record.unresolved(walk.shown(found[-1]), "it is made in a place that the catalog does not know")
+
+
 def _elsewhere(walk: Walk, found: Sequence[str], access: Access) -> Source:
     """A name of four parts or more: what the first of them names is another server, or not known at all."""
     record = walk.record

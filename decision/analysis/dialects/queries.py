@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from decision.analysis.dialects.expressions import value
-from decision.analysis.dialects.names import is_own, parts, relation
+from decision.analysis.dialects.names import is_own, made, parts, relation
 from decision.analysis.dialects.predicates import predicate
 from decision.analysis.dialects.projection import projection
 from decision.analysis.dialects.record import Output
@@ -228,6 +228,7 @@ def _select_extras(walk: Walk, node: exp.Select, result: Result) -> None:
         named = parts(target) if isinstance(target, exp.Table) and walk.dialect == "tsql" else None
         if named is not None and is_own(walk, named[0]):
             _, schema, name = named
+            made(walk, target)
             kind = RelationKind.TEMPORARY if name.startswith("#") else RelationKind.TABLE
             walk.record.touch(schema, name, kind, Access.DDL)
             walk.record.touch(schema, name, kind, Access.WRITE)

@@ -82,6 +82,8 @@ class Record:
         self, schema: str, name: str, kind: RelationKind, access: Access, tags: tuple[str, ...] = (), oid: int = 0
     ) -> None:
         known = self.relations.setdefault((schema, name, self.via), _Relation(kind, set(), tags, oid))
+        if (oid or tags) and not known.tags:  # one of that name stood elsewhere before
+            known.kind, known.tags, known.oid = kind, tags, oid
         known.access.add(access)
 
     def use(self, flow: Flow, usage: Usage) -> None:
@@ -100,7 +102,15 @@ class Record:
             return ()
         return tuple(sorted({tag for key in keys for tag in self.index.tags_of(key)}))
 
+    def _reads(self) -> None:
+        """A relation whose columns are used beyond being written is read, whatever else is done to it."""
+        used = {key[:2] for key, usages in self.columns.items() if usages - {Usage.WRITE}}
+        for (schema, name, via), known in self.relations.items():
+            if (schema, name) in used and via in (Via.DIRECT, Via.VIEW) and Access.WRITE in known.access:
+                known.access.add(Access.READ)
+
     def statement(self, fingerprint: str, text: str, parameters: int, location: int, length: int) -> Statement:
+        self._reads()
         outputs = tuple(
             OutputColumn(ordinal, name, flow.columns(), flow.transform, self.tags(flow.sources), flow.opaque)
             for ordinal, (name, flow) in enumerate(self.output, 1)

@@ -18,6 +18,7 @@ from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 
 _TABLES = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW"})
 _OBJECTS = frozenset({"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE", "SEQUENCE", "MATERIALIZED VIEW"})
+_ENGINES = frozenset({"INNODB", "MYISAM", "MEMORY", "HEAP", "ARIA", "ARCHIVE"})  # whose rows are the database's own
 _HARMLESS_PROPERTIES = (
     exp.TemporaryProperty, exp.EngineProperty, exp.CollateProperty, exp.CharacterSetProperty, exp.SchemaCommentProperty,
     exp.TransientProperty, exp.AutoIncrementProperty, exp.LikeProperty, exp.StrictProperty, exp.PartitionedByProperty,
@@ -65,6 +66,9 @@ def _create(walk: Walk, tree: exp.Create) -> None:
     for one in properties.expressions if properties is not None else ():
         if not isinstance(one, _HARMLESS_PROPERTIES):
             record.unresolved(type(one).__name__, "a property that is not known")
+        if isinstance(one, exp.EngineProperty) and one.name.upper() not in _ENGINES:
+            record.flags.update(("foreign", "remote"))
+            record.unresolved(walk.shown(one.name), "an engine whose rows may stand elsewhere")
         if isinstance(one, exp.LikeProperty):
             walk.see(one.this)
             names.relation(walk, one.this, Access.READ)
@@ -75,6 +79,7 @@ def _create(walk: Walk, tree: exp.Create) -> None:
         record.refuse(f"CREATE {kind}", "what it makes is not read")
         return
     schema, name = object_name(walk, tree.this)
+    names.made(walk, tree.this)
     if isinstance(tree.this, exp.Index):
         table = tree.this.args.get("table")
         if table is not None:
