@@ -6,7 +6,7 @@ is the drawn cases'; `catalog` names what facts/catalogs.json adds to it: code t
 
     predicate   none, no where, always or restricts; then the pinned columns, "key" where they are a whole one, "<= n"
     values      the values that columns are held to or get: role, table.column, and the literal or $parameter
-    tags        of each output column
+    names, tags of each output column
     outputs     name <- sources (transform)
     unresolved  what is not known, without the reason
     refused     the message is denied with an error of this code
@@ -123,6 +123,7 @@ def facts_of(analysis: Analysis) -> dict[str, object]:
         "operations": [operation.strip() for operation in described(last).get("operations", [])],
         "unresolved": [gap.what for gap in last.unresolved],
         "outputs": [_output(column) for column in last.output],
+        "names": [column.name for column in last.output],
         "tags": [list(column.tags) for column in last.output],
         "predicate": _predicate(last.predicate),
         "rows": last.estimated_rows,
@@ -149,7 +150,7 @@ def test_facts(case: dict[str, Any]) -> None:
 
 
 def _ordered(key: str, value: Any) -> Any:
-    return sorted(value) if isinstance(value, list) and key not in ("output", "outputs", "tags") else value
+    return sorted(value) if isinstance(value, list) and key not in ("names", "output", "outputs", "tags") else value
 
 
 def test_no_note_is_given_twice() -> None:
