@@ -120,8 +120,8 @@ class Answers:
             raise ProtocolViolation(f"the server sent a message 0x{code:02X} of impossible length", by="server")
         if length > self.state.limits.message_bytes:
             raise MessageTooLarge(
-                f"a message of {length} bytes from the server is over the limit of "
-                f"{self.state.limits.message_bytes} bytes",
+                # Not how long it is: that may be made of what is masked.
+                f"a message from the server is over the limit of {self.state.limits.message_bytes} bytes",
                 by="server",
                 hint="select less at a time, or raise max_message_bytes in the settings",
             )

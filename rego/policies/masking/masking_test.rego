@@ -165,10 +165,50 @@ test_an_upsert_and_an_index_are_no_guess if {
 		"columns": [t.column("email", ["filter", "write"], ["pii.email"])],
 	}
 	count(masking.deny) == 0 with input as t.prod(t.human, upsert)
-	index := object.union(compared("ssn", "check", ["pii.national_id"]), {"kinds": ["ddl"]})
+	made := {"kinds": ["ddl"], "operations": [t.operation("create", "index", [])]}
+	index := object.union(compared("ssn", "check", ["pii.national_id"]), made)
 	count(masking.deny) == 0 with input as t.prod(t.dba, index)
-	secret := object.union(compared("key", "check", ["secret.key"]), {"kinds": ["ddl"]})
+	secret := object.union(compared("key", "check", ["secret.key"]), made)
 	"masking.inference" in t.rules(masking.deny) with input as t.prod(t.dba, secret)
+}
+
+test_a_constraint_a_conversion_and_an_index_of_the_session_are_guesses if {
+	constraint := {"kinds": ["ddl"], "operations": [t.operation("alter", "table", ["addconstraint"])]}
+	own := {
+		"kinds": ["ddl"],
+		"operations": [t.operation("create", "index", [])],
+		"relations": [t.temporary("t", ["ddl"])],
+	}
+	every change in [constraint, own] {
+		guess := object.union(compared("ssn", "check", ["pii.national_id"]), change)
+		"masking.inference" in t.rules(masking.deny) with input as t.dev(t.human, guess)
+	}
+	every usage in ["output", "inner"] {
+		converted := {"kinds": ["update"], "columns": [t.column("ssn", [usage, "check"], ["pii.national_id"])]}
+		"masking.inference" in t.rules(masking.deny) with input as t.prod(t.human, converted)
+	}
+	unique := {"kinds": ["update"], "columns": [t.column("ssn", ["write", "check"], ["pii.national_id"])]}
+	count(masking.deny) == 0 with input as t.prod(t.human, unique)
+}
+
+test_explain_analyze_measures_no_guarded_column if {
+	run := {"kinds": ["explain", "select"], "flags": ["explain", "explain_analyze"]}
+	every who in [t.human, t.agent] {
+		measured := t.prod(who, object.union(run, compared("email", "output", ["pii.email"])))
+		t.rules(masking.deny) == {"masking.measured"} with input as measured
+	}
+	cleared := t.member("human", ["pii_readers", "secret_readers"])
+	every harmless in [
+		t.prod(t.human, object.union(run, compared("total", "output", []))),
+		t.prod(t.human, object.union(run, compared("email", "write", ["pii.email"]))),
+		t.prod(cleared, object.union(run, compared("email", "output", ["pii.email"]))),
+		t.prod(t.human, object.union(
+			{"kinds": ["explain", "select"], "flags": ["explain"]},
+			compared("email", "output", ["pii.email"]),
+		)),
+	] {
+		count(masking.deny) == 0 with input as harmless
+	}
 }
 
 test_a_guess_may_be_held_or_allowed_instead if {
