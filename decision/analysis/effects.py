@@ -11,6 +11,7 @@ SessionEffect
 ├── FunctionMade      a function whose name may now mean something else
 ├── Prepared          PREPARE name AS …
 ├── CursorDeclared    DECLARE name CURSOR FOR …
+├── SettingFilled     values flowed into a setting of the session, which it may be asked for
 ├── SearchPathSet     SET search_path, known or not
 ├── TransactionEnded  COMMIT, ROLLBACK, ROLLBACK TO: what was set may be undone
 └── RoleSet           SET ROLE, SET SESSION AUTHORIZATION
@@ -125,6 +126,15 @@ class CursorDeclared:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingFilled:
+    """`name` empty: any setting. `sources`, `opaque` as a made column's."""
+
+    name: str
+    sources: frozenset[Key] = frozenset()
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SearchPathSet:
     """`path` None: not known. `runs`: a statement of its own, so that whatever follows it in the message does so only
     after it succeeded."""
@@ -156,6 +166,7 @@ SessionEffect = (
     | FunctionMade
     | Prepared
     | CursorDeclared
+    | SettingFilled
     | SearchPathSet
     | TransactionEnded
     | RoleSet

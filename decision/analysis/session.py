@@ -25,6 +25,7 @@ from decision.analysis.effects import (
     RuleMade,
     SearchPathSet,
     SessionEffect,
+    SettingFilled,
     TransactionEnded,
     TriggerMade,
 )
@@ -79,13 +80,14 @@ class SessionState:
     cursors: tuple[CursorDeclared, ...] = ()
     undone: tuple[Path, ...] = ()  # search paths that a rollback within this message brings back
     attached: tuple[ReferenceMade | RuleMade | TriggerMade | IndexMade, ...] = ()
+    filled: tuple[SettingFilled, ...] = ()  # settings that hold what came from columns
     overflowed: bool = False  # more was made than is kept: names can't be trusted any more
     key: StateKey = field(init=False, repr=False, compare=False, default=StateKey(()))
 
     def __post_init__(self) -> None:
         parts = (
             self.search_paths, self.roles, self.settings, self.made, self.altered, self.functions, self.prepared,
-            self.cursors, self.undone, self.attached, self.overflowed,
+            self.cursors, self.undone, self.attached, self.filled, self.overflowed,
         )  # fmt: skip
         object.__setattr__(self, "key", StateKey(parts))
 
@@ -151,6 +153,8 @@ class SessionState:
                 return self._bounded(altered=(*others, mark))
             case ReferenceMade() | RuleMade() | TriggerMade() | IndexMade():
                 return self if effect in self.attached else self._bounded(attached=(*self.attached, effect))
+            case SettingFilled():
+                return self if effect in self.filled else self._bounded(filled=(*self.filled, effect))
             case FunctionMade():
                 return self._bounded(functions=self.functions | {effect.name})
             case Prepared():

@@ -173,7 +173,6 @@ def misses(session: Sequence[Statement], key: Key, before: Outcome, after: Outco
     facts, keys = session[-1], {key, *KIN.get(key, ())}
     used = [c for statement in session for c in statement.columns if (c.schema, c.table, c.column) in keys]
     inferred = any(INFERENCE & set(c.usage) for c in used)
-    passed = any(Usage.PASSED in c.usage for c in used)  # to a setting, which another statement shows
     if before.state or after.state:
         if before.state == after.state and before.message == after.message:
             return []
@@ -185,7 +184,7 @@ def misses(session: Sequence[Statement], key: Key, before: Outcome, after: Outco
     for number in sorted(outputs):
         output = facts.output[number]
         sources = {(s.schema, s.table, s.column) for s in output.sources}
-        if not (output.opaque or sources & keys or ((inferred or passed) and not strict)):
+        if not (output.opaque or sources & keys or (inferred and not strict)):
             found.append(f"output {number + 1} ({output.name}) moves with {'.'.join(key)}")
     told = inferred or any(o.opaque or keys & {(s.schema, s.table, s.column) for s in o.sources} for o in facts.output)
     if not outputs and Counter(before.rows) != Counter(after.rows) and not told:

@@ -9,6 +9,7 @@ from decision.analysis.postgres.columns import field_of, known_function
 from decision.analysis.postgres.embedded import call_body, constant_sql
 from decision.analysis.postgres.expressions import expression, expressions, filtered, window
 from decision.analysis.postgres.function_shapes import called_row
+from decision.analysis.postgres.kept import SETTING_CALLS, setting_call
 from decision.analysis.postgres.parse import Node, constant, only, qualified
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk
 from decision.model.catalog import CatalogFunction
@@ -39,6 +40,8 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
         if column is not None and not known_function(walk, name):
             return flows[0].computed()  # ssn(u) is u.ssn; taken for the whole row, which holds it
     found_effects, result = resolve_call(walk, schema, name, arguments)
+    if name in SETTING_CALLS and schema in ("", "pg_catalog"):
+        result += setting_call(walk, scope, name, arguments, flows)
     _clauses(walk, scope, body, flows, name)
     if _makes_rows(walk, name, arguments):
         for flow in flows:

@@ -55,7 +55,7 @@ def call_body(walk: Walk, function: CatalogFunction) -> tuple[tuple[Effect, ...]
 def _session_is_plain(walk: Walk) -> bool:
     """Whether names in bodies mean what the snapshot says: nothing made or changed, the search path as read."""
     state = walk.state
-    if state.made or state.altered or state.functions or state.overflowed:
+    if state.made or state.altered or state.functions or state.filled or state.overflowed:
         return False
     if not state.search_paths:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from decision.analysis.flow import CONSTANT, TEMP_SCHEMA, Flow, Key, Shape, either
+from decision.analysis.postgres.kept import with_filled
 from decision.analysis.postgres.predicates import weakest
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import (
@@ -143,7 +144,7 @@ def restore(walk: Walk, statements: list[Statement], what: str) -> None:
         walk.unresolved(what, "the name may stand for statements with different columns")
     first = shapes[0]
     flows = [either([s.flows[i] for s in shapes if i < len(s.flows)] or [CONSTANT]) for i in range(len(first.flows))]
-    walk.output = Shape(first.names, flows)
+    walk.output = with_filled(walk, Shape(first.names, flows))
     walk.returns_rows = any(known.returns_rows for known in statements)
 
 

@@ -9,6 +9,7 @@ from decision.analysis.catalog import Entry
 from decision.analysis.flow import CONSTANT, Flow, Key, Scope, Shape
 from decision.analysis.postgres.closure import descendants
 from decision.analysis.postgres.embedded import call_body
+from decision.analysis.postgres.kept import filled
 from decision.analysis.postgres.operators import stored_expression
 from decision.analysis.postgres.walk import Walk
 from decision.analysis.session import SessionState
@@ -27,6 +28,8 @@ def new_row(walk: Walk, entry: Entry | None, shape: Shape, assigned: Sequence[tu
             given[key] = _with(given.get(key, CONSTANT), [flow])
     defaults = _defaults(walk, entry) if entry is not None else {}
     changed = _changed(walk, entry) if entry is not None else []
+    if walk.state.filled:
+        changed.append(filled(walk, None))  # a default or a trigger may read a setting
     mixed = _mixed(walk, entry, shape) if entry is not None else []
     if not given and not defaults and not changed and not mixed:
         return shape

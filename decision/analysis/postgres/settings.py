@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decision.analysis.effects import RoleSet, SearchPathSet
-from decision.analysis.flow import Flow, Scope, Shape
+from decision.analysis.flow import Scope, Shape
+from decision.analysis.postgres.kept import filled
 from decision.analysis.postgres.parse import Node, constant, only
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.analysis.session import parse_search_path
-from decision.model.facts import Kind
+from decision.model.facts import Kind, Usage
 
 # A change of these changes how text is read, or which checks hold.
 SENSITIVE = frozenset(
@@ -141,6 +142,10 @@ def stored_setting(walk: Walk, body: Node) -> None:
     """A setting kept for a role or a database: it holds in every later session, not in this one."""
     name = body.get("name", "").lower()
     walk.settings[name or "all"] = None
+    if body.get("kind") == "VAR_SET_CURRENT":
+        kept = filled(walk, name)
+        if kept.sources or kept.opaque:
+            walk.unresolved(name, "the setting holds what this session took from columns; give it a constant")
     if name in LEXER:
         walk.flags.add("lexer_setting")
     elif name in SENSITIVE:
@@ -152,7 +157,8 @@ def show(walk: Walk, body: Node) -> None:
     walk.flags.add("show")
     name = body.get("name", "")
     names = ["name", "setting", "description"] if name == "all" else [name]
-    walk.output = Shape(names, [Flow()] * len(names))
+    walk.output = Shape(names, [filled(walk, None if name == "all" else name)] * len(names))
+    walk.use(walk.output.flows[0], Usage.OUTPUT)
     walk.returns_rows = True
 
 

@@ -14,10 +14,11 @@ from decision.analysis.postgres.function_shapes import (
     returned_columns,
     returns_set,
 )
+from decision.analysis.postgres.kept import with_filled
 from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.parse import Node, only, qualified, strings
 from decision.analysis.postgres.walk import Walk, query
-from decision.model.facts import Usage
+from decision.model.facts import RelationKind, Usage
 
 
 def from_clause(walk: Walk, scope: Scope, nodes: list[Node] | None) -> None:
@@ -57,6 +58,8 @@ def _table(walk: Walk, scope: Scope, body: Node) -> list[Item]:
         walk.flags.add("catalog_qualified")
     relation = resolve(walk, schema, name)
     shape = read_relation(walk, relation, only_parent=not body.get("inh", False))
+    if walk.state.filled and relation.kind is not RelationKind.TABLE:
+        shape = with_filled(walk, shape)
     key = None if relation.stale else relation.key
     return [
         Item(alias or name, shape.renamed(columns), schema="" if alias else schema or relation.schema, relation=key)

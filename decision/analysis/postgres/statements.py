@@ -9,6 +9,7 @@ from decision.analysis.postgres.closure import lock_relation, read_relation
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.finish import facts_of, restore
+from decision.analysis.postgres.kept import fill
 from decision.analysis.postgres.names import creation_schema, made_columns, resolve
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.predicates import predicate_of
@@ -148,6 +149,8 @@ def execute(walk: Walk, body: Node) -> None:
     if given.sources or given.opaque:  # a function's value as parameter: where it goes inside is not followed
         walk.use(given, Usage.INNER)
         walk.use(given, Usage.FILTER)
+        if walk.settings:
+            fill(walk, "", given)
         if walk.output is not None:
             walk.output = Shape(walk.output.names, [merge((flow, given)) for flow in walk.output.flows])
     for prepared in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from decision.analysis.catalog import CatalogIndex
-from decision.analysis.effects import SessionEffect
+from decision.analysis.effects import SessionEffect, SettingFilled
 from decision.analysis.flow import Flow, Key, Scope, Shape
 from decision.analysis.limits import Budget
 from decision.analysis.postgres.parse import Node
@@ -188,6 +188,7 @@ def absorb(walk: Walk, inner: Walk, via: Via) -> None:
         known = walk.functions.get(function, ())
         walk.functions[function] = tuple(dict.fromkeys((*known, *effects)))
     walk.settings.update(inner.settings)
+    walk.effects += [effect for effect in inner.effects if isinstance(effect, SettingFilled)]
     walk.files.update(inner.files)
     walk.programs.update(inner.programs)
     walk.flags.update(inner.flags)
