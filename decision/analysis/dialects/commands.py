@@ -134,6 +134,7 @@ ROWS: tuple[Row, ...] = (
     Row("UNDROP", _DDL, (), ("undrop", "table"), dialects=("snowflake", "bigquery")),
     Row("FLASHBACK", _DDL, (), ("flashback", "table"), dialects=_O),
     Row("ALTER SYSTEM", _U, ("admin", "security_setting", "setting"), ("alter", "system"), dialects=_O),
+    Row("ALTER SESSION", (Kind.SESSION,), ("setting", "search_path_change"), dialects=_O),
     Row("EXPLAIN PLAN", (Kind.EXPLAIN, Kind.INSERT), ("explain",), dialects=_O),
     Row("ASSERT", _U, ("procedural",), dialects=_B),
 )  # fmt: skip
@@ -293,20 +294,44 @@ def _apply(walk: Walk, row: Row, found: Sequence[Piece]) -> None:
     if verb:
         options: tuple[str, ...] = ()
         if object_type == "privilege":
-            words = [piece.upper for piece in found]
-            if "ON" not in words:
-                record.flags.add("role_grant")
-            stop = words.index("ON") if "ON" in words else len(words)
-            options = tuple(sorted({word.lower() for word in words[1:stop] if word.isalpha() and word != "OPTION"}))
+            options = _privileges(walk, found, objects)
         record.operate(verb, object_type, *objects, options=options)
     if row.words == "VACUUM" and "INTO" in [piece.upper for piece in found]:
         record.flags.add("file")
     if "file" in record.flags:
         record.files.update(dict.fromkeys(_places(found)))
+    if "search_path_change" in row.flags:
+        record.effects.append(SearchPathSet(None))
     if "role_change" in row.flags:
         record.effects.append(RoleSet(found[-1].value if found[-1].kind in ("word", "name") else ""))
     if not row.plain or _more(walk, found, object_type == "privilege"):
         record.refuse(row.words, "only its first words are read")
+
+
+_NO_RELATIONS = frozenset(
+    {"PROCEDURE", "FUNCTION", "SCHEMA", "DATABASE", "WAREHOUSE", "SERVER", "ROLE", "USER", "LOGIN", "ALL", "FUTURE",
+     "DIRECTORY", "STAGE", "INTEGRATION", "ACCOUNT", "TYPE", "PACKAGE", "SEQUENCE", "TASK", "PIPE", "EXTERNAL"}
+)  # fmt: skip
+
+
+def _privileges(walk: Walk, found: Sequence[Piece], objects: list[ObjectName]) -> tuple[str, ...]:
+    """Which privileges GRANT, REVOKE or DENY names; the relation that they are on goes to `objects`."""
+    words = [piece.upper for piece in found]
+    stop = words.index("ON") if "ON" in words else len(words)
+    if "ON" not in words:
+        walk.record.flags.add("role_grant")
+    if "SHARE" in words[stop:]:
+        walk.record.flags.add("remote")
+    behind = found[stop + 1 :]
+    if behind and behind[0].upper in ("TABLE", "VIEW", "OBJECT"):
+        behind = behind[2:] if len(behind) > 1 and behind[1].text == "::" else behind[1:]
+    path, count = dotted(behind)
+    following = behind[count].upper if len(behind) > count else ""
+    code = {"EXECUTE", "USAGE"} >= set(words[1:stop])
+    if path and not code and following in ("TO", "FROM", ",", "(") and behind[0].upper not in _NO_RELATIONS:
+        source = by_name(walk, path, Access.DDL)
+        objects.append(ObjectName(*(source.relation or ("", walk.shown(path[-1])))))
+    return tuple(sorted({word.lower() for word in words[1:stop] if word.isalpha() and word != "OPTION"}))
 
 
 def _more(walk: Walk, found: Sequence[Piece], privileges: bool) -> bool:

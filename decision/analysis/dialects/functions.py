@@ -172,6 +172,8 @@ AGGREGATES = frozenset(
 
 def effects_of(dialect: str, name: str) -> tuple[Effect, ...] | None:
     """What a call of `name` (lower case, with its package) does beyond a value; None: not known."""
+    if dialect == "oracle":
+        name = name.removeprefix("sys.")
     found = EFFECTS.get(dialect, {}).get(name)
     if found is not None:
         return found

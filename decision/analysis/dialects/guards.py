@@ -162,7 +162,7 @@ def _check_names(walk: Walk, tree: exp.Expr, text: str) -> None:
     if not known:
         return
     kept = {node.name.casefold() for node in tree.find_all(exp.Identifier, exp.Var, exp.Literal)}
-    kept |= {part for name in kept for part in name.split(".")}
+    kept |= {part for name in kept for part in name.replace("@", ".").split(".")}
     for piece in scan(text, walk.record.traits, walk.budget.limits).pieces:
         if piece.kind in ("word", "name"):
             name = piece.value.casefold()

@@ -57,6 +57,11 @@ def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) ->
     for column in columns:
         walk.see(*column.find_all(exp.Column))
     write_columns(walk, target, [column.name for column in columns] or None)
+    if isinstance(then.this, exp.Var) and then.name.upper() == "ROW":  # BigQuery's INSERT ROW: the source's whole row
+        row = scope.sources[-1].row()
+        walk.record.use(row, Usage.INNER)
+        walk.assigned.append(row)
+        return
     if isinstance(then.expression, exp.Tuple):
         for cell in then.expression.expressions:
             walk.assigned.append(value(walk, cell, scope, Usage.INNER))

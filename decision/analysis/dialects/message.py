@@ -169,6 +169,8 @@ def _read_text(walk: Walk, text: str) -> None:
 
 
 def _read_tree(walk: Walk, text: str) -> None:
+    if walk.dialect == "oracle":
+        _links(walk, text)
     trees = walk.parse(text)
     if len(trees) != 1:
         walk.record.refuse("statement", "it is not one statement")
@@ -180,6 +182,15 @@ def _read_tree(walk: Walk, text: str) -> None:
         return
     check_tree(walk, tree, text)
     statement(walk, tree)
+
+
+def _links(walk: Walk, text: str) -> None:
+    """Database links of Oracle: an @ outside of texts and names stands for nothing else."""
+    found = lexical.scan(text, walk.record.traits, walk.budget.limits).pieces
+    for piece, link in zip(found, [*found[1:], None], strict=True):
+        if piece.kind == "symbol" and piece.text == "@":
+            walk.record.flags.add("remote")
+            walk.record.unresolved(walk.shown(link.value) if link else "@", "another server, by a database link")
 
 
 def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expr]:

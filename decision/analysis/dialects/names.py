@@ -21,6 +21,8 @@ CASCADES = ("cascade", "set_null", "set_default")
 
 def path(table: exp.Table) -> tuple[str, ...] | None:
     """The name as written, outermost first, empty parts as empty texts; None where it isn't made of identifiers."""
+    if any("@" in str(part.name) for part in table.parts) and (link := _link(table)) is not None:
+        return link
     found: list[object] = [table.args.get("catalog"), table.args.get("db")]
     last: object = table.this
     while isinstance(last, exp.Dot):
@@ -35,6 +37,16 @@ def path(table: exp.Table) -> tuple[str, ...] | None:
     while len(names) > 1 and not names[0]:
         names.pop(0)
     return tuple(names)
+
+
+def _link(table: exp.Table) -> tuple[str, ...] | None:
+    """Oracle's relation@link.domain, as (link, nothing, schema, relation), which the parser takes for one name."""
+    written = [part.name for part in table.parts if isinstance(part, exp.Identifier)]
+    place = next((i for i, name in enumerate(written) if "@" in name), None)
+    if place is None or not written:
+        return None
+    name, _, link = written[place].partition("@")
+    return (link, "", written[place - 1] if place else "", name)
 
 
 def parts(table: exp.Table) -> tuple[str, str, str] | None:
@@ -108,6 +120,9 @@ def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) 
     first, _, _ = folded.partition(".")
     if owner in record.traits.system or first in record.traits.system or folded.startswith("sqlite_"):
         shown = shown if "." not in name else name
+        if not is_own(walk, database) and database.casefold() != record.traits.name:
+            record.flags.add("other_database")
+            record.unresolved(shown, "it belongs to another database")
         record.touch(schema, shown, RelationKind.SYSTEM, access)
         return Source(name, (), is_open=True, relation=(schema, shown), schema=schema)
     temporary = name.startswith("#") or owner in ("temp", "tempdb")

@@ -21,6 +21,11 @@ _EXPLAIN_OPTIONS = frozenset(
 _SUBJECTS = frozenset(
     ["SELECT", "WITH", "(", "VALUES", "TABLE", "FROM", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"]
 )
+# What may stand behind the verb and says nothing of what it does. Each is one word, so that they go one by one.
+_MODIFIERS = {
+    "DELETE": ("LOW_PRIORITY", "QUICK", "IGNORE"), "UPDATE": ("LOW_PRIORITY", "IGNORE"),
+    "INSERT": ("LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY"),
+}  # fmt: skip
 _FILE_OPTIONS = frozenset(
     {"CHARACTER", "SET", "FIELDS", "COLUMNS", "LINES", "TERMINATED", "OPTIONALLY", "ENCLOSED", "ESCAPED", "STARTING",
      "BY", "UTF8MB4", "UTF8", "LATIN1", "BINARY"}
@@ -44,6 +49,9 @@ def rewritten(walk: Walk, text: str, found: list[Piece], read: Read) -> bool:
         if words[2] == "REPLACE":
             walk.record.kind(Kind.DELETE)
         read(walk, "UPDATE " + between(text, found, 3))
+        return True
+    if walk.dialect == "mysql" and first in _MODIFIERS and len(words) > 1 and words[1] in _MODIFIERS[first]:
+        read(walk, f"{first} {between(text, found, 2)}")
         return True
     if first == "DO" and walk.dialect == "mysql" and len(found) > 1:
         walk.record.kind(Kind.UTILITY)

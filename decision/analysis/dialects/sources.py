@@ -20,8 +20,12 @@ def _labels(node: exp.Expr) -> list[str]:
     return [column.name for column in alias.columns] if isinstance(alias, exp.TableAlias) else []
 
 
-def _named(node: exp.Expr, found: Source) -> Source:
+def _named(walk: Walk, node: exp.Expr, found: Source) -> Source:
     """`found` under the node's alias."""
+    alias = node.args.get("alias")
+    if isinstance(alias, exp.TableAlias) and not isinstance(alias.this, exp.Identifier | None):
+        walk.record.unresolved("alias", "what stands behind a relation is not known")
+        walk.see(*alias.walk())
     if node.alias:
         found.name = node.alias.casefold()
         found.schema = ""
@@ -45,9 +49,9 @@ def source(walk: Walk, node: exp.Expr, scope: Scope) -> Source:
             return lateral(walk, node, scope)
         if isinstance(node, exp.Subquery | exp.Query | exp.Values):
             columns, is_open = query(walk, node, Scope(scope), output=False)
-            return _named(node, Source(node.alias, columns, is_open=is_open))
+            return _named(walk, node, Source(node.alias, columns, is_open=is_open))
         if isinstance(node, exp.Unnest | exp.TableFromRows | exp.Func):
-            return _named(node, _function(walk, node, scope))
+            return _named(walk, node, _function(walk, node, scope))
         walk.record.unresolved(type(node).__name__, "it is not known what this reads")
         return Source(node.alias_or_name, (), is_open=True)
 
@@ -65,7 +69,7 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
             walk.record.unresolved(name.upper(), "a clause of a relation that is not known")
     inner = node.this
     if isinstance(inner, exp.Func):
-        schema = ".".join(part.name for part in (node.args.get("catalog"), node.args.get("db")) if part is not None)
+        schema = ".".join(part for part in (node.text("catalog"), node.text("db")) if part)
         found = _function(walk, inner, scope, schema)
     elif isinstance(inner, exp.Identifier) or names.path(node) is not None:
         cte = None if node.args.get("db") else scope.cte(node.name)
@@ -77,7 +81,7 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
             found = names.relation(walk, node, Access.READ)
     else:
         found = _outside(walk, node, inner)
-    found = _named(node, found)
+    found = _named(walk, node, found)
     if node.args.get("pivots"):
         walk.record.unresolved("PIVOT", "its columns depend on the rows")
         found = Source(node.alias_or_name, [("*", found.row())], is_open=True)
@@ -118,6 +122,9 @@ def _outside(walk: Walk, node: exp.Table, inner: exp.Expr) -> Source:
             _function(walk, call, Scope())
     else:
         record.unresolved(type(inner).__name__, "this is no plain name of a relation")
+        if isinstance(inner, exp.DirectoryStage) or (isinstance(inner, exp.Literal) and inner.name.startswith("@")):
+            record.flags.add("file")
+            record.files[inner.name.split("/")[0]] = None
     walk.see(*inner.walk())
     return Source(node.alias_or_name, (), is_open=True)
 
@@ -128,8 +135,8 @@ def lateral(walk: Walk, node: exp.Lateral, scope: Scope) -> Source:
     walk.see(node)
     if isinstance(node.this, exp.Subquery | exp.Query):
         columns, is_open = query(walk, node.this, Scope(scope), output=False)
-        return _named(node, Source(node.alias, columns, is_open=is_open))
-    return _named(node, _function(walk, node.this, scope))
+        return _named(walk, node, Source(node.alias, columns, is_open=is_open))
+    return _named(walk, node, _function(walk, node.this, scope))
 
 
 def _function(walk: Walk, node: exp.Expr, scope: Scope, schema: str = "") -> Source:
@@ -148,6 +155,9 @@ def _function(walk: Walk, node: exp.Expr, scope: Scope, schema: str = "") -> Sou
                 flow = union([flow], opaque=True)
     else:
         children = node.expressions if isinstance(node, exp.Unnest) else [node.this]
+        if isinstance(node, exp.TableFromRows) and not isinstance(node.this, exp.Func | exp.Subquery | exp.Query):
+            walk.record.flags.add("dynamic_unknown")
+            walk.record.unresolved("TABLE", "which relation a text or a variable names is not known")
         known = [child for child in children if isinstance(child, exp.Expr)]
         if len(known) < len(children):
             walk.record.unresolved(type(node).__name__, "it is not known what this reads")

@@ -186,12 +186,13 @@ def _use(walk: Walk, tree: exp.Use) -> None:
     kind = tree.args.get("kind")
     walk.see(*tree.find_all(exp.Table, exp.Column))
     walk.record.kind(Kind.SESSION)
-    if kind is not None and kind.name.upper() in ("ROLE", "SECONDARY ROLES"):
+    what = (kind.name if isinstance(kind, exp.Expr) else str(kind or "")).upper()
+    if what in ("ROLE", "SECONDARY ROLES"):
         walk.record.flags.add("role_change")
-    elif kind is None or kind.name.upper() in ("DATABASE", "SCHEMA", "CATALOG"):
+    elif what in ("", "DATABASE", "SCHEMA", "CATALOG"):
         walk.record.flags.add("search_path_change")
         walk.record.effects.append(SearchPathSet(None))
-    walk.record.settings["use" if kind is None else kind.name.lower()] = None
+    walk.record.settings[walk.shown(what.lower().replace(" ", "_") or "use")] = None
 
 
 def _set(walk: Walk, tree: exp.Set) -> None:
@@ -211,7 +212,14 @@ def _set(walk: Walk, tree: exp.Set) -> None:
             continue
         name = assigned.this
         walk.see(assigned, name)
-        if isinstance(name, exp.Parameter):
+        if isinstance(name, exp.Parameter) and isinstance(name.this, exp.Parameter) and walk.dialect == "bigquery":
+            label = name.this.name.lower()
+            record.settings[walk.shown(label)] = None
+            record.flags.add("setting")
+            if label in ("dataset_id", "dataset_project_id"):
+                record.flags.add("search_path_change")
+                record.effects.append(SearchPathSet(None))
+        elif isinstance(name, exp.Parameter):
             record.flags.add("variable")
         else:
             label = name.name.lower() or walk.shown(name.sql().lower().lstrip("@"))

@@ -98,6 +98,9 @@ def pragma(walk: Walk, tree: exp.Pragma) -> None:
     inner = tree.this
     walk.see(*tree.walk())
     label = inner.this if isinstance(inner, exp.EQ) else inner
+    if not isinstance(label, exp.Expr):
+        record.refuse("PRAGMA", "what it sets is not known")
+        return
     name = (label.name or (str(label.this) if isinstance(label.this, str) else "")).lower()
     of_relation = frozenset(
         {"table_info", "table_xinfo", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
