@@ -262,13 +262,13 @@ guarded(tag) if {
 	family_of(tag) in guarding.tags
 }
 
-# An index over a column compares its values, and so does the server when a row comes into a unique column: neither
-# tells more than that there are equal ones. A secret may not even be tried so. What a CHECK, a conversion or a table of
-# the session compares is chosen by whoever asks.
+# An index or statistics over a column compare its values, and so does the server when a row comes into a unique column:
+# none tells more than that there are equal ones. A secret may not even be tried so. What a CHECK, a conversion or a
+# table of the session compares is chosen by whoever asks.
 schema_work("check", tag, column, s) if {
 	some op in s.operations
 	op.verb == "create"
-	op.object_type == "index"
+	op.object_type in {"index", "statistics"}
 	family_of(tag) != "secret"
 	not lib.temporary(s)
 } else if {
