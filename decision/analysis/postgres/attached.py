@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decision.analysis.effects import IndexMade, ReferenceMade, RuleMade, TriggerMade
 from decision.analysis.flow import OPAQUE, Flow, merge
+from decision.analysis.postgres.finish import shape_of
 from decision.analysis.postgres.names import Relation, at
 from decision.analysis.postgres.walk import Walk
 from decision.model.catalog import ForeignKey
@@ -129,6 +130,8 @@ def _written(walk: Walk, key: Name, event: str, columns: tuple[str, ...]) -> Non
 def _rule(walk: Walk, key: Name, known: Statement) -> None:
     """A rule's actions; what the statement put into the row may flow into whatever they write."""
     carried = _carried(walk, key, Flow(frozenset((c.schema, c.table, c.column) for c in known.columns)))
+    if known.output:
+        walk.answers.append(shape_of(known))
     for relation in known.relations:
         via = relation.via if relation.via is not Via.DIRECT else Via.RULE
         target = (relation.schema, relation.name)

@@ -169,7 +169,8 @@ def do_block(walk: Walk, body: Node) -> None:
 
 
 def rule_actions(walk: Walk, body: Node, target: tuple[str, str], columns: Shape | None = None) -> None:
-    """A rule's condition and actions; NEW and OLD stand for rows of its table, with these columns."""
+    """A rule's condition and actions; NEW and OLD stand for rows of its table, with these columns. What its query
+    selects is the walk's output."""
     from decision.analysis.postgres.expressions import filtered
 
     entry = walk.catalog.entry(*target) if walk.catalog is not None else None
@@ -183,5 +184,11 @@ def rule_actions(walk: Walk, body: Node, target: tuple[str, str], columns: Shape
         tag, _ = only(action)
         for part in action["List"].get("items", ()) if tag == "List" else (action,):
             if part:
+                walk.output = None
                 statement(walk, part)
+                if "SelectStmt" in part and walk.output is not None:
+                    walk.answers.append(walk.output)
     walk.root = before
+    walk.output = walk.answers[0] if walk.answers else None
+    if len(walk.answers) > 1:
+        walk.unresolved(target[1], "its rules answer with the rows of several queries")

@@ -139,7 +139,7 @@ def restore(walk: Walk, statements: list[Statement], what: str) -> None:
             walk.predicates.append(known.predicate)
         if known.estimated_rows is not None:
             walk.estimate = max(walk.estimate or 0, known.estimated_rows)
-    shapes = [_shape(known) for known in statements]
+    shapes = [shape_of(known) for known in statements]
     if len({len(shape.flows) for shape in shapes}) > 1:
         walk.unresolved(what, "the name may stand for statements with different columns")
     first = shapes[0]
@@ -148,7 +148,8 @@ def restore(walk: Walk, statements: list[Statement], what: str) -> None:
     walk.returns_rows = any(known.returns_rows for known in statements)
 
 
-def _shape(known: Statement) -> Shape:
+def shape_of(known: Statement) -> Shape:
+    """The output of an earlier statement."""
     flows = [
         Flow(frozenset((s.schema, s.table, s.column) for s in output.sources), output.transform, output.opaque)
         for output in known.output

@@ -73,10 +73,24 @@ def _select_predicate(walk: Walk, body: Node) -> None:
 def _dml_statement(tag: str) -> None:
     def handler(walk: Walk, body: Node) -> None:
         shape = QUERIES[tag](walk, walk.root, body)
-        if "returningClause" in body:
+        if walk.answers:
+            _answered(walk, "returningClause" in body)
+        elif "returningClause" in body:
             _output(walk, shape)
 
     STATEMENTS[tag] = handler
+
+
+def _answered(walk: Walk, returning: bool) -> None:
+    """Rules answer with rows of their queries, in which NEW is what the statement wrote."""
+    first, *others = walk.answers
+    if returning or any(shape is not first for shape in others):
+        walk.unresolved("rule", "the rows come from several queries")
+    flows = []
+    for flow in first.flows:
+        given = [value for key, value in walk.assigned if key in flow.sources and (value.sources or value.opaque)]
+        flows.append(merge([flow, *given], flow.transform if not given else None))
+    _output(walk, Shape(first.names, flows, first.open))
 
 
 def explain(walk: Walk, body: Node) -> None:

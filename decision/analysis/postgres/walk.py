@@ -39,8 +39,8 @@ class Walk:
     """Accumulates the facts of one statement; `via` says how whatever is met now came to be touched."""
 
     __slots__ = (
-        "assigned", "budget", "catalog", "columns", "dml", "effects", "estimate", "expanding", "files", "flags",
-        "functions", "kinds", "limit", "nested", "operations", "output", "parameters", "paths", "predicates",
+        "answers", "assigned", "budget", "catalog", "columns", "dml", "effects", "estimate", "expanding", "files",
+        "flags", "functions", "kinds", "limit", "nested", "operations", "output", "parameters", "paths", "predicates",
         "programs", "relations", "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Walk:
         self.expanding: set[object] = set()
         self.paths: list[tuple[str, ...] | None] | None = None  # the search paths, once asked for
         self.root: Scope | None = None  # what statements are inside of, if anything
+        self.answers: list[Shape] = []  # the rows that rules answer with
         self.nested = False  # in a sub-select: what decides there is no plain lookup
 
     @property

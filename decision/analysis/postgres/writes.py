@@ -130,6 +130,8 @@ def _rules(walk: Walk, relation: CatalogRelation, event: str) -> bool:
             expansion = _expand_rule(walk, relation, rule.definition)
             walk.catalog.closures[marker] = expansion
         absorb(walk, expansion.walk, Via.RULE)
+        if expansion.shape.flows or expansion.shape.open:
+            walk.answers.append(expansion.shape)
         for kind in expansion.walk.kinds:
             if kind is not Kind.SELECT:
                 walk.kind(kind)
@@ -148,7 +150,7 @@ def _expand_rule(walk: Walk, relation: CatalogRelation, definition: str) -> Expa
         if walk.budget.spent:
             raise
         inner.unresolved(relation.name, "a rule can't be analysed")
-    return Expansion(inner, Shape((), ()))
+    return Expansion(inner, inner.output or Shape((), ()))
 
 
 def _through_view(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
