@@ -162,8 +162,9 @@ def run_files(
 ) -> Iterator[tuple[str, Tally, float]]:
     """(file, tally, seconds) of each; the set-up files, compared when `whole`, are one."""
     suite = Suite(server, folder)
+    names = list(names)
     begun = time.monotonic()
-    yield "set-up", suite.set_up(compared=whole), time.monotonic() - begun
+    yield "set-up", suite.set_up(compared=whole or not set(SETUP).isdisjoint(names)), time.monotonic() - begun
     for name in names:
         if name in SETUP:
             continue

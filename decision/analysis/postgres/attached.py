@@ -32,15 +32,16 @@ def ancestors(walk: Walk, bottom: Name) -> list[Name]:
     return list(found)
 
 
-def family(walk: Walk, key: Name) -> list[Name]:
-    """The relation, what it is a part of, and the parts of it that this session made."""
-    found = dict.fromkeys([key, *ancestors(walk, key)])
-    todo = [key]
+def parts(walk: Walk, top: Name) -> list[Name]:
+    """The partitions and children of a relation, of the session and of the catalog."""
+    found: dict[Name, None] = {}
+    todo = [top]
     while todo:
         parent = todo.pop()
-        for made in walk.state.made:
-            child = (made.schema, made.name)
-            if parent in made.parents and child not in found:
+        entry = walk.catalog.entry(*parent) if walk.catalog is not None else None
+        made = [(each.schema, each.name) for each in walk.state.made if parent in each.parents]
+        for child in (*(entry.relation.children if entry is not None else ()), *made):
+            if child not in found and child != top:
                 found[child] = None
                 todo.append(child)
     return list(found)
@@ -53,7 +54,7 @@ def set_off(walk: Walk, key: Name, event: str, columns: tuple[str, ...]) -> None
         return
     walk.budget.charge(5)
     walk.expanding.add(marker)
-    members = family(walk, key)
+    members = list(dict.fromkeys([key, *ancestors(walk, key), *parts(walk, key)]))
     for each in walk.state.attached:
         if isinstance(each, ReferenceMade):
             _reference(walk, members, each, event, columns)
@@ -87,7 +88,8 @@ def _reference(walk: Walk, members: list[Name], made: ReferenceMade, event: str,
     if (made.schema, made.name) in members and (
         event == "insert" or (event == "update" and _concerns(columns, constraint.columns))
     ):
-        _touch(walk, target, Access.READ, Via.FOREIGN_KEY)
+        for end in (target, *parts(walk, target)):
+            _touch(walk, end, Access.READ, Via.FOREIGN_KEY)
         for name in constraint.target_columns:
             walk.use_key((*target, name), Usage.CHECK)
     if target in members and event in ("delete", "update", "truncate"):

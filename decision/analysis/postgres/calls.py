@@ -13,7 +13,7 @@ from decision.analysis.postgres.kept import SETTING_CALLS, setting_call
 from decision.analysis.postgres.parse import Node, constant, only, qualified
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk
 from decision.model.catalog import CatalogFunction
-from decision.model.facts import Access, Effect, RelationKind, Transform, Usage
+from decision.model.facts import Access, Effect, RelationKind, Transform, Usage, Via
 
 _FLAGS: dict[Effect, str] = {
     Effect.READS_FILES: "file", Effect.WRITES_FILES: "file", Effect.NETWORK: "remote", Effect.OS_COMMAND: "program",
@@ -110,6 +110,8 @@ def resolve_call(walk: Walk, schema: str, name: str, arguments: list[Node]) -> t
     if builtin is not None:
         walk.functions.setdefault(("pg_catalog", name), builtin)
         effects.update(dict.fromkeys(builtin))
+        if name in table.READERS:
+            added.append(_system_reads(walk, name))
         if name in table.SQL_ARGUMENT:
             added.append(constant_sql(walk, name, arguments, table.SQL_ARGUMENT[name]))
         elif Effect.OPAQUE in builtin:
@@ -132,6 +134,20 @@ def resolve_call(walk: Walk, schema: str, name: str, arguments: list[Node]) -> t
         effects.update(dict.fromkeys(known))
         added.append(OPAQUE)
     return tuple(effects), added
+
+
+def _system_reads(walk: Walk, name: str) -> Flow:
+    """What a built-in function reads on its own account."""
+    keys = []
+    for relation, columns in table.READERS[name].items():
+        entry = walk.catalog.entry("pg_catalog", relation) if walk.catalog is not None else None
+        oid, tags = (entry.relation.oid, entry.relation.tags) if entry is not None else (0, ())
+        via = walk.via if walk.via is not Via.DIRECT else Via.FUNCTION
+        walk.touch("pg_catalog", relation, RelationKind.SYSTEM, Access.READ, oid, tags, via)
+        keys += [("pg_catalog", relation, column) for column in columns]
+    flow = Flow(frozenset(keys))
+    walk.use(flow, Usage.INNER)
+    return flow
 
 
 def _user_functions(walk: Walk, schema: str, name: str, shadowed: bool) -> list[CatalogFunction]:

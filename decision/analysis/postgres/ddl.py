@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from decision.analysis.effects import FunctionMade, IndexMade, RelationAltered, RelationMade
+from decision.analysis.flow import TEMP_SCHEMA
 from decision.analysis.postgres.definitions import (
     CODE,
     ON_TABLE,
     RELATIONS,
+    all_of,
     altered,
+    comes_to_be,
     define,
     define_index,
     object_type,
@@ -37,7 +40,9 @@ def create_view(walk: Walk, body: Node) -> None:
     target = body["view"]
     schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
     name = target.get("relname", "")
-    walk.touch(schema, name, RelationKind.VIEW, Access.DDL)
+    if "schemaname" not in target and any(relation.schema == TEMP_SCHEMA for relation in behind.relations):
+        schema = TEMP_SCHEMA  # whatever was asked for
+    comes_to_be(walk, schema, name, RelationKind.VIEW)
     walk.operation("create", "view", [ObjectName(schema, name)], ["or_replace"] if body.get("replace") else [])
     columns = made_columns(shape, strings(body.get("aliases")))
     if body.get("replace"):
@@ -64,6 +69,8 @@ def create_index(walk: Walk, body: Node) -> None:
 def rename(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     kind = body.get("renameType", "")
+    if body.get("behavior") == "DROP_CASCADE":
+        walk.flags.add("cascade")
     if "relation" in body:
         missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_ATTRIBUTE", "OBJECT_TYPE")
         if kind == "OBJECT_INDEX":
@@ -131,6 +138,8 @@ def drop(walk: Walk, body: Node) -> None:
             objects += _object(node)
             if kind == "OBJECT_SCHEMA":
                 schema_gone(walk, objects[-1].name)
+                if "cascade" in found:
+                    all_of(walk, (objects[-1].name,))
     if "cascade" in found or kind == "OBJECT_EXTENSION":
         others_uncovered(walk)
     if kind in CODE:

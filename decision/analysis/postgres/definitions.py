@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from decision.analysis.effects import IndexMade, MadeColumn, ReferenceMade, RelationAltered, RelationMade
 from decision.analysis.flow import Item, Scope
-from decision.analysis.postgres.attached import ancestors
+from decision.analysis.postgres import attached
 from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.names import Relation, at, resolve, search_paths
 from decision.analysis.postgres.parse import Node, option_text, qualified
 from decision.analysis.postgres.walk import Walk
-from decision.model.facts import Access, ObjectName, Usage, Via
+from decision.model.facts import Access, ObjectName, RelationKind, Usage, Via
 
 OBJECTS = {
     "OBJECT_TABLE": "table", "OBJECT_VIEW": "view", "OBJECT_MATVIEW": "materialized_view", "OBJECT_INDEX": "index",
@@ -27,7 +29,7 @@ CODE = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJE
                   "OBJECT_CAST", "OBJECT_TYPE", "OBJECT_DOMAIN"})  # fmt: skip
 
 
-_SYSTEM = ("pg_catalog", "information_schema")
+SYSTEM = ("pg_catalog", "information_schema")
 
 
 def object_type(tag: str) -> str:
@@ -43,6 +45,25 @@ def define(walk: Walk, body: Node, access: Access = Access.DDL, *, missing_ok: b
         walk.unresolved_ = before  # IF EXISTS; or a name that this session gave to a relation
     relation.touch(walk, access)
     return relation
+
+
+def comes_to_be(walk: Walk, schema: str, name: str, kind: RelationKind) -> None:
+    """A relation is made; where the search path is not known for certain, in any of the places that it may be."""
+    places = [schema] if schema else _places(walk, name)
+    for place in places or [""]:
+        walk.touch(place, name, kind, Access.DDL)
+
+
+def _places(walk: Walk, name: str) -> list[str]:
+    if walk.catalog is None:
+        return []
+    found: dict[str, None] = {}
+    for path in search_paths(walk):
+        if path is None:
+            found.update(dict.fromkeys(walk.catalog.schemas_of.get(name, ())))
+        else:
+            found.update(dict.fromkeys([place for place in path if place != "pg_catalog"][:1]))
+    return list(found)
 
 
 def define_index(walk: Walk, schema: str, name: str, *, missing_ok: bool = False) -> ObjectName:
@@ -96,18 +117,8 @@ def with_family(walk: Walk, relation: Relation, target: Node) -> None:
 
 def parts(walk: Walk, top: tuple[str, str]) -> list[Relation]:
     """The partitions and children of a relation, of the catalog and of the session."""
-    found: dict[tuple[str, str], Relation] = {}
-    todo = [top]
-    while todo:
-        parent = todo.pop()
-        entry = walk.catalog.entry(*parent) if walk.catalog is not None else None
-        made = [(each.schema, each.name) for each in walk.state.made if parent in each.parents]
-        for key in (*(entry.relation.children if entry is not None else ()), *made):
-            part = at(walk, *key)
-            if part is not None and key not in found and key != top:
-                found[key] = part
-                todo.append(key)
-    return list(found.values())
+    found = [at(walk, *key) for key in attached.parts(walk, top)]
+    return [relation for relation in found if relation is not None]
 
 
 def foreign_end(walk: Walk, relation: Relation) -> None:
@@ -120,7 +131,7 @@ def checks_keys(walk: Walk, relation: Relation) -> None:
     """The server holds the rows of a relation, and of its family, against both ends of their foreign keys."""
     if walk.catalog is None:
         return
-    members = {relation.key, *ancestors(walk, relation.key), *[part.key for part in parts(walk, relation.key)]}
+    members = {relation.key, *attached.ancestors(walk, relation.key), *[part.key for part in parts(walk, relation.key)]}
     ends: dict[tuple[str, str], None] = {}
     for key in sorted(members):
         entry = walk.catalog.entry(*key)
@@ -138,6 +149,29 @@ def checks_keys(walk: Walk, relation: Relation) -> None:
             foreign_end(walk, end)
 
 
+STORED = frozenset(
+    {RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW, RelationKind.TEMPORARY,
+     RelationKind.SYSTEM}
+)  # fmt: skip
+
+
+def all_of(
+    walk: Walk, schemas: Container[str] | None, kinds: Container[RelationKind] = frozenset(RelationKind)
+) -> None:
+    """The definitions of all relations of these schemas (None: all but the system's) and kinds change."""
+
+    def chosen(schema: str, kind: RelationKind) -> bool:
+        return kind in kinds and (schema not in SYSTEM if schemas is None else schema in schemas)
+
+    for known in walk.catalog.snapshot.relations if walk.catalog is not None else ():
+        if chosen(known.schema, known.kind):
+            walk.budget.charge(1)
+            walk.touch(known.schema, known.name, known.kind, Access.DDL, known.oid, known.tags)
+    for made in walk.state.made:
+        if chosen(made.schema, made.kind):
+            walk.touch(made.schema, made.name, made.kind, Access.DDL)
+
+
 def schema_gone(walk: Walk, schema: str, replacement: str = "") -> None:
     """A schema was dropped or renamed: its names, and those of the new one, mean something else from now on."""
     for relation in walk.catalog.snapshot.relations if walk.catalog is not None else ():
@@ -151,7 +185,7 @@ def others_uncovered(walk: Walk) -> None:
     """Relations went away that aren't named: a name that several schemas have may mean another one from now on."""
     for name, schemas in walk.catalog.schemas_of.items() if walk.catalog is not None else ():
         if len(schemas) > 1:
-            walk.effects += [RelationAltered(schema, name) for schema in schemas if schema not in _SYSTEM]
+            walk.effects += [RelationAltered(schema, name) for schema in schemas if schema not in SYSTEM]
 
 
 def named_object(value: object) -> ObjectName:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
-from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape
+from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
 from decision.analysis.postgres.attached import answers_itself
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.estimates import estimate
@@ -151,6 +151,7 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
         made = relation.made.columns if relation.made is not None else ()
         columns = list(relation.shape.names) or [column.name for column in made]
     first = len(walk.assigned)
+    by_position = "cols" in body or not relation.shape.open
     if "selectStmt" in body:
         before = Kind.SELECT in walk.kinds
         source = body["selectStmt"]
@@ -158,7 +159,9 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
         shape = query(walk, scope, source)
         if rows and not before:
             walk.kinds.pop(Kind.SELECT, None)
-        single = rows[0].get("List", {}).get("items", []) if rows and len(rows) == 1 else []
+        if not by_position:  # which column is the first isn't known
+            shape = Shape(columns, [merge(shape.flows)] * len(columns), shape.open)
+        single = rows[0].get("List", {}).get("items", []) if rows and len(rows) == 1 and by_position else []
         for index, name in enumerate(columns):
             if index < len(shape.flows):
                 value = single[index] if index < len(single) else None

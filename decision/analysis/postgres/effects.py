@@ -149,6 +149,22 @@ EFFECTS: dict[str, tuple[Effect, ...]] = {
 SQL_ARGUMENT = {
     "query_to_xml": 0, "query_to_xmlschema": 0, "query_to_xml_and_xmlschema": 0, "ts_stat": 0, "ts_rewrite": 1,
 }  # fmt: skip
+# Functions whose bodies are SQL over pg_catalog's relations, which they read: relation to columns.
+READERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "col_description": {"pg_description": ("classoid", "description", "objoid", "objsubid")},
+    "obj_description": {
+        "pg_class": ("oid", "relname", "relnamespace"),
+        "pg_description": ("classoid", "description", "objoid", "objsubid"),
+    },
+    "shobj_description": {
+        "pg_class": ("oid", "relname", "relnamespace"),
+        "pg_shdescription": ("classoid", "description", "objoid"),
+    },
+    "ts_debug": {
+        "pg_ts_config": ("cfgparser", "oid"),
+        "pg_ts_config_map": ("mapcfg", "mapdict", "mapseqno", "maptokentype"),
+    },
+}
 DENIAL_OF_SERVICE = frozenset({"pg_sleep", "pg_sleep_for", "pg_sleep_until", "generate_series", "repeat"})
 XML_SQL = frozenset(name for name in EFFECTS if name.endswith(("_to_xml", "_to_xmlschema", "_to_xml_and_xmlschema")))
 ADMINISTRATIVE = frozenset(

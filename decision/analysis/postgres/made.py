@@ -6,7 +6,7 @@ from decision.analysis.effects import RelationMade
 from decision.analysis.flow import Flow, Key, Shape
 from decision.analysis.postgres.names import Relation, at
 from decision.analysis.postgres.walk import Walk
-from decision.model.facts import Access, RelationKind, Statement, Usage, Via
+from decision.model.facts import Access, RelationKind, RelationUse, Statement, Usage, Via
 
 Name = tuple[str, str]
 
@@ -66,6 +66,7 @@ def _behind(walk: Walk, known: Statement) -> None:
         via = relation.via if relation.via is not Via.DIRECT else Via.VIEW
         for access in relation.access:
             walk.touch(relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, via)
+        _redefined(walk, relation, known)
     for column in known.columns:
         usages = walk.columns.setdefault((column.schema, column.table, column.column), set())
         usages.update(column.usage)
@@ -75,6 +76,21 @@ def _behind(walk: Walk, known: Statement) -> None:
         walk.functions.setdefault((function.schema, function.name), function.effects)
     walk.flags.update(known.flags)
     walk.unresolved_.update(dict.fromkeys(known.unresolved))
+
+
+def _redefined(walk: Walk, relation: RelationUse, known: Statement) -> None:
+    """A view behind a view may have got another query since."""
+    found = at(walk, relation.schema, relation.name)
+    marker = ("behind", relation.schema, relation.name)
+    if found is None or found.made is None or found.made.behind is None or marker in walk.expanding:
+        return
+    now = {(each.schema, each.name) for each in found.made.behind.relations}
+    if found.made.complete and now <= {(each.schema, each.name) for each in known.relations}:
+        return
+    walk.unresolved(relation.name, "the view was made again after what is built on it")
+    walk.expanding.add(marker)
+    _behind(walk, found.made.behind)
+    walk.expanding.discard(marker)
 
 
 def written(

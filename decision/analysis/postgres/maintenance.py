@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.definitions import (
+    STORED,
+    SYSTEM,
+    all_of,
     define,
     define_index,
     named_object,
+    relation_name,
+    with_family,
 )
 from decision.analysis.postgres.parse import Node
 from decision.analysis.postgres.walk import STATEMENTS, Walk
-from decision.model.facts import Access, Kind, ObjectName
+from decision.model.facts import Access, Kind, ObjectName, RelationKind
 
 Handler = Callable[[Walk, Node], None]
 
@@ -20,19 +25,28 @@ Handler = Callable[[Walk, Node], None]
 def _maintenance(verb: str) -> Handler:
     def handler(walk: Walk, body: Node) -> None:
         walk.kind(Kind.MAINTENANCE)
-        objects = []
+        objects: list[ObjectName] = []
         targets = [n.get("VacuumRelation", {}).get("relation") for n in body.get("rels", ())]
         if "relation" in body:
             targets.append(body["relation"])
         for target in targets:
             if target:
-                relation = define(walk, target)
-                objects.append(ObjectName(relation.schema, relation.name))
+                objects.append(_with_parts(walk, target))
         found = [n["DefElem"].get("defname", "") for n in body.get("options", ()) if "DefElem" in n]
+        if not objects and (verb == "cluster" or "full" in found):
+            all_of(walk, None, STORED)
         done = "analyze" if verb == "vacuum" and not body.get("is_vacuumcmd") else verb
         walk.operation(done, "table" if objects else body.get("name", "database"), objects, found)
 
     return handler
+
+
+def _with_parts(walk: Walk, target: Node) -> ObjectName:
+    """A relation that is rewritten, with its partitions."""
+    relation = define(walk, target)
+    if relation.kind in (RelationKind.PARTITIONED, RelationKind.TEMPORARY):
+        with_family(walk, relation, {})
+    return relation_name(relation)
 
 
 def _reindex(walk: Walk, body: Node) -> None:
@@ -42,8 +56,11 @@ def _reindex(walk: Walk, body: Node) -> None:
     if kind == "index" and "relation" in body:
         objects = [define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))]
     elif kind == "table" and "relation" in body:
-        relation = define(walk, body["relation"])
-        objects = [ObjectName(relation.schema, relation.name)]
+        objects = [_with_parts(walk, body["relation"])]
+    elif kind == "schema":
+        all_of(walk, (body.get("name", ""),), STORED)
+    elif kind in ("database", "system"):
+        all_of(walk, SYSTEM if kind == "system" else None, STORED)
     elif "relation" in body:
         objects = [named_object(body["relation"])]
     walk.operation("reindex", kind, objects)

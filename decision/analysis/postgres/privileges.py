@@ -69,7 +69,10 @@ def _role(verb: str) -> Handler:
         listed = [named_object(item) for item in names]
         listed += [named_object(node.get("RoleSpec", {})) for node in body.get("roles", ())]
         walk.operation(verb, "role", listed, _attributes(walk, body))
+        if verb == "reassign_owned":
+            walk.unresolved("owned", "which objects belong to a role is not known")
         if verb == "drop_owned":
+            walk.flags.add("cascade")  # whatever the role owns goes, unnamed
             others_uncovered(walk)
         if "setstmt" in body:
             stored_setting(walk, body["setstmt"])

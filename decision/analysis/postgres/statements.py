@@ -6,6 +6,7 @@ from decision.analysis.effects import CursorDeclared, Prepared, RelationMade
 from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape, merge
 from decision.analysis.postgres.calls import first_path
 from decision.analysis.postgres.closure import lock_relation, read_relation
+from decision.analysis.postgres.definitions import comes_to_be
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.finish import facts_of, restore
@@ -211,7 +212,7 @@ def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
     schema = creation_schema(walk, target.get("schemaname", ""), persistence)
     kind = RelationKind.TEMPORARY if persistence == "t" or schema == "pg_temp" else kind
     name = target.get("relname", "")
-    walk.touch(schema, name, kind, Access.DDL)
+    comes_to_be(walk, schema, name, kind)
     walk.touch(schema, name, kind, Access.WRITE)
     object_type = "materialized_view" if kind is RelationKind.MATERIALIZED_VIEW else "table"
     walk.operation("create", object_type, [ObjectName(schema, name)], ["as"])

@@ -7,6 +7,7 @@ from decision.analysis.flow import TEMP_SCHEMA, Flow, Scope, Shape
 from decision.analysis.postgres.definitions import (
     altered,
     checks_keys,
+    comes_to_be,
     define,
     define_index,
     foreign_end,
@@ -37,7 +38,7 @@ def create_table(walk: Walk, body: Node) -> None:
     )
     options_found = ["if_not_exists"] if body.get("if_not_exists") else []
     walk.operation("create", "table", [ObjectName(schema, name)], options_found)
-    walk.touch(schema, name, kind, Access.DDL)
+    comes_to_be(walk, schema, name, kind)
     if temporary:
         walk.flags.add("temporary")
     columns, complete = table_columns(walk, body, (schema, name))

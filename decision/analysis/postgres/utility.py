@@ -9,6 +9,7 @@ from decision.analysis.postgres.calls import first_path
 from decision.analysis.postgres.definitions import (
     CODE,
     altered,
+    comes_to_be,
     define,
     named_object,
     object_type,
@@ -120,7 +121,7 @@ def _create_sequence(walk: Walk, body: Node) -> None:
     schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
     name = target.get("relname", "")
     kind = RelationKind.SEQUENCE
-    walk.touch(schema, name, kind, Access.DDL)
+    comes_to_be(walk, schema, name, kind)
     found = ["if_not_exists"] if body.get("if_not_exists") else []
     walk.operation("create", "sequence", [ObjectName(schema, name)], found)
     _owner(walk, body)

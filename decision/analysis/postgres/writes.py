@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from decision.analysis.catalog import Entry
 from decision.analysis.flow import Shape
 from decision.analysis.postgres import attached, made
-from decision.analysis.postgres.closure import Expansion, expand_policies, expand_view, new_walk, touch_entry
+from decision.analysis.postgres.closure import (
+    Expansion,
+    descendants,
+    expand_policies,
+    expand_view,
+    new_walk,
+    touch_entry,
+)
 from decision.analysis.postgres.names import Relation
 from decision.analysis.postgres.parse import parse
 from decision.analysis.postgres.walk import Walk, absorb
@@ -183,7 +190,8 @@ def _foreign_keys(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]
         if event == "insert" or (event == "update" and set(columns) & set(constraint.columns)):
             target = walk.catalog.entry(constraint.target_schema, constraint.target_table)
             if target is not None:
-                touch_entry(walk, target, Access.READ, Via.FOREIGN_KEY)
+                for end in (target, *descendants(walk.catalog, target)):
+                    touch_entry(walk, end, Access.READ, Via.FOREIGN_KEY)
     for referencing, number in walk.catalog.referenced.get(entry.key, ()):
         constraint = referencing.foreign_keys[number]
         if event in ("delete", "update", "truncate"):

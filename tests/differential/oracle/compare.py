@@ -9,6 +9,7 @@ on its own account, which no facts need to name:
   - REFRESH CONCURRENTLY compares the old rows with the new ones;
   - DROP … CASCADE and DROP OWNED take whatever depends on the objects named, DISCARD the temporary relations: counted
     as closed, since the flags `cascade` and `discard` say so;
+  - NEW in a rule on INSERT is marked as a read of the relation; it is what the statement puts in;
   - a permission to select without a column, on a view that is written to or a table with a rewrite rule, is how
     PostgreSQL up to 15 marks it;
   - a relation that is made may be named without its schema where the search path is not known for certain.
@@ -169,6 +170,8 @@ class _Checker:
         return {now} if known is None else {now, known}
 
     def _closed(self, depth: int) -> str:
+        if not self.claim.closed and self.earlier is not None:
+            return self.earlier.closed  # what a statement deferred that was closed itself
         if self.claim.closed == "opaque" and depth == 0 and not self.claim.kinds & {"do", "call", "execute"}:
             return ""  # code that is opaque does not excuse what the statement itself names
         return self.claim.closed
@@ -207,7 +210,21 @@ class _Checker:
         if wanted == "update":
             return bool(access & {Access.LOCK, Access.WRITE})
         marked = touch.kind == "v" or self.ruled
-        return Access.READ in access or (not touch.selected and marked and Access.WRITE in access)
+        if Access.READ in access or (not touch.selected and marked and Access.WRITE in access):
+            return True
+        return self.ruled and touch.depth == 0 and "insert" in self.claim.kinds and self._put_in(touch, access)
+
+    def _put_in(self, touch: Touch, access: set[Access]) -> bool:
+        """Whether all columns that are marked as read are written."""
+        if Access.WRITE not in access or self.claim.kinds & {"update", "delete", "merge"}:
+            return False
+        written = {
+            column
+            for name in self.both(touch)
+            for (schema, table, column), usage in self.claim.columns.items()
+            if (schema, table) == name and Usage.WRITE in usage
+        }
+        return touch.selected <= written
 
     def _columns(self, touch: Touch, names: set[Name]) -> Iterator[Miss]:
         if not touch.permissions:
@@ -224,6 +241,8 @@ class _Checker:
         self._count("definition")
         names = self.both(definition)
         access = set().union(*(self.claim.access.get(name, set()) for name in names))
+        if self.earlier is not None:  # ON COMMIT DROP
+            access |= set().union(*(self.earlier.access.get(name, set()) for name in names))
         wanted = {Access.WRITE, Access.DDL} if definition.word == "truncate" else {Access.DDL}
         if access & wanted:
             return
