@@ -9,7 +9,7 @@ import pytest
 
 from decision.analysis import Analyzer, SessionState
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot
-from decision.model.errors import AnalysisError
+from decision.model.errors import AnalysisError, AnalysisFault
 from decision.model.facts import Access, Facts, Kind, RelationKind
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -58,6 +58,12 @@ def holds(word: str, facts: Facts) -> bool:
             return any(rest in s.flags for s in all_)
         case "fn":
             return any(f.name == rest for s in all_ for f in s.functions)
+        case "un":
+            return any(u.what == rest for s in all_ for u in s.unresolved)
+        case "op":
+            return any(o.verb == rest for s in all_ for o in s.operations)
+        case "prog":
+            return any(rest in s.programs for s in all_)
         case "set":
             return any(rest in s.settings for s in all_)
         case "opaque":
@@ -79,7 +85,8 @@ def test_case(dialect: str, name: str, sql: str, want: str) -> None:
     words = want.split()
     try:
         facts = Analyzer(dialect).analyze(sql.encode(), catalog(), SessionState()).facts
-    except AnalysisError:
+    except AnalysisError as error:
+        assert not isinstance(error, AnalysisFault), (name, sql, error)
         assert {"no", "refused"} & set(words), (name, sql)
         return
     assert "refused" not in words, (name, sql)
