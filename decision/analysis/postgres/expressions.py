@@ -137,7 +137,12 @@ def _sublink(walk: Walk, scope: Scope, body: Node) -> Flow:
     if kind == "EXPR_SUBLINK" and len(shape.flows) == 1 and not shape.open:
         only_one = shape.flows[0]
         return only_one if only_one.transform is not Transform.IDENTITY else only_one.computed()
-    return merge([*flows, *shape.flows, *([OPAQUE] if shape.open else [])])
+    found = [*flows, *shape.flows, *([OPAQUE] if shape.open else [])]
+    if kind != "ARRAY_SUBLINK":
+        return merge(found)
+    for flow in shape.flows:
+        walk.use(flow, Usage.AGGREGATE)  # all rows in one value
+    return merge(found, Transform.AGGREGATE)
 
 
 def _row(walk: Walk, scope: Scope, body: Node) -> Flow:
@@ -216,6 +221,8 @@ def _json_aggregate(walk: Walk, scope: Scope, body: Node) -> Flow:
     over = constructor.get("over")
     value = generic(walk, scope, {k: v for k, v in body.items() if k != "constructor"})
     walk.use(value, Usage.AGGREGATE)
+    if body.get("unique"):
+        walk.use(value, Usage.CHECK)  # two equal keys fail
     flows = [value]
     for order in constructor.get("agg_order", ()):
         walk.use(expression(walk, scope, order), Usage.ORDER)

@@ -206,6 +206,7 @@ def _table_function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
 
 def _json_table(walk: Walk, scope: Scope, body: Node) -> list[Item]:
     flow = generic(walk, scope, {k: v for k, v in body.items() if k not in ("alias", "columns")})
+    walk.use(flow, Usage.CHECK)  # no JSON at all, or ERROR ON ERROR, fails
     names: list[str] = []
     flow = either([flow, *_json_columns(walk, scope, body.get("columns", []), names)])
     walk.use(flow, Usage.FILTER)

@@ -18,7 +18,7 @@ from decision.analysis.postgres.select import limit_of
 from decision.analysis.postgres.sources import returned_columns
 from decision.analysis.postgres.walk import QUERIES, STATEMENTS, Walk, query, statement
 from decision.analysis.postgres.writes import write_relation
-from decision.model.facts import Access, Kind, ObjectName, Predicate, RelationKind, Usage
+from decision.model.facts import Access, Kind, ObjectName, Predicate, RelationKind, Transform, Usage
 
 
 def _output(walk: Walk, shape: Shape) -> None:
@@ -101,6 +101,9 @@ def explain(walk: Walk, body: Node) -> None:
     if runs:
         walk.flags.add("explain_analyze")
     statement(walk, body["query"])
+    for flow in walk.output.flows if runs and walk.output is not None else ():
+        if flow.transform is not Transform.IDENTITY:
+            walk.use(flow, Usage.CHECK)  # how long a computation takes, the plan shows
     if not runs:
         walk.effects.clear()
         walk.kinds = dict.fromkeys([Kind.EXPLAIN, *walk.kinds])
