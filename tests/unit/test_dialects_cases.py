@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from decision.analysis import Analyzer, SessionState
+from decision.analysis.result import Analysis, BoundValue
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot
 from decision.model.errors import AnalysisError, AnalysisFault
-from decision.model.facts import Access, Facts, Kind, RelationKind
+from decision.model.facts import Access, Kind, RelationKind
 
 CASES = Path(__file__).parents[1] / "cases"
 FOLDER = CASES / "analysis" / "dialects"
@@ -43,10 +44,10 @@ def load() -> list[tuple[str, str, str, str]]:
     ]
 
 
-def holds(word: str, facts: Facts) -> bool:
+def holds(word: str, analysis: Analysis) -> bool:
     """Whether one word of `want` holds."""
     head, _, rest = word.partition(":")
-    all_ = facts.statements
+    all_ = analysis.facts.statements
     match head:
         case "r" | "w" | "d" | "l":
             return any(r.name == rest and _ACCESS[head] in r.access for s in all_ for r in s.relations)
@@ -58,6 +59,10 @@ def holds(word: str, facts: Facts) -> bool:
             return any(rest in s.flags for s in all_)
         case "fn":
             return any(f.name == rest for s in all_ for f in s.functions)
+        case "v":
+            return rest in map(told, analysis.values)
+        case "v!":
+            return len(analysis.values) == int(rest)
         case "un":
             return any(u.what == rest for s in all_ for u in s.unresolved)
         case "op":
@@ -79,21 +84,28 @@ def holds(word: str, facts: Facts) -> bool:
             return any(Kind(word) in s.kinds for s in all_)
 
 
+def told(value: BoundValue) -> str:
+    """`0:pinned:users.id=1`, with $2 for a parameter and ? for what isn't known."""
+    text = f"${value.parameter}" if value.parameter else "?" if value.literal is None else value.literal.decode()
+    return f"{value.statement_index}:{value.role}:{value.table}.{value.column}={text}"
+
+
 @pytest.mark.parametrize(("dialect", "name", "sql", "want"), load(), ids=lambda one: None)
 def test_case(dialect: str, name: str, sql: str, want: str) -> None:
     """The facts agree with every word of the case."""
     words = want.split()
     try:
-        facts = Analyzer(dialect).analyze(sql.encode(), catalog(), SessionState()).facts
+        analysis = Analyzer(dialect).analyze(sql.encode(), catalog(), SessionState())
     except AnalysisError as error:
         assert not isinstance(error, AnalysisFault), (name, sql, error)
         assert {"no", "refused"} & set(words), (name, sql)
         return
     assert "refused" not in words, (name, sql)
+    facts = analysis.facts
     assert facts.complete == ("no" not in words), (name, sql, [s.unresolved for s in facts.statements])
     for word in words:
         if word != "no":
-            assert holds(word.removeprefix("!"), facts) != word.startswith("!"), (name, sql, word, facts)
+            assert holds(word.removeprefix("!"), analysis) != word.startswith("!"), (name, sql, word, facts)
 
 
 def test_every_shared_case_has_its_facts() -> None:

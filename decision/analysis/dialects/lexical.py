@@ -142,6 +142,19 @@ def _disagree() -> TextRefused:
     )
 
 
+def named_parameters(text: str, found: Sequence[Piece], traits: Traits) -> str:
+    """`text` with :1 and ?1 as :_1, which is the form that sqlglot reads."""
+    if traits.name not in ("oracle", "sqlite"):
+        return text
+    out: list[str] = []
+    end = 0
+    for piece in found:
+        if piece.kind == "variable" and piece.text[1:].isdecimal():
+            out += (text[end : piece.start], ":_", piece.text[1:])
+            end = piece.end
+    return "".join(out) + text[end:]
+
+
 def split(found: Sequence[Piece]) -> list[list[Piece]]:
     """The statements between semicolons, without the empty ones."""
     parts: list[list[Piece]] = [[]]

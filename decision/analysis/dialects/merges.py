@@ -7,6 +7,7 @@ from sqlglot import exp
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.scopes import Scope, Source
 from decision.analysis.dialects.sources import source
+from decision.analysis.dialects.values import bind_cells
 from decision.analysis.dialects.walk import Walk
 from decision.analysis.dialects.writes import assign, begin, returning, target_of, write_columns
 from decision.model.facts import Kind, ObjectName, Usage
@@ -63,6 +64,8 @@ def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) ->
         walk.assigned.append(row)
         return
     if isinstance(then.expression, exp.Tuple):
+        names = [column.name for column in columns] or [label for label, _ in target.columns]
+        bind_cells(walk, target, names, then.expression.expressions)
         for cell in then.expression.expressions:
             walk.assigned.append(value(walk, cell, scope, Usage.INNER))
     elif then.expression is not None:

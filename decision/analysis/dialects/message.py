@@ -6,6 +6,7 @@ process with a deadline around it (decision.sandbox).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from sqlglot import exp
@@ -26,7 +27,7 @@ from decision.analysis.dialects.walk import Spellings, Walk
 from decision.analysis.document import canonical
 from decision.analysis.effects import SessionEffect
 from decision.analysis.limits import Budget, Limits, check_text
-from decision.analysis.result import Analysis
+from decision.analysis.result import Analysis, BoundValue
 from decision.analysis.session import SessionState
 from decision.model.errors import AnalysisFault, LimitExceeded, SyntaxRefused
 from decision.model.facts import Facts, Kind, Statement
@@ -86,6 +87,7 @@ class DialectAnalyzer:
         parse = partial(_parse, self.traits, self.limits)
         statements: list[Statement] = []
         effects: list[tuple[SessionEffect, ...]] = []
+        values: list[BoundValue] = []
         version = "" if index is None else index.version
         for part in parts:
             record = Record(self.traits, index, state, budget)
@@ -102,10 +104,11 @@ class DialectAnalyzer:
             facts = record.statement(lexical.fingerprint(normal), normal, parameters, location, length)
             statements.append(facts)
             effects.append(tuple(record.effects))
+            values += [replace(value, statement_index=len(statements) - 1) for value in record.values]
             state = state.apply(record.effects, version)
         document = Facts(self.dialect, VERSION, version, tuple(statements))
         normalized = "; ".join(one.normalized_text for one in statements)
-        return Analysis(document, canonical(document), normalized, (), tuple(effects))
+        return Analysis(document, canonical(document), normalized, tuple(values), tuple(effects))
 
 
 def fault(error: Exception) -> AnalysisFault:
@@ -195,6 +198,7 @@ def _links(walk: Walk, text: str) -> None:
 
 def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expr]:
     """sqlglot's trees, after both lexers agree. Raises SyntaxRefused, without the text."""
+    text = lexical.named_parameters(text, lexical.scan(text, traits, limits).pieces, traits)
     scanned = lexical.scan(text, traits, limits)
     dialect = Dialect.get_or_raise(traits.name)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from decision.analysis.dialects.scopes import Source
+from decision.analysis.dialects.values import bind
 from decision.analysis.dialects.walk import Walk
 from decision.model.facts import Predicate
 
@@ -15,7 +16,11 @@ def predicate(walk: Walk, node: exp.Expr, target: Source | None) -> Predicate:
     """The predicate of a statement or query with `where` and `limit`; `target`: what pinned columns are of."""
     where = node.args.get("where")
     condition = where.this if where is not None else None
-    pinned = tuple(sorted(_pinned(condition, target))) if condition is not None else ()
+    held = _pinned(condition, target) if condition is not None else {}
+    for label, values in held.items():
+        for value in values:
+            bind(walk, target, label, "pinned", value) if target is not None else None
+    pinned = tuple(sorted(held))
     return Predicate(
         present=where is not None,
         always_true=condition is not None and truth(walk, condition) is True,
@@ -67,8 +72,9 @@ def _terms(condition: exp.Expr) -> list[exp.Expr]:
     return found
 
 
-def _pinned(condition: exp.Expr, target: Source | None) -> set[str]:
-    found: set[str] = set()
+def _pinned(condition: exp.Expr, target: Source | None) -> dict[str, list[exp.Expr]]:
+    """The target's columns that must equal one value, each with what it must equal."""
+    found: dict[str, list[exp.Expr]] = {}
     if target is None:
         return found
     for term in _terms(condition):
@@ -80,7 +86,8 @@ def _pinned(condition: exp.Expr, target: Source | None) -> set[str]:
                     and one.table.casefold() in ("", target.name)
                     and one.name.casefold() in target.lookup
                 ):
-                    found.add(next(label for label, _ in target.columns if label.casefold() == one.name.casefold()))
+                    label = next(label for label, _ in target.columns if label.casefold() == one.name.casefold())
+                    found.setdefault(label, []).append(other)
     return found
 
 

@@ -11,6 +11,7 @@ from decision.analysis.dialects.projection import projection
 from decision.analysis.dialects.record import Output
 from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.sources import lateral, source
+from decision.analysis.dialects.values import cells_of
 from decision.analysis.dialects.walk import Walk
 from decision.analysis.effects import RelationMade
 from decision.analysis.flow import OPAQUE, Flow, either
@@ -147,9 +148,8 @@ def _set_operation(walk: Walk, node: exp.SetOperation, scope: Scope, output: boo
 def _values(walk: Walk, node: exp.Values, scope: Scope) -> Result:
     rows = []
     for row in node.expressions:
-        walk.see(row, row.this if isinstance(row.this, exp.Expr) else None)
-        made = isinstance(row, exp.Tuple) or (isinstance(row, exp.Anonymous) and row.name.upper() == "ROW")
-        rows.append([value(walk, cell, scope, Usage.INNER) for cell in (row.expressions if made else [row])])
+        walk.see(row, *(row.expressions if isinstance(row, exp.Tuple) else ()))
+        rows.append([value(walk, cell, scope, Usage.INNER) for cell in cells_of(row)])
     width = max((len(row) for row in rows), default=0)
     walk.budget.columns(width)
     return [(f"column{i + 1}", either([row[i] for row in rows if i < len(row)])) for i in range(width)], False

@@ -9,6 +9,7 @@ from decision.analysis.dialects.traits import Traits
 from decision.analysis.effects import SessionEffect
 from decision.analysis.flow import Flow, Key
 from decision.analysis.limits import Budget
+from decision.analysis.result import BoundValue
 from decision.analysis.session import SessionState
 from decision.model.facts import (
     Access,
@@ -61,6 +62,7 @@ class Record:
         self.unknown: dict[Unresolved, None] = {}
         self.output: Output = []
         self.returns_rows = False
+        self.values: list[BoundValue] = []
         self.effects: list[SessionEffect] = []
         self.estimate: int | None = None
         self.seen: set[int] = set()

@@ -12,6 +12,7 @@ from decision.analysis.dialects.queries import ctes, join_source, query
 from decision.analysis.dialects.record import Record
 from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.sources import source
+from decision.analysis.dialects.values import bind, bind_rows
 from decision.analysis.dialects.walk import Walk
 from decision.model.facts import Access, Kind, RelationKind, Usage
 
@@ -92,6 +93,8 @@ def insert(walk: Walk, node: exp.Insert) -> None:
     if isinstance(rows, exp.Query | exp.Values | exp.Subquery):
         columns, is_open = query(walk, rows, Scope(scope), output=False)
         walk.assigned.append(union([flow for _, flow in columns], opaque=is_open))
+        if not node.args.get("by_name"):
+            bind_rows(walk, target, labels, rows)
     elif rows is not None:
         walk.assigned.append(value(walk, rows, scope, Usage.INNER))
     elif not node.args.get("default") and node.args.get("exists") is None:
@@ -139,10 +142,10 @@ def assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> N
         walk.assigned.append(value(walk, item.expression, scope, Usage.INNER))
         columns = item.this.expressions if isinstance(item.this, exp.Tuple) else [item.this]
         for column in columns:
-            _assign_one(walk, column, scope, target)
+            _assign_one(walk, column, scope, target, item.expression if len(columns) == 1 else None)
 
 
-def _assign_one(walk: Walk, column: exp.Expr, scope: Scope, target: Source) -> None:
+def _assign_one(walk: Walk, column: exp.Expr, scope: Scope, target: Source, given: object) -> None:
     walk.see(column)
     if isinstance(column, exp.Parameter):
         walk.record.flags.add("variable")
@@ -154,6 +157,7 @@ def _assign_one(walk: Walk, column: exp.Expr, scope: Scope, target: Source) -> N
             owner = next((one for one in scope.sources if column.name.casefold() in one.lookup), target)
         _touch_again(walk.record, owner)
         write_columns(walk, owner, [column.name])
+        bind(walk, owner, column.name, "written", given)
     else:
         walk.record.unresolved(type(column).__name__, "it is not known which column is written")
 
