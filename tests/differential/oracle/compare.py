@@ -32,6 +32,7 @@ TABLES = frozenset("rvmfpS")  # relation kinds that facts speak of; neither inde
 OPAQUE_FLAGS = frozenset({"dynamic_unknown", "opaque_code"})
 OPAQUE_EFFECTS = frozenset({Effect.OPAQUE, Effect.DYNAMIC_SQL})
 WRITES = frozenset({"insert", "delete"})
+BY_ITSELF = frozenset({"do", "call", "execute", "truncate", "copy_in"})  # what these run is at depth 0, triggers, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class _Checker:
     def _closed(self, depth: int) -> str:
         if not self.claim.closed and self.earlier is not None:
             return self.earlier.closed  # what a statement deferred that was closed itself
-        if self.claim.closed == "opaque" and depth == 0 and not self.claim.kinds & {"do", "call", "execute"}:
+        if self.claim.closed == "opaque" and depth == 0 and not self.claim.kinds & BY_ITSELF:
             return ""  # code that is opaque does not excuse what the statement itself names
         return self.claim.closed
 
@@ -212,19 +213,8 @@ class _Checker:
         marked = touch.kind == "v" or self.ruled
         if Access.READ in access or (not touch.selected and marked and Access.WRITE in access):
             return True
-        return self.ruled and touch.depth == 0 and "insert" in self.claim.kinds and self._put_in(touch, access)
-
-    def _put_in(self, touch: Touch, access: set[Access]) -> bool:
-        """Whether all columns that are marked as read are written."""
-        if Access.WRITE not in access or self.claim.kinds & {"update", "delete", "merge"}:
-            return False
-        written = {
-            column
-            for name in self.both(touch)
-            for (schema, table, column), usage in self.claim.columns.items()
-            if (schema, table) == name and Usage.WRITE in usage
-        }
-        return touch.selected <= written
+        ruled = self.ruled and touch.depth == 0 and "insert" in self.claim.kinds
+        return ruled and Access.WRITE in access  # the columns are looked for by _columns
 
     def _columns(self, touch: Touch, names: set[Name]) -> Iterator[Miss]:
         if not touch.permissions:
