@@ -145,6 +145,7 @@ class StatementJudge:
             holds=evaluation.holds,
             policy_revision=evaluation.policy_revision,
             catalog_changing=made.catalog_changing,
+            catalog_shared=made.catalog_shared,
             tracks=made.tracks,
             sqlstate=made.sqlstate,
             cursor=0 if made.missing is None else place_of(made.missing, question.request.text),

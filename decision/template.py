@@ -13,8 +13,8 @@ from decision.analysis import Analysis
 from decision.denials import NOT_UNDERSTOOD, Missing, hint_for, message_for, missing_name, speaking_results
 from decision.model.decision import Evaluation, PolicyEffect, RuleResult, StatementObligations
 from decision.model.events import MaskedColumn
-from decision.model.facts import Facts, Kind
-from decision.obligations import TagIndex, resolve
+from decision.model.facts import Access, Facts, Kind, Statement
+from decision.obligations import TEMPORARY, TagIndex, resolve
 
 _CATALOG_CHANGING = frozenset({Kind.DDL, Kind.DCL, Kind.DO, Kind.CALL})
 
@@ -31,6 +31,7 @@ class Template:
     hint: str
     statements: tuple[StatementObligations, ...]
     catalog_changing: bool
+    catalog_shared: bool
     tracks: tuple[str, ...]
     masked: tuple[MaskedColumn, ...]
     missing: Missing | None = None
@@ -57,10 +58,20 @@ def template(facts: Facts, index: TagIndex, evaluation: Evaluation) -> Template:
         hint=hint,
         statements=obligations,
         catalog_changing=bool(kinds & _CATALOG_CHANGING),
+        catalog_shared=any(map(changes_for_all, facts.statements)),
         tracks=tuple("+".join(kind.value for kind in statement.kinds) for statement in facts.statements),
         masked=masked_columns(facts, obligations),
         missing=missing,
     )
+
+
+def changes_for_all(statement: Statement) -> bool:
+    """Whether it may change the catalog for other sessions, which all but a change of temporary relations alone does."""
+    kinds = _CATALOG_CHANGING.intersection(statement.kinds)
+    if kinds != {Kind.DDL}:
+        return bool(kinds)
+    changed = [relation for relation in statement.relations if Access.DDL in relation.access]
+    return not changed or any(relation.schema != TEMPORARY for relation in changed)
 
 
 def masked_columns(facts: Facts, obligations: tuple[StatementObligations, ...]) -> tuple[MaskedColumn, ...]:

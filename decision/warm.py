@@ -50,7 +50,7 @@ class Warm:
         self.rest: tuple[Any, ...] = (
             decision.effect, decision.message, decision.hint, decision.results, decision.statements, decision.limits,
             decision.advice, decision.holds, decision.approval_id, decision.policy_revision, decision.catalog_changing,
-            decision.tracks, decision.sqlstate, decision.cursor, decision.wait_s,
+            decision.tracks, decision.sqlstate, decision.cursor, decision.wait_s, decision.catalog_shared,
         )  # fmt: skip
 
 

@@ -115,7 +115,8 @@ class Decision:
 
     `effect`: deny beats hold beats allow, no allow means deny. `message` and `hint` are for the person; `results` has
     every rule that spoke, strongest first. `holds` are unmet hold terms, `approval_id` the request they made.
-    `statement_kinds` and `catalog_changing` tell the enforcement point what it must know to track and report.
+    `tracks` and `catalog_changing` tell the enforcement point what it must know to track and report; `catalog_shared`:
+    what changes is seen by other sessions, too.
     """
 
     decision_id: str
@@ -134,6 +135,7 @@ class Decision:
     sqlstate: str = "42501"  # what a denial is answered with; 42601 where the text does not parse
     cursor: int = 0  # 1-based character position of a syntax error, 0 for none
     wait_s: int = 0  # how long a client may be kept waiting for the hold's approval
+    catalog_shared: bool = False
 
     @property
     def allowed(self) -> bool:

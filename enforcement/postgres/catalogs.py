@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -23,6 +23,18 @@ TRIES = 5
 ReadCatalog = Callable[[str, str], Awaitable[CatalogSnapshot]]
 
 
+class Watcher(Protocol):
+    """A session that must not go on while the catalog of its database is another than the one that is known."""
+
+    def catalog_changing(self) -> None:
+        """Another session has changed it."""
+        ...
+
+    def catalog_known(self, known: bool) -> None:
+        """That change was read; False: it could not be."""
+        ...
+
+
 class Catalogs:
     def __init__(self, port: DecisionPort, read: ReadCatalog, poll_s: float) -> None:
         self._port = port
@@ -33,6 +45,9 @@ class Catalogs:
         self._pollers: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, int] = {}
         self._done: dict[str, int] = {}
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._changing: dict[str, int] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def ensure(self, database: UpstreamDatabase) -> None:
         """The service has a snapshot of `database`. Raises what reading or syncing raises."""
@@ -67,6 +82,38 @@ class Catalogs:
                 return True
         return False
 
+    def watch(self, name: str, watcher: Watcher) -> None:
+        """Tell `watcher` of changes from now on, and of those that are not read yet."""
+        self._watchers.setdefault(name, set()).add(watcher)
+        for _ in range(self._changing.get(name, 0)):
+            watcher.catalog_changing()
+
+    def unwatch(self, name: str, watcher: Watcher) -> None:
+        self._watchers.get(name, set()).discard(watcher)
+
+    def changed(self, database: UpstreamDatabase, by: Watcher) -> None:
+        """`by` has changed the catalog: everybody else waits, from this call on, until it was read."""
+        name = database.name
+        self._changing[name] = self._changing.get(name, 0) + 1
+        for one in self._watchers.get(name, ()):
+            if one is not by:
+                one.catalog_changing()
+        task = asyncio.get_running_loop().create_task(self._tell(database, by))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, database: UpstreamDatabase, by: Watcher) -> None:
+        name, known = database.name, False
+        try:
+            known = await self.renewed(database)
+        finally:
+            self._changing[name] -= 1
+            if not known:
+                self._versions.pop(name, None)  # the next session reads it first
+            for one in tuple(self._watchers.get(name, ())):
+                if one is not by:
+                    one.catalog_known(known)
+
     def forget(self) -> None:
         """The decision service may have started anew: the next session of each database sends its snapshot again."""
         self._versions.clear()
@@ -94,7 +141,8 @@ class Catalogs:
                 connection = None
 
     async def close(self) -> None:
-        for task in self._pollers.values():
+        tasks = [*self._pollers.values(), *self._telling]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._pollers.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._pollers.clear()

@@ -94,6 +94,7 @@ class Session:
         if self._grant.expires_unix:
             left = self._grant.expires_unix - self._around.clock.time_unix_nano() / 1e9
             self._expiry = self._loop.call_later(max(left, 0), self._expired)
+        self._around.catalogs.watch(self._database.name, self)
         try:
             self._server.attach(self._server_data)
             self._client.attach(self._client_data)
@@ -106,6 +107,7 @@ class Session:
         await self._finish(reason)
 
     async def _finish(self, reason: str) -> None:
+        self._around.catalogs.unwatch(self._database.name, self)
         self._time_limit.cancel()
         if self._expiry is not None:
             self._expiry.cancel()
@@ -256,7 +258,9 @@ class Session:
                 self._spawn(self._decisions.hold(exchange))
             case CancelUpstream():
                 self._spawn(self._cancel_own())
-            case SyncCatalog():
+            case SyncCatalog(shared):
+                if shared:
+                    self._around.catalogs.changed(self._database, self)
                 self._spawn(self._sync_catalog())
             case CloseSession(reason):
                 self._end(reason)
@@ -288,8 +292,20 @@ class Session:
         await self._cancel_quietly()
         self._step(self._core.cancel_finished)
 
+    def catalog_changing(self) -> None:
+        self._core.catalog_changing()
+
+    def catalog_known(self, known: bool) -> None:
+        if known:
+            self._step(self._core.catalog_synced)
+        else:
+            self._catalog_unread()
+
+    def _catalog_unread(self) -> None:
+        self.fatal("58000", "the changed catalog could not be read", reason="error", hint="connect again")
+
     async def _sync_catalog(self) -> None:
         if await self._around.catalogs.renewed(self._database):
             self._step(self._core.catalog_synced)
         else:
-            self.fatal("58000", "the changed catalog could not be read", reason="error", hint="connect again")
+            self._catalog_unread()

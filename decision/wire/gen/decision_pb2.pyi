@@ -175,7 +175,7 @@ class StatementObligations(_message.Message):
     def __init__(self, index: _Optional[int] = ..., output_count: _Optional[int] = ..., masks: _Optional[_Iterable[_Union[OutputMask, _Mapping]]] = ..., guards: _Optional[_Iterable[_Union[ColumnGuard, _Mapping]]] = ..., tables: _Optional[_Iterable[int]] = ..., scan_text: _Optional[_Iterable[int]] = ..., other_tables: _Optional[bool] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("decision_id", "effect", "message", "hint", "results", "statements", "limits", "advice", "holds", "approval_id", "policy_revision", "catalog_changing", "tracks", "sqlstate", "cursor", "wait_s")
+    __slots__ = ("decision_id", "effect", "message", "hint", "results", "statements", "limits", "advice", "holds", "approval_id", "policy_revision", "catalog_changing", "tracks", "sqlstate", "cursor", "wait_s", "catalog_shared")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -192,6 +192,7 @@ class Decision(_message.Message):
     SQLSTATE_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_SHARED_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     effect: _common_pb2.PolicyEffect
     message: str
@@ -208,7 +209,8 @@ class Decision(_message.Message):
     sqlstate: str
     cursor: int
     wait_s: int
-    def __init__(self, decision_id: _Optional[str] = ..., effect: _Optional[_Union[_common_pb2.PolicyEffect, str]] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., results: _Optional[_Iterable[_Union[_common_pb2.RuleResult, _Mapping]]] = ..., statements: _Optional[_Iterable[_Union[StatementObligations, _Mapping]]] = ..., limits: _Optional[_Union[_common_pb2.Limits, _Mapping]] = ..., advice: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[_common_pb2.HoldTerms, _Mapping]]] = ..., approval_id: _Optional[str] = ..., policy_revision: _Optional[str] = ..., catalog_changing: _Optional[bool] = ..., tracks: _Optional[_Iterable[str]] = ..., sqlstate: _Optional[str] = ..., cursor: _Optional[int] = ..., wait_s: _Optional[int] = ...) -> None: ...
+    catalog_shared: bool
+    def __init__(self, decision_id: _Optional[str] = ..., effect: _Optional[_Union[_common_pb2.PolicyEffect, str]] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., results: _Optional[_Iterable[_Union[_common_pb2.RuleResult, _Mapping]]] = ..., statements: _Optional[_Iterable[_Union[StatementObligations, _Mapping]]] = ..., limits: _Optional[_Union[_common_pb2.Limits, _Mapping]] = ..., advice: _Optional[_Iterable[str]] = ..., holds: _Optional[_Iterable[_Union[_common_pb2.HoldTerms, _Mapping]]] = ..., approval_id: _Optional[str] = ..., policy_revision: _Optional[str] = ..., catalog_changing: _Optional[bool] = ..., tracks: _Optional[_Iterable[str]] = ..., sqlstate: _Optional[str] = ..., cursor: _Optional[int] = ..., wait_s: _Optional[int] = ..., catalog_shared: _Optional[bool] = ...) -> None: ...
 
 class DecideAnswer(_message.Message):
     __slots__ = ("request_id", "decision", "error")

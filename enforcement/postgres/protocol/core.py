@@ -59,8 +59,14 @@ class SessionCore:
         self.state.cancelling -= 1
         self._gate.pump()
 
+    def catalog_changing(self) -> None:
+        """Another session has changed the catalog: nothing is asked, and nothing forwarded that was decided before,
+        until `catalog_synced`."""
+        self.state.catalog_syncing += 1
+        self.state.catalog_changes += 1
+
     def catalog_synced(self) -> None:
-        self.state.catalog_syncing = False
+        self.state.catalog_syncing -= 1
         self._gate.pump()
 
     def time_over(self) -> None:

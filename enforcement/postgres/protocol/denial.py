@@ -84,6 +84,9 @@ STALE_PORTAL = Refusal(
     "34000", "the portal fetches from something that may have changed since it was bound", hint="bind it again"
 )
 NO_FUNCTION_CALL = Refusal("42501", "function calls by protocol message are not allowed", hint="use SELECT function(…)")
+CATALOG_CHANGED = Refusal(
+    "40001", "the catalog was changed by another session while this was being decided", hint="run it again"
+)
 WRONG_READING = Refusal(
     "42501",
     "client_encoding and standard_conforming_strings must stay UTF8 and on",

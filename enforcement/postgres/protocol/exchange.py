@@ -101,7 +101,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "aborted", "asked", "barrier", "bind", "bytes", "copy_masker", "decision", "described", "dropped", "expect",
+        "aborted", "asked", "barrier", "bind", "bytes", "changes", "copy_masker", "decision", "described", "dropped", "expect",
         "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal", "prepared", "raw",
         "refusal", "rows", "segment", "started_ns", "statement", "target", "text", "timed",
     )  # fmt: skip
@@ -111,6 +111,7 @@ class Exchange:
         self.expect = expect
         self.raw = raw
         self.segment = 0
+        self.changes = 0  # State.catalog_changes when it was asked about
         self.text = b""
         self.name = b""
         self.target = 0

@@ -162,6 +162,7 @@ class Gate:
             exchange.refusal = denial.WRONG_READING
             return
         exchange.asked = True
+        exchange.changes = state.catalog_changes
         state.asking += 1
         state.asks.append(exchange)
 
@@ -227,6 +228,8 @@ class Gate:
             head.refusal = denial.refusal_of(decision)
         elif head.kind == FUNCTION_CALL:
             head.refusal = denial.NO_FUNCTION_CALL
+        elif head.changes != self.state.catalog_changes and head.kind != PARSE:
+            head.refusal = denial.CATALOG_CHANGED  # what was decided may not be what would run
         elif head.kind == BIND:
             return not self._planner.settle(head)
         return False

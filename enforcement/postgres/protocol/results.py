@@ -199,6 +199,7 @@ class Results:
         decision = head.covering
         if decision is not None and decision.catalog_changing:
             state.catalog_dirty = True
+            state.catalog_shared = state.catalog_shared or decision.catalog_shared
         if tag.startswith(QUIET_TAGS):
             return
         if tag in ("BEGIN", "START TRANSACTION"):
@@ -283,9 +284,9 @@ class Results:
             state.read_only_now = False
             self._executions.portals_gone()
             if state.catalog_dirty:
-                state.catalog_dirty = False
-                state.catalog_syncing = True
-                state.commands.append(SyncCatalog())
+                state.catalog_syncing += 1
+                state.commands.append(SyncCatalog(state.catalog_shared))
+                state.catalog_dirty = state.catalog_shared = False
         poison, state.poison = state.poison, False
         if poison and state.status == "T":
             return self._poison()

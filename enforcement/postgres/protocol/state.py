@@ -39,7 +39,10 @@ class CancelUpstream:
 
 @dataclass(frozen=True, slots=True)
 class SyncCatalog:
-    """The catalog was changed and committed: read it again, then call `catalog_synced`."""
+    """The catalog was changed and committed: read it again, then call `catalog_synced`. `shared`: other sessions see
+    the change; they must wait for that, too."""
+
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,9 @@ class State:
         self.asking = 0
         self.cancelling = 0  # cancel requests of ours that the server may not have taken yet
         self.catalog_dirty = False
-        self.catalog_syncing = False
+        self.catalog_shared = False  # so that other sessions will see it
+        self.catalog_syncing = 0  # changes, of this session or another, that are not read yet
+        self.catalog_changes = 0  # changes of other sessions so far
         self.copy_in = False
         self.executed_in_segment = False
         self.unflushed = False  # answers may stay in the server's buffer until a Flush or Sync
