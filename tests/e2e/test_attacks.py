@@ -2,7 +2,8 @@
 
 A case of `tests/cases/attacks` runs its statements in one session. `no clear value`: whatever arrives (rows, COPY,
 errors, notices) holds no value of a masked column. `refused`: that, and each statement fails. Its `innocent` twin, run
-in the same session afterwards, works.
+in the same session afterwards, works. `alike` are guesses at a masked value, after `run`: past Airlock the server tells
+the right one from the wrong one, through Airlock all have the same answer.
 """
 
 from __future__ import annotations
@@ -31,13 +32,19 @@ CLEAR = re.compile(
 )
 
 
-def load() -> list[Any]:
+def load(*, guesses: bool) -> list[Any]:
     found = []
     for file in sorted(CASES.glob("*.jsonl")):
         for line in file.read_text("utf-8").splitlines():
             case = json.loads(line)
-            found.append(pytest.param(case, id=f"{file.stem}: {case['note']}"))
+            if (case["want"] == "alike") is guesses:
+                found.append(pytest.param(case, id=f"{file.stem}: {case['note']}"))
     return found
+
+
+def without_ids(text: str) -> str:
+    """A message as it would be for any decision and any server process."""
+    return re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|time=[\d.]+|[\d.]+ ms", "", text)
 
 
 class Session:
@@ -71,7 +78,7 @@ class Session:
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended binary"])
-@pytest.mark.parametrize("case", load())
+@pytest.mark.parametrize("case", load(guesses=False))
 def test_what_is_closed_stays_closed(up: Running, agent: str, human: str, case: dict[str, Any], extended: bool) -> None:
     """By this way nothing arrives in clear, and its innocent twin works."""
     session = Session(up.conninfo(agent if case["as"] == "agent" else human), extended=extended)
@@ -83,3 +90,33 @@ def test_what_is_closed_stays_closed(up: Running, agent: str, human: str, case: 
         assert session.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
         for statement in case.get("innocent", []):
             assert session.run(statement), session.seen[-1]
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended binary"])
+@pytest.mark.parametrize("case", load(guesses=True))
+def test_a_guess_at_a_masked_value_is_not_answered(
+    up: Running, agent: str, human: str, case: dict[str, Any], extended: bool
+) -> None:
+    """Whether the guess is right makes no difference to what arrives, and its innocent twin works."""
+    told = answers(Session(up.demo_dsn(), extended=extended), case)
+    assert len(set(told)) == len(told), f"the server itself does not tell these apart: {told}"
+    session = Session(up.conninfo(agent if case["as"] == "agent" else human), extended=extended)
+    with session.connection:
+        assert len(set(answers(session, case))) == 1, session.seen
+        assert CLEAR.findall("\n".join(session.seen)) == []
+        for statement in case.get("innocent", []):
+            assert session.run(statement), session.seen[-1]
+
+
+def answers(session: Session, case: dict[str, Any]) -> list[str]:
+    """All that arrives for each of the guesses, each rolled back."""
+    for statement in case.get("run", []):
+        session.run(statement)
+    found = []
+    for guess in case["alike"]:
+        session.run("BEGIN")
+        before = len(session.seen)
+        worked = [session.run(statement) for statement in ([guess] if isinstance(guess, str) else guess)]
+        found.append(without_ids(str((worked, session.seen[before:]))))
+        session.run("ROLLBACK")
+    return found
