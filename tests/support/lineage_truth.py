@@ -176,7 +176,11 @@ def misses(session: Sequence[Statement], key: Key, before: Outcome, after: Outco
     if before.state or after.state:
         if before.state == after.state and before.message == after.message:
             return []
-        return [] if used else [f"fails by {key} only: {before.state or 'ok'} or {after.state or 'ok'}"]
+        return (
+            []
+            if inferred or any(o.opaque for o in facts.output)
+            else [f"fails by {key} only: {before.state or 'ok'} or {after.state or 'ok'}"]
+        )
     outputs, rows = moved(before, after)
     found: list[str] = []
     if outputs and max(outputs) >= len(facts.output):

@@ -213,6 +213,10 @@ _TEXT = (
     "left({0}, {i})", "substr({0}, 2, 3)", "substring({0} from 2 for 2)", "overlay({0} placing 'x' from 1)",
     "trim(both '1' from {0})", "replace({0}, '1', {1})", "translate({0}, '12', '21')", "format('%s:%s', {0}, {1})",
     "concat_ws('-', {0}, {1})", "({0})::varchar(4)::text", "CAST({0} AS name)::text", "({0} COLLATE \"C\")",
+    "({0})::short::text", "named({0}, c => {1})", "named(b => {1}, a => {0})", "named({0})", "(VALUES ({0}))",
+    "array_to_string((string_to_array({0}, '2'))[2:], '+')", "({0})::bpchar::text", "regexp_substr({0}, '[1-4]+')",
+    "JSON_SERIALIZE(JSON_SCALAR({0}))", "(SELECT v FROM (VALUES ({0}), ({1})) x(v) LIMIT 1)", "initcap({0})",
+    "(SELECT y.v FROM (SELECT {0} AS v, {1} AS w) y)", "((ROW({0}, {1})::couple)).b", "substring({0}, '([2-4])')",
     "twice({0})", "public.twice(a => {0})", "concat(VARIADIC ARRAY[{0}, {1}])",
     "CASE {0} WHEN {1} THEN 'a' ELSE 'b' END",
     "lpad({0}, 12, '*')", "reverse({0})", "split_part({0}, '-', 1)", "regexp_replace({0}, '[1-4]', 'x')",
@@ -227,6 +231,11 @@ _CONSTRUCTED = (
     "array_to_string(string_to_array({0}, '-'), {1})", "array_cat(ARRAY[{0}], ARRAY[{1}])::text",
     "(ARRAY[{0}] || {1})::text", "nullif({0}, CASE WHEN {2} THEN {1} END)", "hstore_like({0}, {1})",
     "(jsonb_build_object('k', {0})) ['k']::text", "(pair({0}, {1})).a", "(pair({0}, {1})).b",
+    "array_to_string((ARRAY[{0}, {1}, 'z'])[2:3], '/')", "(ARRAY[[{0}], [{1}]])[2][1]",
+    "jsonb_set(jsonb_build_object('k', {0}), '{{k}}', to_jsonb({1}))::text",
+    "(jsonb_path_query_first(jsonb_build_object('k', {0}), '$.k') #>> '{{}}')",
+    "JSON_VALUE(jsonb_build_object('k', {0}), '$.z' DEFAULT 'd' ON EMPTY)",
+    "JSON_QUERY(jsonb_build_object('k', {0}), '$.k' OMIT QUOTES)::text", "least({0}, {1}, 'm')",
     "JSON_EXISTS(jsonb_build_object('k', {0}), '$.k ? (@ == $v)' PASSING {1} AS v)::text",
 )  # fmt: skip
 _ROWS = (
@@ -237,7 +246,10 @@ _ROWS = (
 _USERS = ("digits_of({a})", "{a}.digits_of", "({a}).digits_of")
 _BOOL = (
     "({0} = {1})", "({0} < {1})", "({0} LIKE '1%')", "({0} IS NOT DISTINCT FROM {1})", "({0} IN ({1}, 'x'))",
-    "({0} ~ '^[1-4]')", "(NOT {2})", "({2} AND {0} > '3')", "({0} BETWEEN '1' AND {1})", "(({0}, {1}) < ({1}, {0}))",
+    "({0} ~ '^[1-4]')", "(ROW({0}, 1) IS DISTINCT FROM ROW({1}, 1))", "({0} SIMILAR TO '1%')", "({0} IS JSON)",
+    "(ARRAY[{0}] @> ARRAY[{1}])", "(string_to_array({0}, '2') && ARRAY[{1}])", "({0} = ANY (ARRAY[{1}, 'x']))",
+    "(({2}) IS NOT TRUE)", "(ROW({0}, {3}) = ROW({1}, {3}))", "({0} NOT BETWEEN SYMMETRIC '1' AND {1})",
+    "(NOT {2})", "({2} AND {0} > '3')", "({0} BETWEEN '1' AND {1})", "(({0}, {1}) < ({1}, {0}))",
 )  # fmt: skip
 _AGGREGATES = (
     "max({0})", "min({0})", "string_agg({0}, ',')", "string_agg({0}, ',' ORDER BY {1})", "count({0})::text",
@@ -245,6 +257,10 @@ _AGGREGATES = (
     "json_agg({0})::text", "mode() WITHIN GROUP (ORDER BY {0})", "percentile_disc(0.5) WITHIN GROUP (ORDER BY {0})",
     "jsonb_object_agg(coalesce({0}, 'n'), 1)::text", "JSON_ARRAYAGG({0})::text", "JSON_OBJECTAGG('k': {0})::text",
     "rank('3') WITHIN GROUP (ORDER BY {0})::text", "string_agg(DISTINCT {0}, ',')",
+    "(array_agg({0} ORDER BY {1}))[1]", "string_agg({0}, ',' ORDER BY {1} DESC) FILTER (WHERE {2})",
+    "percentile_disc(ARRAY[0, 1]::float[]) WITHIN GROUP (ORDER BY {0})::text", "(max(ROW({0}, 1)))::text",
+    "JSON_ARRAYAGG({0} ORDER BY {1} RETURNING jsonb)::text", "cume_dist('3') WITHIN GROUP (ORDER BY {0})::text",
+    "array_agg(DISTINCT {0})::text", "json_object_agg(coalesce({0}, 'n'), {0})::text", "max({0}) FILTER (WHERE {2})",
     "any_value({0})", "longest({0})", "count(DISTINCT {0})::text",
 )  # fmt: skip
 _WINDOWS = (
@@ -253,5 +269,9 @@ _WINDOWS = (
     "max({0}) OVER (PARTITION BY {1})", "count({0}) FILTER (WHERE {0} > '2') OVER ()::text",
     "nth_value({0}, 2) OVER (ORDER BY {2} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)",
     "dense_rank() OVER (PARTITION BY {1} ORDER BY {2})::text", "last_value({0}) OVER w", "lead({0}, 1, 'z') OVER (w)",
+    "max({0}) OVER (ORDER BY {2} RANGE UNBOUNDED PRECEDING)", "first_value({0}) OVER (w ROWS 1 PRECEDING)",
+    "string_agg({0}, '') OVER (ORDER BY {2} GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW)",
+    "percent_rank() OVER (ORDER BY {2})::text", "min({0}) OVER (ORDER BY {2} ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)",
+    "cume_dist() OVER (PARTITION BY {1} ORDER BY {2})::text", "array_agg({0}) OVER (PARTITION BY {1})::text",
     "ntile(2) OVER (ORDER BY {2})::text",
 )  # fmt: skip

@@ -8,6 +8,11 @@ from dataclasses import replace
 from tests.support.sql_expressions import Column, Expressions, Integers, Scope, Source, Value
 from tests.support.sql_schema import TABLES, TAINTED
 
+_GROUPINGS = (
+    "{0}", "{0}", "ROLLUP ({0})", "GROUPING SETS (({0}), ())", "CUBE ({0})", "ROLLUP ({0}, {1})",
+    "GROUPING SETS (({0}, {1}), ({1}), ())", "DISTINCT {0}, ROLLUP ({1})",
+)  # fmt: skip
+
 
 class Queries:
     """Draws queries. `sensitive` is the column of TAINTED that is watched."""
@@ -64,6 +69,16 @@ class Queries:
                 f"SELECT r.b, r.a || '+', r.n + 1 FROM {name} r WHERE r.n < 3)"
             )
             both = columns[0].taint or columns[1].taint
+            more: list[Column] = []
+            if draw.chance(30):
+                text += draw.pick((" SEARCH DEPTH FIRST BY a SET ord", " SEARCH BREADTH FIRST BY n, b SET ord"))
+                more = [Column("ord", "record", both or columns[2].taint or draw.implicit)]
+            if draw.chance(30) and (draw.implicit or not columns[2].taint):
+                text += " CYCLE n SET cyc USING path"
+                more += [
+                    Column("cyc", "bool", draw.implicit),
+                    Column("path", "record", columns[2].taint or draw.implicit),
+                ]
             if draw.implicit:
                 columns = tuple(Column(column.name, column.kind, True) for column in columns)
             elif columns[2].taint:
@@ -72,6 +87,7 @@ class Queries:
                 Column("a", "text", both),
                 Column("b", "text", both),
                 Column("n", "int", columns[2].taint),
+                *more,
             )
         else:
             body, columns = self.query(scope, depth, None)
@@ -141,9 +157,10 @@ class Queries:
                 values.append(key)
             else:
                 values.append(draw.value(replace(scope, aggregates=True, outer=()), kind, max(1, min(depth, 2))))
-        if "." in key.sql:
-            form = draw.pick(("{0}", "{0}", "ROLLUP ({0})", "GROUPING SETS (({0}), ())", "CUBE ({0})"))
-            tail += f" GROUP BY {form.format(key.sql)}"
+        other = draw.leaf(deciding, "int")
+        if "." in key.sql and "." in other.sql:
+            form = draw.pick(_GROUPINGS)
+            tail += f" GROUP BY {form.format(key.sql, other.sql)}"
             if draw.chance(30):
                 tail += f" HAVING {draw.value(replace(deciding, aggregates=True, outer=()), 'bool', 1).sql} IS NOT NULL"
         return self.listed(values, kinds, f"SELECT <listed>{tail}")
@@ -214,9 +231,33 @@ class Queries:
         draw = self.build
         one, two = draw.value(scope, "text", 1), draw.value(scope, "text", 1)
         rows = [row for row in draw.rows(scope) if row in scope.sources]
-        choice = draw.integers(0, 7)
+        choice = draw.integers(0, 11)
         both = one.taint or two.taint
         text = "text"
+        clean = draw.leaf(replace(draw.deciding(scope), clean=True), "int")
+        plain = draw.value(draw.deciding(scope), "text", 1)  # it decides how many rows there are
+        if choice == 8:
+            columns = (Column("label", text, False), Column("code", text, ("users", "ssn") in self.tainted))
+            return Source(alias, columns), f"card({clean.sql}) AS {alias}"
+        if choice == 9:
+            columns = tuple(
+                Column(n, k, ("orders", "note") in self.tainted) for n, k in (("place", "int"), ("remark", text))
+            )
+            return Source(alias, columns), f"notes_of({clean.sql}) AS {alias}"
+        if choice == 10:
+            split = draw.pick(
+                ("string_to_table({0}, '2')", "regexp_split_to_table({0}, '2')", "unnest(string_to_array({0}, '2'))")
+            )
+            return Source(
+                alias, (Column("x", text, plain.taint),), row=False
+            ), f"{split.format(plain.sql)} AS {alias}(x)"
+        if choice == 11:
+            listed = (
+                f"JSON_TABLE(jsonb_build_object('x', {one.sql}, 'y', jsonb_build_array({two.sql}, 'z')), '$' COLUMNS ("
+                "x text PATH '$.x', e text EXISTS PATH '$.q', NESTED PATH '$.y[*]' COLUMNS (y text PATH '$'))) "
+                f"AS {alias}"
+            )
+            return Source(alias, tuple(Column(n, text, both) for n in "xey")), listed
         if choice == 0:
             made = f"unnest(ARRAY[{one.sql}, {two.sql}]) AS {alias}(x)", [("x", both)]
         elif choice == 1:

@@ -18,7 +18,9 @@ CREATE VIEW people AS SELECT id, upper(name) AS name, ssn AS hidden, org FROM us
 CREATE VIEW spending AS
   SELECT u.id, u.email, (SELECT string_agg(o.note, ',' ORDER BY o.id) FROM orders o WHERE o.user_id = u.id) AS notes
   FROM people p JOIN users u USING (id);
+CREATE VIEW nested AS SELECT s.id, s.notes || '!' AS notes, p.hidden FROM spending s JOIN people p USING (id);
 CREATE TYPE couple AS (a text, b text);
+CREATE DOMAIN short AS text CHECK (length(VALUE) < 200);
 CREATE FUNCTION twice(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT a || a';
 CREATE FUNCTION pick_first(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2)';
 CREATE FUNCTION hstore_like(a text, b text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN a || ''=>'' || b; END';
@@ -30,6 +32,14 @@ CREATE FUNCTION pieces(a text) RETURNS TABLE (place int, piece text) LANGUAGE sq
 CREATE FUNCTION members(o int) RETURNS SETOF users LANGUAGE sql STABLE
   AS 'SELECT * FROM users WHERE org = o ORDER BY id';
 CREATE FUNCTION longer(a text, b text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT coalesce(a, '''') || b';
+CREATE FUNCTION named(a text, b text DEFAULT 'z', c text DEFAULT 'q') RETURNS text LANGUAGE sql IMMUTABLE
+  AS 'SELECT a || b || c';
+CREATE FUNCTION card(who int, OUT label text, OUT code text) LANGUAGE sql STABLE
+  AS 'SELECT name, ssn FROM users WHERE id = who';
+CREATE FUNCTION notes_of(who int) RETURNS TABLE (place int, remark text) LANGUAGE plpgsql STABLE
+  AS 'BEGIN RETURN QUERY SELECT o.id, o.note FROM orders o WHERE o.user_id = who ORDER BY o.id; END';
+CREATE TABLE answering (id int, a text);
+CREATE RULE answer AS ON INSERT TO answering DO INSTEAD SELECT u.id, u.ssn, new.a FROM users u ORDER BY u.id;
 CREATE AGGREGATE longest(text) (SFUNC = longer, STYPE = text);
 INSERT INTO users VALUES (1, 'ann', '123', 'ann@x.org', 1), (2, 'bob', '234', 'bob@y.org', 1),
   (3, 'cy', '345', NULL, 2), (4, 'dee', '456', 'dee@x.org', 2);
@@ -54,11 +64,12 @@ TABLES: dict[str, dict[str, str]] = {
     "contracts": {"id": "int", "title": "text", "body": "text", "partner": "text"},
     "people": {"id": "int", "name": "text", "hidden": "text", "org": "int"},
     "spending": {"id": "int", "email": "text", "notes": "text"},
+    "nested": {"id": "int", "notes": "text", "hidden": "text"},
 }
 TAINTED = {
-    "ssn": {("users", "ssn"), ("people", "hidden")},
+    "ssn": {("users", "ssn"), ("people", "hidden"), ("nested", "hidden")},
     "email": {("users", "email"), ("spending", "email")},
-    "note": {("orders", "note"), ("spending", "notes")},
+    "note": {("orders", "note"), ("spending", "notes"), ("nested", "notes")},
     "payload": {("events", "payload")},
     "body": {("documents", "body"), ("contracts", "body")},
 }

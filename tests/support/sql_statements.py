@@ -24,9 +24,15 @@ class Statements(Queries):
 
     def message(self) -> Made:
         draw = self.build
-        wrap = draw.integers(0, 11)
+        wrap = draw.integers(0, 15)
         if wrap == 0:
             return self.writing()
+        if wrap == 12:
+            return self.chained()
+        if wrap == 13:
+            return self.kept()
+        if wrap == 14:
+            return self.answered()
         text, columns = self.query(Scope(()), 3, None)
         taints = tuple(column.taint for column in columns)
         messages: tuple[str, ...] = (text,)
@@ -41,7 +47,48 @@ class Statements(Queries):
             messages = (f"COPY ({text}) TO STDOUT",)
         elif wrap == 5:
             messages = (f"CREATE TEMP VIEW kept AS {text}", "TABLE kept") if self.viewable(columns) else (text,)
+        elif wrap == 6 and self.viewable(columns):
+            messages = (f"CREATE TEMP VIEW kept AS {text}", "CREATE TEMP TABLE again AS TABLE kept", "TABLE again")
+        elif wrap == 7:
+            messages = (f"DECLARE c SCROLL CURSOR FOR {text}", "MOVE 1 FROM c", "FETCH BACKWARD ALL FROM c")
+        elif wrap == 8 and text.startswith("SELECT") and not any(w in text for w in ("DISTINCT", "GROUP BY", " OVER ")):
+            messages = (f"{text} FOR UPDATE",)
         return Made(messages, draw.implicit, taints)
+
+    def chained(self) -> Made:
+        """Writes in WITH, each reading what the one before gives back."""
+        draw = self.build
+        text, columns = self.plain(Scope(()), 2, ("text", "text"))
+        own = tuple(Column(n, k, ("documents", n) in self.tainted) for n, k in TABLES["documents"].items())
+        given = Source("q", tuple(replace(c, name=n) for n, c in zip("ab", columns, strict=True)))
+        new = draw.value(Scope((Source("d", own, "documents"), given)), "text", 1)
+        body = (
+            f"WITH changed AS (UPDATE documents d SET title = {new.sql} FROM (SELECT * FROM ({text}) LIMIT 1) q(a, b) "
+            "WHERE d.id = 1 RETURNING d.id, d.title, q.b), "
+            "made AS (INSERT INTO orders (id, note) SELECT 100 + c.id, c.title || c.b FROM changed c "
+            "RETURNING id, note, total), "
+            "gone AS (DELETE FROM contracts k USING made m WHERE k.id = 2 RETURNING m.note, k.title) "
+            "SELECT m.id, m.note, g.title, g.note AS n FROM made m, gone g"
+        )
+        told = new.taint or columns[1].taint or ("orders", "note") in self.tainted
+        return Made((body,), draw.implicit, (False, told, ("contracts", "title") in self.tainted, told))
+
+    def kept(self) -> Made:
+        """A value put into a setting, and asked back."""
+        draw = self.build
+        text, columns = self.plain(Scope(()), 2, ("text",))
+        asked = draw.pick(
+            ("SHOW k.v", "SELECT current_setting('k.v')", "SELECT upper(current_setting('K.V', true)) AS v")
+        )
+        messages = (f"SELECT set_config('k.v', (SELECT * FROM ({text}) LIMIT 1), false)", asked)
+        return Made(messages, draw.implicit, (columns[0].taint,))
+
+    def answered(self) -> Made:
+        """A write that a rule answers with rows of its own."""
+        draw = self.build
+        text, columns = self.plain(Scope(()), 2, ("text",))
+        body = f"INSERT INTO answering (id, a) SELECT 1, * FROM (SELECT * FROM ({text}) LIMIT 1)"
+        return Made((body,), draw.implicit, (False, ("users", "ssn") in self.tainted, columns[0].taint))
 
     def viewable(self, columns: Sequence[Column]) -> bool:
         names = [column.name for column in columns]
