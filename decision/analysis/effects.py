@@ -21,18 +21,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from decision.analysis.flow import Key
+from decision.analysis.flow import Flow, Key
 from decision.model.catalog import ForeignKey
-from decision.model.facts import RelationKind, Statement
+from decision.model.facts import RelationKind, Statement, Transform
 
 
 @dataclass(frozen=True, slots=True)
 class MadeColumn:
-    """`sources`: base columns whose values it may hold; `opaque`: and others, unknown."""
+    """`sources`: base columns whose values it may hold; `opaque`: and others, unknown; `computed`: or values made from
+    theirs. `strict`: some values are refused (a constraint, key, partition or short type), so that a write shows what
+    it wrote; `type_name` as declared, empty where it is the type of what was put in."""
 
     name: str
     sources: frozenset[Key] = frozenset()
     opaque: bool = False
+    computed: bool = False
+    strict: bool = False
+    type_name: str = ""
+
+    def joined(self, other: MadeColumn) -> MadeColumn:
+        """Either of two may be what the name stands for, or both went in."""
+        return MadeColumn(
+            self.name,
+            self.sources | other.sources,
+            self.opaque or other.opaque,
+            self.computed or other.computed,
+            self.strict or other.strict,
+            other.type_name or self.type_name,
+        )
+
+    @classmethod
+    def of(cls, name: str, flow: Flow) -> MadeColumn:
+        """A column that a flow goes into."""
+        return cls(name, flow.sources, flow.opaque, bool(flow.sources) and flow.transform is not Transform.IDENTITY)
 
 
 @dataclass(frozen=True, slots=True)

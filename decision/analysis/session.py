@@ -210,7 +210,7 @@ def _merge_columns(
     for column in new:
         old = table.get(column.name)
         if old is not None:
-            table[column.name] = MadeColumn(column.name, old.sources | column.sources, old.opaque or column.opaque)
+            table[column.name] = old.joined(column)
         elif adding:
             table[column.name] = column
     return tuple(table.values())

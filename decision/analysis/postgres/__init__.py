@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decision.analysis.postgres import (
+    alterations,
     calls,
     ddl,
     dml,
@@ -19,6 +20,7 @@ from decision.analysis.postgres import (
 )
 
 __all__ = [
+    "alterations",
     "calls",
     "ddl",
     "dml",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from decision.analysis.effects import FunctionMade, IndexMade, RelationAltered, RelationMade
-from decision.analysis.flow import TEMP_SCHEMA
+from decision.analysis.effects import FunctionMade, IndexMade, MadeColumn, RelationAltered, RelationMade
+from decision.analysis.flow import OPAQUE, TEMP_SCHEMA
 from decision.analysis.postgres.definitions import (
     CODE,
     ON_TABLE,
@@ -18,12 +18,13 @@ from decision.analysis.postgres.definitions import (
     object_type,
     on_relation,
     others_uncovered,
+    parts,
     relation_name,
     schema_gone,
     with_family,
 )
 from decision.analysis.postgres.finish import facts_of
-from decision.analysis.postgres.names import creation_schema, made_columns, resolve, search_paths
+from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve, search_paths
 from decision.analysis.postgres.parse import Node, only, option_text, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk, query, statement
 from decision.analysis.postgres.writes import write_relation
@@ -60,10 +61,13 @@ def create_index(walk: Walk, body: Node) -> None:
     walk.operation("create", "index", [ObjectName(relation.schema, body.get("idxname", ""))], found)
     for node in (*body.get("indexParams", ()), *body.get("indexIncludingParams", ())):
         element = node.get("IndexElem", {})
-        if "name" in element:
-            walk.use_key((*relation.key, element["name"]), Usage.CHECK)
+        if "name" in element and relation.made is not None:
+            walk.use(relation.shape.lookup.get(element["name"], OPAQUE), Usage.CHECK)
         on_relation(walk, relation, element.get("expr"))
     on_relation(walk, relation, body.get("whereClause"))
+    if relation.made is not None and relation.entry is None:
+        strict = tuple([replace(column, strict=True) for column in relation.made.columns])
+        walk.effects.append(replace(relation.made, columns=strict, behind=None))
 
 
 def rename(walk: Walk, body: Node) -> None:
@@ -78,6 +82,7 @@ def rename(walk: Walk, body: Node) -> None:
         relation = define(walk, body["relation"], missing_ok=missing_ok)
         if kind == "OBJECT_COLUMN":
             with_family(walk, relation, body["relation"])
+            _renamed(walk, relation, body.get("subname", ""), body.get("newname", ""))
         walk.operation("rename", object_type(kind), [relation_name(relation)])
         altered(walk, relation)
         if kind in RELATIONS:
@@ -90,6 +95,16 @@ def rename(walk: Walk, body: Node) -> None:
         schema_gone(walk, body.get("subname", ""), body.get("newname", ""))
     if kind in CODE:
         walk.effects.append(FunctionMade(body.get("newname", "")))
+
+
+def _renamed(walk: Walk, relation: Relation, name: str, new: str) -> None:
+    """A column goes on under another name, and with it what it holds."""
+    walk.use(relation.shape.lookup.get(name, OPAQUE), Usage.INNER)
+    for each in (relation, *parts(walk, relation.key)) if walk.state.made else ():
+        if each.made is not None and each.entry is None:
+            old = [replace(column, name=new) for column in each.made.columns if column.name == name]
+            columns = (*each.made.columns, *(old or [MadeColumn(new, opaque=True)]))
+            walk.effects.append(RelationMade(each.schema, each.name, each.kind, columns, False))
 
 
 def _object(node: Node | None) -> list[ObjectName]:

@@ -101,7 +101,7 @@ def relation_name(relation: Relation) -> ObjectName:
 def shares_rows(walk: Walk, child: Relation, parent: Relation) -> None:
     """ALTER TABLE … INHERIT, ATTACH PARTITION: the parent's rows are the child's, too."""
     shape = child.shape
-    columns = [MadeColumn(n, f.sources, f.opaque) for n, f in zip(shape.names, shape.flows, strict=True)]
+    columns = [MadeColumn.of(n, f) for n, f in zip(shape.names, shape.flows, strict=True)]
     walk.effects.append(
         RelationMade(child.schema, child.name, child.kind, tuple(columns), not shape.open, (parent.key,))
     )

@@ -12,6 +12,7 @@ from decision.analysis.postgres.lookups import condition
 from decision.analysis.postgres.names import Relation, at, resolve
 from decision.analysis.postgres.parse import Node, only
 from decision.analysis.postgres.predicates import bound_value, is_value, predicate_of
+from decision.analysis.postgres.refusing import assigned
 from decision.analysis.postgres.returned import new_row
 from decision.analysis.postgres.select import targets, with_clause
 from decision.analysis.postgres.sources import from_clause, from_item
@@ -44,6 +45,7 @@ def _assign(walk: Walk, relation: Relation, name: str, flow: Flow, node: Node | 
         walk.unresolved(name, "no such column in the target")
     walk.use_key(key, Usage.WRITE)
     walk.use(flow, Usage.INNER)
+    assigned(walk, relation, name, flow)
     walk.assigned.append((key, flow))
     if node is not None and walk.root is None:
         value = bound_value(key, "written", node)
@@ -61,7 +63,9 @@ def _remember(walk: Walk, first: int) -> None:
     for target, flows in into.items():
         relation = at(walk, *target)
         if relation is not None and relation.made is not None:
-            columns = tuple([MadeColumn(name, flow.sources, flow.opaque) for name, flow in flows])
+            generated = [column.name for column in relation.made.columns if column.opaque and column.computed]
+            flows += [(name, merge([flow for _, flow in flows])) for name in generated]
+            columns = tuple([MadeColumn.of(name, flow) for name, flow in flows])
             walk.effects.append(ColumnsFilled(*target, columns))
         elif relation is not None:
             _remember_tags(walk, relation, flows)

@@ -47,7 +47,8 @@ def _made_shape(made: RelationMade, entry: Entry | None) -> Shape:
     for column in made.columns:
         own: Key = (made.schema, made.name, column.name)
         names.append(column.name)
-        flows.append(Flow(column.sources | {own}, Transform.IDENTITY, column.opaque))
+        transform = Transform.EXPRESSION if column.computed else Transform.IDENTITY
+        flows.append(Flow(column.sources | {own}, transform, column.opaque))
     shape = Shape(names, flows, is_open=not made.complete)
     if entry is None:
         return shape
@@ -56,7 +57,7 @@ def _made_shape(made: RelationMade, entry: Entry | None) -> Shape:
     return Shape(
         known.names,
         [
-            merge((flow, shape.lookup.get(name, flow)), Transform.IDENTITY)
+            merge((flow, found := shape.lookup.get(name, flow)), found.transform)
             for name, flow in zip(known.names, known.flows, strict=True)
         ],
     )
@@ -189,7 +190,7 @@ def made_columns(shape: Shape, given: Sequence[str]) -> tuple[MadeColumn, ...]:
     (EXECUTE, `*` of an unknown relation; or the server will refuse it) are columns that may hold anything."""
     names = [*given, *shape.names[len(given) :]]
     flows = [*shape.flows, *[OPAQUE] * (len(names) - len(shape.flows))]
-    return tuple([MadeColumn(n, f.sources, f.opaque) for n, f in zip(names, flows, strict=True)])
+    return tuple([MadeColumn.of(n, f) for n, f in zip(names, flows, strict=True)])
 
 
 def creation_schema(walk: Walk, schema: str, persistence: str) -> str:

@@ -92,7 +92,7 @@ def generated_flows(walk: Walk, catalog: CatalogIndex, entry: Entry, shape: Shap
     if not cached:
         return shape
     flows = [
-        Flow(flow.sources | cached[name].sources, flow.transform, flow.opaque or cached[name].opaque)
+        Flow(flow.sources | cached[name].sources, cached[name].transform, flow.opaque or cached[name].opaque)
         if name in cached
         else flow
         for name, flow in zip(shape.names, shape.flows, strict=True)

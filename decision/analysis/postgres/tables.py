@@ -1,26 +1,21 @@
-"""CREATE TABLE, CREATE FOREIGN TABLE, ALTER TABLE: columns, sequences, constraints, parents."""
+"""CREATE TABLE, CREATE FOREIGN TABLE: columns, sequences, constraints, parents."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from decision.analysis.effects import MadeColumn, ReferenceMade, RelationMade
 from decision.analysis.flow import TEMP_SCHEMA, Flow, Scope, Shape
 from decision.analysis.postgres.definitions import (
-    altered,
-    checks_keys,
     comes_to_be,
     define,
-    define_index,
     foreign_end,
-    object_type,
     on_relation,
-    parts,
-    relation_name,
-    shares_rows,
-    with_family,
 )
 from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.names import Relation, creation_schema, resolve
 from decision.analysis.postgres.parse import Node, only, options, qualified, strings
+from decision.analysis.postgres.refusing import declared, refuses
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.model.catalog import ForeignKey
 from decision.model.facts import Access, Kind, ObjectName, RelationKind
@@ -53,9 +48,7 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
     for node in body.get("inhRelations", ()):
         parent = define(walk, node.get("RangeVar", {}))
         complete = complete and not parent.shape.open
-        columns += [
-            MadeColumn(n, f.sources, f.opaque) for n, f in zip(parent.shape.names, parent.shape.flows, strict=True)
-        ]
+        columns += [MadeColumn.of(n, f) for n, f in zip(parent.shape.names, parent.shape.flows, strict=True)]
     elements = body.get("tableElts", [])
     names = [node["ColumnDef"].get("colname", "") for node in elements if "ColumnDef" in node]
     shape = Shape(names, [Flow(frozenset({(*own, n)})) for n in names], not complete)
@@ -64,8 +57,8 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
     for node in elements:
         tag, inner = only(node)
         if tag == "ColumnDef":
-            columns.append(_made_column(walk, inner))
-            _column_sequence(walk, made, inner)
+            columns.append(made_column(walk, inner))
+            column_sequence(walk, made, inner)
             for part in inner.get("constraints", ()):
                 constraint(walk, made, part.get("Constraint", {}), inner.get("colname", ""))
         elif tag == "TableLikeClause":
@@ -75,10 +68,12 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
             columns += [MadeColumn(name) for name in like.shape.names]
         elif tag == "Constraint":
             constraint(walk, made, inner)
+    if refuses(body):
+        columns = [replace(column, strict=True) for column in columns]
     return list({column.name: column for column in columns}.values()), complete
 
 
-def _made_column(walk: Walk, column: Node) -> MadeColumn:
+def made_column(walk: Walk, column: Node) -> MadeColumn:
     """A column that is generated may hold any other; a default is what its expression reads."""
     flow, opaque = Flow(), False
     for part in column.get("constraints", ()):
@@ -86,10 +81,13 @@ def _made_column(walk: Walk, column: Node) -> MadeColumn:
         opaque = opaque or body.get("contype") == "CONSTR_GENERATED"
         if body.get("contype") == "CONSTR_DEFAULT" and "raw_expr" in body:
             flow = generic(walk, Scope(parameters=True), body["raw_expr"])
-    return MadeColumn(column.get("colname", ""), flow.sources, opaque or flow.opaque)
+    made = MadeColumn(
+        column.get("colname", ""), flow.sources, opaque or flow.opaque, computed=opaque or bool(flow.sources)
+    )
+    return declared(made, column)
 
 
-def _column_sequence(walk: Walk, relation: Relation, column: Node) -> None:
+def column_sequence(walk: Walk, relation: Relation, column: Node) -> None:
     """The sequence that a serial or identity column brings."""
     serial = qualified(column.get("typeName", {}).get("names"))[1] in _SERIAL
     for part in column.get("constraints", ()):
@@ -150,78 +148,8 @@ def create_foreign_table(walk: Walk, body: Node) -> None:
     walk.operation("create", "foreign_table", walk.operations[-1].objects)
 
 
-def alter_table(walk: Walk, body: Node) -> None:
-    walk.kind(Kind.DDL)
-    kind = body.get("objtype", "OBJECT_TABLE")
-    if kind == "OBJECT_INDEX":
-        define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
-    # Composite types and indexes are relations to the server, but not in the snapshot.
-    missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_TYPE")
-    relation = define(walk, body["relation"], missing_ok=missing_ok)
-    with_family(walk, relation, body["relation"])
-    verbs: dict[str, None] = {}
-    added: list[MadeColumn] = []
-    for node in body.get("cmds", ()):
-        command = node.get("AlterTableCmd", {})
-        subtype = command.get("subtype", "").removeprefix("AT_").lower()
-        verbs[subtype] = None
-        _command(walk, relation, kind, subtype, command)
-        if subtype == "addcolumn":
-            added.append(MadeColumn(command.get("def", {}).get("ColumnDef", {}).get("colname", "")))
-    walk.operation("alter", object_type(kind), [relation_name(relation)], verbs)
-    if not _ROWS_CHECKED.isdisjoint(verbs):
-        checks_keys(walk, relation)
-    for each in (relation, *parts(walk, relation.key)) if added else ():
-        if each.made is not None and each.entry is None:
-            columns = (*each.made.columns, *added)
-            walk.effects.append(RelationMade(each.schema, each.name, each.kind, columns, False))
-    altered(walk, relation)
-
-
-_ROWS_CHECKED = frozenset({"altercolumntype", "attachpartition", "detachpartition", "validateconstraint"})
-
-
-def _command(walk: Walk, relation: Relation, kind: str, subtype: str, command: Node) -> None:
-    """One of ALTER TABLE's commands, on a relation or on an object of this `kind`."""
-    definition = command.get("def", {})
-    tag, inner = only(definition) if definition else ("", {})
-    if tag == "RangeVar":
-        parent = define(walk, inner)
-        if subtype == "addinherit":
-            shares_rows(walk, relation, parent)
-    elif tag == "PartitionCmd":
-        _partition(walk, relation, kind, subtype, inner)
-    elif tag == "Constraint":
-        constraint(walk, relation, inner)
-        if inner.get("contype") == "CONSTR_IDENTITY":
-            sequence_made(walk, relation, command.get("name", ""), inner)
-    elif tag == "ColumnDef":
-        _column_sequence(walk, relation, inner)
-        for part in inner.get("constraints", ()):
-            constraint(walk, relation, part.get("Constraint", {}), inner.get("colname", ""))
-        on_relation(walk, relation, inner.get("raw_default"))
-    elif definition:
-        on_relation(walk, relation, definition)
-    if "rowsecurity" in subtype:
-        walk.flags.add("policy")
-    if command.get("behavior") == "DROP_CASCADE":
-        walk.flags.add("cascade")
-
-
-def _partition(walk: Walk, relation: Relation, kind: str, subtype: str, command: Node) -> None:
-    named = command.get("name", {})
-    if kind == "OBJECT_INDEX":
-        define_index(walk, named.get("schemaname", ""), named.get("relname", ""))
-        return
-    part = define(walk, named)
-    with_family(walk, part, {})
-    checks_keys(walk, part)
-    if subtype == "attachpartition":
-        shares_rows(walk, part, relation)
-
-
 STATEMENTS.update(
     {
-        "CreateStmt": create_table, "CreateForeignTableStmt": create_foreign_table, "AlterTableStmt": alter_table,
+        "CreateStmt": create_table, "CreateForeignTableStmt": create_foreign_table,
     }
 )  # fmt: skip
