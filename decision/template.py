@@ -66,7 +66,7 @@ def template(facts: Facts, index: TagIndex, evaluation: Evaluation) -> Template:
 
 
 def changes_for_all(statement: Statement) -> bool:
-    """Whether it may change the catalog for other sessions, which all but a change of temporary relations alone does."""
+    """Whether it may change the catalog for other sessions: all but a change of temporary relations alone."""
     kinds = _CATALOG_CHANGING.intersection(statement.kinds)
     if kinds != {Kind.DDL}:
         return bool(kinds)

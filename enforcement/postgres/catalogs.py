@@ -102,6 +102,11 @@ class Catalogs:
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
+    async def settled(self) -> None:
+        """Every change so far was read, and everybody told."""
+        if self._telling:
+            await asyncio.wait(self._telling)
+
     async def _tell(self, database: UpstreamDatabase, by: Watcher) -> None:
         name, known = database.name, False
         try:

@@ -27,7 +27,6 @@ from enforcement.postgres.protocol.exchange import Exchange, Refusal
 from enforcement.postgres.reporter import Reporter
 
 log = logging.getLogger(__name__)
-CATALOG_S = 0.05
 PATIENCE_S = 5.0  # beyond the time that an answer about an approval was asked to take
 NO_ANSWER = ServiceUnavailable("no decision in time", hint="try again; nothing was executed")
 WRONG_ANSWER = ServiceUnavailable("another number of decisions than asked for", hint="try again; nothing was executed")
@@ -185,8 +184,7 @@ class Decisions:
         if exchange.dropped or not exchange.holding:
             return
         if state is ApprovalState.GRANTED:
-            while self._core.state.catalog_syncing:  # another session's change is being read
-                await asyncio.sleep(CATALOG_S)
+            await self._around.catalogs.settled()
             exchange.changes = self._core.state.catalog_changes
             await self._decide([exchange])
             return

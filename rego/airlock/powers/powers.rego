@@ -19,16 +19,18 @@ of_statement(s) := union({
 	{power |
 		some op in s.operations
 		power := of_object[op.object_type]
-		not op.verb in {"checkpoint", "comment", "grant", "revoke"}
+		not op.verb in {"checkpoint", "comment", "grant", "reindex", "revoke"}
 	},
 	{power | some op in s.operations; some option in op.options; power := of_option[op.verb][option]},
 	{power | some op in s.operations; power := of_verb[op.verb]},
+	{"locks" | some op in s.operations; op.verb == "reindex"; not "concurrently" in op.options},
 	{power | some op in s.operations; power := of_operation[op.object_type][op.verb]},
 	{"role_change" | some flag in s.flags; flag == "role_change"; not lib.resets(s)},
 	{"server_files" | count(s.files) > 0},
 	{"server_programs" | count(s.programs) > 0},
 	{"security_definer" | "security_definer" in s.flags; "ddl" in s.kinds},
 	{"server_settings" | "admin" in s.flags; some fn in s.functions; fn.effects == ["changes_settings"]},
+	{"server_control" | "admin" in s.flags; some fn in s.functions; fn.schema == "pg_catalog"; "writes" in fn.effects},
 	{"server_settings" | count(s.settings) > 0; some op in s.operations; op.object_type == "database"},
 	{"security_setting" | some name in s.settings; lower(name) in data.settings.security_settings},
 })
@@ -168,6 +170,13 @@ texts := {
 		"way_out": "ask a database administrator",
 		"severity": "critical",
 		"controls": ["SOC2:CC8.1", "ISO27001:A.8.9", "NIST:CM-5", "NIST:CM-6"],
+		"approval": true,
+	},
+	"server_control": {
+		"what": "this controls the server itself: its role, backups, logs or statistics",
+		"way_out": "ask a database administrator",
+		"severity": "high",
+		"controls": ["SOC2:A1.2", "SOC2:CC8.1", "ISO27001:A.8.2", "NIST:AC-6(1)", "NIST:CP-10"],
 		"approval": true,
 	},
 	"role_change": {

@@ -123,6 +123,7 @@ uses := {
 	"extensions": {"kinds": ["ddl"], "operations": [t.operation("create", "extension", [])]},
 	"privileges": {"kinds": ["dcl"], "operations": [t.operation("grant", "table", [])]},
 	"server_settings": {"kinds": ["ddl"], "operations": [t.operation("alter", "system", [])]},
+	"server_control": {"flags": ["admin"], "functions": [t.function("pg_promote", ["writes"])]},
 	"role_change": {"kinds": ["session"], "flags": ["role_change"]},
 	"security_setting": {"kinds": ["session"], "settings": ["session_replication_role"]},
 	"large_objects": {"functions": [t.function("lo_get", ["large_object"])]},
@@ -139,6 +140,7 @@ uses := {
 # Other ways to the same powers.
 also := [
 	["locks", {"kinds": ["maintenance"], "operations": [t.operation("vacuum", "table", ["full"])]}],
+	["locks", {"kinds": ["maintenance"], "operations": [t.operation("reindex", "system", [])]}],
 	["locks", {"kinds": ["tcl"], "flags": ["transaction_control"], "operations": [t.operation("prepare", "transaction", [])]}],
 	["privileges", {"kinds": ["ddl"], "operations": [t.operation("alter", "table", ["changeowner"])]}],
 	["server_files", {"kinds": ["ddl"], "operations": [t.operation("create", "tablespace", [])]}],
@@ -252,6 +254,8 @@ test_harmless_neighbours_are_no_powers if {
 		{"kinds": ["tcl"], "flags": ["transaction_control"], "operations": [t.operation("begin", "transaction", [])]},
 		{"kinds": ["utility"], "operations": [t.operation("lock", "table", ["access_share"])]},
 		{"kinds": ["maintenance"], "operations": [t.operation("vacuum", "table", [])]},
+		{"kinds": ["maintenance"], "operations": [t.operation("reindex", "database", ["concurrently"])]},
+		{"functions": [t.function("nextval", ["writes"])]},
 		{"kinds": ["select"], "flags": ["security_definer"]},
 		{"kinds": ["session"], "settings": ["statement_timeout"]},
 		{"kinds": ["session"], "flags": ["discard", "role_change"]},
