@@ -130,14 +130,14 @@ class FunctionMade:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`statement` are the facts of what was prepared; `values` are never kept. `search_paths` and `known` (the names
-    that this session had made or altered) held then: with others the server reads the text anew."""
+    """`statement` are the facts of what was prepared; `values` are never kept. `search_paths` and `meaning` (a
+    digest of what its names meant and held) are of then: with others the server reads the text anew."""
 
     name: str
     statement: Statement
     effects: tuple[SessionEffect, ...] = ()
     search_paths: tuple[tuple[str, ...] | None, ...] = ()
-    known: frozenset[str] = frozenset()
+    meaning: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

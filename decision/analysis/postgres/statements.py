@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import CursorDeclared, Prepared, RelationMade
+from decision.analysis.effects import RelationMade
 from decision.analysis.flow import OPAQUE, Flow, Item, Scope, Shape, merge
 from decision.analysis.postgres.calls import first_path
 from decision.analysis.postgres.closure import lock_relation, read_relation
 from decision.analysis.postgres.definitions import comes_to_be
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
-from decision.analysis.postgres.finish import facts_of, restore
-from decision.analysis.postgres.kept import fill
 from decision.analysis.postgres.names import creation_schema, made_columns, resolve
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.predicates import predicate_of
+from decision.analysis.postgres.prepared import execute
 from decision.analysis.postgres.select import limit_of
 from decision.analysis.postgres.sources import returned_columns
 from decision.analysis.postgres.walk import QUERIES, STATEMENTS, Walk, query, statement
@@ -113,83 +112,6 @@ def explain(walk: Walk, body: Node) -> None:
     shown = merge([*walk.output.flows, OPAQUE]) if own and walk.output is not None else Flow(opaque=own)
     walk.output = Shape(["QUERY PLAN"], [shown])
     walk.returns_rows = True
-
-
-def declare_cursor(walk: Walk, body: Node) -> None:
-    walk.kind(Kind.CURSOR)
-    walk.flags.add("cursor")
-    statement(walk, body["query"])
-    facts = facts_of(walk)
-    walk.effects.append(CursorDeclared(body.get("portalname", ""), facts))
-    for flow in walk.output.flows if walk.output is not None else ():
-        walk.use(flow, Usage.OUTPUT)
-    walk.output, walk.returns_rows = None, False
-
-
-def fetch(walk: Walk, body: Node) -> None:
-    walk.kind(Kind.CURSOR)
-    walk.flags.update(("cursor", "needs_session"))
-    name = body.get("portalname", "")
-    known = [cursor.statement for cursor in walk.state.cursors if cursor.name == name]
-    if body.get("ismove"):
-        return
-    if not known or walk.state.overflowed:
-        walk.unresolved("FETCH", "no cursor of this name was declared in this session")
-        walk.returns_rows = True
-        return
-    restore(walk, known, "FETCH")
-
-
-def prepare(walk: Walk, body: Node) -> None:
-    inner = Walk(walk.catalog, walk.state, walk.budget)
-    statement(inner, body["query"])
-    facts = facts_of(inner)
-    walk.kind(Kind.PREPARE)
-    walk.flags.add("prepare")
-    effects = tuple(inner.effects)
-    walk.effects.append(Prepared(body.get("name", ""), facts, effects, walk.state.search_paths, _known(walk)))
-    restore(walk, [facts], "PREPARE")
-    walk.kinds = dict.fromkeys([Kind.PREPARE, *walk.kinds])
-    walk.output, walk.returns_rows = None, False
-
-
-def execute(walk: Walk, body: Node) -> None:
-    walk.kind(Kind.EXECUTE)
-    walk.flags.add("needs_session")
-    given = merge([expression(walk, Scope(), node) for node in body.get("params", ())])
-    name = body.get("name", "")
-    known = [prepared for prepared in walk.state.prepared if prepared.name == name]
-    if not known or walk.state.overflowed:
-        walk.unresolved("EXECUTE", "no statement of this name was prepared in this session")
-        walk.returns_rows = True
-        return
-    restore(walk, [prepared.statement for prepared in known], "EXECUTE")
-    if given.sources or given.opaque:  # a function's value as parameter: where it goes inside is not followed
-        walk.use(given, Usage.INNER)
-        walk.use(given, Usage.FILTER)
-        if walk.settings:
-            fill(walk, "", given)
-        if walk.output is not None:
-            walk.output = Shape(walk.output.names, [merge((flow, given)) for flow in walk.output.flows])
-    for prepared in known:
-        fresh = _known(walk) - prepared.known
-        if prepared.search_paths != walk.state.search_paths or any(
-            relation.name in fresh for relation in prepared.statement.relations
-        ):
-            walk.unresolved("EXECUTE", "what its names mean has changed since it was prepared; prepare it again")
-    for prepared in known:
-        walk.effects += prepared.effects
-
-
-def _known(walk: Walk) -> frozenset[str]:
-    """Names of relations that this session has made or altered."""
-    state = walk.state
-    if not state.made and not state.altered:
-        return _NONE
-    return frozenset([made.name for made in state.made]) | frozenset([altered.name for altered in state.altered])
-
-
-_NONE: frozenset[str] = frozenset()
 
 
 def create_table_as(walk: Walk, body: Node) -> None:
@@ -302,8 +224,8 @@ for _tag in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"):
 
 STATEMENTS.update(
     {
-        "SelectStmt": select_statement, "ExplainStmt": explain, "DeclareCursorStmt": declare_cursor, "FetchStmt": fetch,
-        "PrepareStmt": prepare, "ExecuteStmt": execute, "CreateTableAsStmt": create_table_as, "CopyStmt": copy,
+        "SelectStmt": select_statement, "ExplainStmt": explain,
+         "CreateTableAsStmt": create_table_as, "CopyStmt": copy,
         "CallStmt": call, "DoStmt": do,
     }
 )  # fmt: skip
