@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from airlock.demo.postgres import BundledPostgres
-from tests.support.lineage_truth import World, misses, run
+from tests.support.lineage_truth import World, run
 from tests.support.sql_schema import SENSITIVE
 from tests.support.sql_statements import Made, Statements
 
@@ -53,12 +53,11 @@ def test_nothing_moves_unseen(world: World, drawn: tuple[tuple[str, str, str], M
     key, made = drawn
     note("\n".join(made.messages))
     before = run(world.base, made.messages)
-    if before.state:
-        return  # the server refuses it
-    after = run(world.others[key], made.messages)
+    if before.state and not before.state.startswith(("21", "22", "23")):
+        return  # the server refuses it, whatever the values are
     session = world.facts(made.messages)
     assert all(facts.complete for facts in session), [facts.unresolved for facts in session]
-    assert misses(session, key, before, after, strict=not made.implicit) == []
+    assert world.misses(key, made.messages, session, strict=not made.implicit) == []
 
 
 @CHECK

@@ -206,6 +206,8 @@ _SUBQUERIES = (
 )
 _NUMBERS = (
     "length({0})", "ascii({0})", "({1} + {1})", "coalesce({1}, 0)", "abs({1})", "strpos({0}, '1')",
+    "(10 / {1})", "({1} * 90000000)", "(7 % ({1} - 1))", "length(substr({0}, 1, {1} - 2))", "length({0}::short)",
+    "width_bucket({1}, 1, {1}, 2)", "num_nulls({0}, {1})", "get_byte(convert_to({0}, 'UTF8'), {1})", "(- {1})",
     "CASE WHEN {2} THEN 1 ELSE 0 END", "({2})::int", "hashtext({0})",
 )  # fmt: skip
 _TEXT = (
@@ -217,6 +219,9 @@ _TEXT = (
     "array_to_string((string_to_array({0}, '2'))[2:], '+')", "({0})::bpchar::text", "regexp_substr({0}, '[1-4]+')",
     "JSON_SERIALIZE(JSON_SCALAR({0}))", "(SELECT v FROM (VALUES ({0}), ({1})) x(v) LIMIT 1)", "initcap({0})",
     "(SELECT y.v FROM (SELECT {0} AS v, {1} AS w) y)", "((ROW({0}, {1})::couple)).b", "substring({0}, '([2-4])')",
+    "repeat('x', length({0}))", "split_part({0}, '1', 2)", "to_char({0}::int, '999')", "(10 / length({0}))::text",
+    "left({0}, - 1)", "normalize({0})", "decode({0}, 'hex')::text", "({0})::json::text",
+    "convert_from({0}::bytea, 'UTF8')",
     "twice({0})", "public.twice(a => {0})", "concat(VARIADIC ARRAY[{0}, {1}])",
     "CASE {0} WHEN {1} THEN 'a' ELSE 'b' END",
     "lpad({0}, 12, '*')", "reverse({0})", "split_part({0}, '-', 1)", "regexp_replace({0}, '[1-4]', 'x')",
@@ -246,6 +251,8 @@ _ROWS = (
 _USERS = ("digits_of({a})", "{a}.digits_of", "({a}).digits_of")
 _BOOL = (
     "({0} = {1})", "({0} < {1})", "({0} LIKE '1%')", "({0} IS NOT DISTINCT FROM {1})", "({0} IN ({1}, 'x'))",
+    "('1' LIKE {0})", "({0} LIKE {1} ESCAPE 'x')", "({0} ~ {1})", "(10 / {3} > 1)", "({2} OR 10 / {3} > 1)",
+    "({0} LIKE '1\\')", "(({0})::int > 200)", "({2} AND ({0})::int > 3)", "({0} IN ('2', (10 / {3})::text))",
     "({0} ~ '^[1-4]')", "(ROW({0}, 1) IS DISTINCT FROM ROW({1}, 1))", "({0} SIMILAR TO '1%')", "({0} IS JSON)",
     "(ARRAY[{0}] @> ARRAY[{1}])", "(string_to_array({0}, '2') && ARRAY[{1}])", "({0} = ANY (ARRAY[{1}, 'x']))",
     "(({2}) IS NOT TRUE)", "(ROW({0}, {3}) = ROW({1}, {3}))", "({0} NOT BETWEEN SYMMETRIC '1' AND {1})",

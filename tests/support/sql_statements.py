@@ -80,7 +80,7 @@ class Statements(Queries):
         asked = draw.pick(
             ("SHOW k.v", "SELECT current_setting('k.v')", "SELECT upper(current_setting('K.V', true)) AS v")
         )
-        messages = (f"SELECT set_config('k.v', (SELECT * FROM ({text}) LIMIT 1), false)", asked)
+        messages = (f"SELECT set_config('k.v', (SELECT max(q.a) FROM ({text}) q(a)), false)", asked)
         return Made(messages, draw.implicit, (columns[0].taint,))
 
     def answered(self) -> Made:

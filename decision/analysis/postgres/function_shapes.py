@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from decision.analysis.flow import Flow, Shape, merge
 from decision.analysis.postgres.builtins import COLUMNS, NAMES, SET_RETURNING
+from decision.analysis.postgres.output_names import output_name
 from decision.analysis.postgres.parse import Node, only, qualified
 from decision.analysis.postgres.walk import Walk
 from decision.model.catalog import CatalogFunction
@@ -24,7 +25,7 @@ def function_name(listed: list[Node]) -> str:
     for entry in listed:
         for part in entry.get("List", {}).get("items", [])[:1]:
             tag, body = only(part)
-            return qualified(body.get("funcname"))[1] if tag == "FuncCall" else "coalesce"
+            return qualified(body.get("funcname"))[1] if tag == "FuncCall" else output_name(part)
     return ""
 
 
@@ -58,7 +59,7 @@ def function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node], 
     own = walk.catalog.functions.get(name, []) if walk.catalog is not None and builtin_effects(name) is None else []
     if any(_composite(walk, function.return_type) for function in own):
         return Shape((), (), is_open=True)
-    return Shape([alias or name or "coalesce"], [value])
+    return Shape([alias or (name if tag == "FuncCall" else output_name(call))], [value])
 
 
 _POPULATING = ("json_populate_record", "jsonb_populate_record", "json_populate_recordset", "jsonb_populate_recordset")
