@@ -15,7 +15,7 @@ from pglast import keywords, parser
 
 from decision.analysis.limits import Limits, check_text, check_tokens
 from decision.analysis.postgres.parse import parse_checked
-from decision.model.errors import AnalysisError
+from decision.model.errors import AnalysisError, SyntaxRefused
 
 UNREADABLE = "[text that can't be read as PostgreSQL]"
 _LITERALS = frozenset({"SCONST", "USCONST", "ICONST", "FCONST", "BCONST", "XCONST"})
@@ -34,8 +34,12 @@ _MAY_SET = re.compile(
 
 
 def pieces(text: str, limits: Limits = _LIMITS) -> list[Piece]:
-    """The tokens without comments, literals replaced by numbered parameters. Raises pglast's error, LimitExceeded."""
-    tokens = parser.scan(text)
+    """The tokens without comments, literals replaced by numbered parameters. Raises pglast's error, SyntaxRefused,
+    LimitExceeded."""
+    try:
+        tokens = parser.scan(text)
+    except UnicodeError:  # of the lexer's message, which may end within a character of the text
+        raise SyntaxRefused("the text is not valid Unicode", hint="send UTF-8") from None
     check_tokens(len(tokens), limits)
     highest = 0
     if "$" in text:
