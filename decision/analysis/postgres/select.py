@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, either
 from decision.analysis.postgres.calls import literal
-from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.columns import find_item
 from decision.analysis.postgres.expressions import expression, filtered, window
 from decision.analysis.postgres.function_shapes import function_columns
 from decision.analysis.postgres.lookups import condition
-from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.order_of_ctes import referred_first
+from decision.analysis.postgres.ordering import by_output, grouping, tail
 from decision.analysis.postgres.output_names import output_name
 from decision.analysis.postgres.parse import Node, only, qualified
 from decision.analysis.postgres.sources import from_clause
@@ -33,13 +32,13 @@ def _select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
         with_clause(walk, scope, body["withClause"])
     if "valuesLists" in body:
         shape = _values(walk, scope, body["valuesLists"])
-        _tail(walk, scope, body, shape)
+        tail(walk, scope, body, shape)
         return shape
     if body.get("op", "SETOP_NONE") != "SETOP_NONE":
         shape = _set_operation(walk, scope, body)
         ordered = Scope(scope)
         ordered.aliases = shape.lookup
-        _tail(walk, ordered, body, shape)
+        tail(walk, ordered, body, shape)
         return shape
     from_clause(walk, scope, body.get("fromClause"))
     if "whereClause" in body:
@@ -49,18 +48,18 @@ def _select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     shape = targets(walk, scope, body.get("targetList"))
     scope.aliases = shape.lookup
     for node in body.get("groupClause", ()):
-        _grouping(walk, scope, node, shape)
+        grouping(walk, scope, node, shape)
     if "havingClause" in body:
         filtered(walk, scope, body["havingClause"])
     for node in body.get("windowClause", ()):
         window(walk, scope, node.get("WindowDef", {}))
     for node in body.get("distinctClause", ()):
         if node:
-            walk.use(_by_output(walk, scope, node, shape), Usage.GROUP)
+            walk.use(by_output(walk, scope, node, shape), Usage.GROUP)
         else:
             for flow in shape.flows:
                 walk.use(flow, Usage.GROUP)
-    _tail(walk, scope, body, shape)
+    tail(walk, scope, body, shape)
     if "intoClause" in body:
         walk.flags.add("select_into")
     return shape
@@ -78,55 +77,6 @@ def pinned_texts(where: Node, found: dict[str, str]) -> None:
         text = literal(right)
         if len(fields) == 1 and "String" in fields[0] and text is not None:
             found[fields[0]["String"].get("sval", "")] = text
-
-
-def _tail(walk: Walk, scope: Scope, body: Node, shape: Shape) -> None:
-    """ORDER BY, LIMIT, FOR UPDATE."""
-    for node in body.get("sortClause", ()):
-        sort = node.get("SortBy", {})
-        if "node" in sort:
-            walk.use(_by_output(walk, scope, sort["node"], shape), Usage.ORDER)
-    for part in ("limitCount", "limitOffset"):
-        if part in body:
-            walk.use(expression(walk, scope, body[part]), Usage.FILTER)
-    if body.get("limitOption") == "LIMIT_OPTION_WITH_TIES":
-        walk.flags.add("with_ties")
-    for node in body.get("lockingClause", ()):
-        _locking(walk, scope, node.get("LockingClause", {}))
-
-
-def _locking(walk: Walk, scope: Scope, clause: Node) -> None:
-    walk.flags.add("row_lock")
-    named = [node.get("RangeVar", {}).get("relname", "") for node in clause.get("lockedRels", ())]
-    for item in scope.items:
-        if item.relation is not None and (not named or item.name in named):
-            lock_relation(walk, resolve(walk, *item.relation))
-
-
-def _by_output(walk: Walk, scope: Scope, node: Node, shape: Shape) -> Flow:
-    """ORDER BY and GROUP BY may name an output column or give its position."""
-    tag, body = only(node)
-    if tag == "A_Const" and "ival" in body:
-        position = int(body["ival"].get("ival", 0))
-        if 0 < position <= len(shape.flows):
-            return shape.flows[position - 1]
-        return OPAQUE if shape.open else CONSTANT
-    if tag == "ColumnRef" and len(body.get("fields", ())) == 1:
-        name = body["fields"][0].get("String", {}).get("sval")
-        found = scope.aliases.get(name)
-        if found is not None:
-            inner = next((i.shape.lookup[name] for i in scope.items if i.by_column and name in i.shape.lookup), None)
-            return found if inner is None else either([found, inner])
-    return expression(walk, scope, node)
-
-
-def _grouping(walk: Walk, scope: Scope, node: Node, shape: Shape) -> None:
-    tag, body = only(node)
-    if tag in ("GroupingSet", "RowExpr"):
-        for part in body.get("content" if tag == "GroupingSet" else "args", ()):
-            _grouping(walk, scope, part, shape)
-    elif tag:
-        walk.use(_by_output(walk, scope, node, shape), Usage.GROUP)
 
 
 def targets(walk: Walk, scope: Scope, nodes: list[Node] | None) -> Shape:
@@ -290,19 +240,8 @@ def _recursive(walk: Walk, scope: Scope, name: str, body: Node, columns: list[st
             break
     ordered = Scope(inner)
     ordered.aliases = shape.lookup
-    _tail(walk, ordered, body, shape)
+    tail(walk, ordered, body, shape)
     return shape
-
-
-def limit_of(body: Node) -> int | None:
-    """A constant row limit."""
-    if body.get("limitOption") == "LIMIT_OPTION_WITH_TIES" or "limitCount" not in body:
-        return None
-    text = literal(body["limitCount"])
-    try:
-        return max(0, int(text)) if text is not None else None
-    except ValueError:
-        return None
 
 
 QUERIES["SelectStmt"] = select

@@ -10,10 +10,10 @@ from decision.analysis.postgres.definitions import comes_to_be
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.names import creation_schema, made_columns, resolve
+from decision.analysis.postgres.ordering import limit_of
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.predicates import predicate_of
 from decision.analysis.postgres.prepared import execute
-from decision.analysis.postgres.select import limit_of
 from decision.analysis.postgres.sources import returned_columns
 from decision.analysis.postgres.walk import QUERIES, STATEMENTS, Walk, query, statement
 from decision.analysis.postgres.writes import write_relation
