@@ -22,7 +22,7 @@ from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.names import Relation
 from decision.analysis.postgres.parse import Node, only, strings
 from decision.analysis.postgres.refusing import declared
-from decision.analysis.postgres.tables import column_sequence, constraint, made_column, sequence_made
+from decision.analysis.postgres.tables import bound, column_sequence, constraint, made_column, sequence_made
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.model.facts import Kind, Usage
 
@@ -35,7 +35,7 @@ def alter_table(walk: Walk, body: Node) -> None:
     # Composite types and indexes are relations to the server, but not in the snapshot.
     missing_ok = body.get("missing_ok", False) or kind in ("OBJECT_INDEX", "OBJECT_TYPE")
     relation = define(walk, body["relation"], missing_ok=missing_ok)
-    with_family(walk, relation, body["relation"])
+    with_family(walk, relation, only="inh" not in body["relation"])
     verbs: dict[str, None] = {}
     commands = [node.get("AlterTableCmd", {}) for node in body.get("cmds", ())]
     for command in commands:
@@ -77,7 +77,6 @@ def _remade(walk: Walk, relation: Relation, made: RelationMade, commands: list[N
 def _computed(walk: Walk, relation: Relation, name: str, definition: Node) -> MadeColumn:
     """A column's new values: by USING, or by a cast, which fails on some."""
     own = relation.shape.lookup.get(name, OPAQUE)
-    walk.use(own, Usage.CHECK)
     if "raw_default" not in definition:
         return MadeColumn(name, own.sources, own.opaque, computed=True)
     scope = Scope()
@@ -116,6 +115,8 @@ def _command(walk: Walk, relation: Relation, kind: str, subtype: str, command: N
         on_relation(walk, relation, inner.get("raw_default"))
     elif definition:
         on_relation(walk, relation, definition)
+    if subtype in ("altercolumntype", "setnotnull"):
+        walk.use(relation.shape.lookup.get(command.get("name", ""), OPAQUE), Usage.CHECK)
     if "rowsecurity" in subtype:
         walk.flags.add("policy")
     if command.get("behavior") == "DROP_CASCADE":
@@ -128,9 +129,12 @@ def _partition(walk: Walk, relation: Relation, kind: str, subtype: str, command:
         define_index(walk, named.get("schemaname", ""), named.get("relname", ""))
         return
     part = define(walk, named)
-    with_family(walk, part, {})
+    with_family(walk, part)
     checks_keys(walk, part)
     if subtype == "attachpartition":
+        bound(walk, command.get("bound", {}))
+        for flow in part.shape.flows:  # which of them is the key isn't known
+            walk.use(flow, Usage.CHECK)
         shares_rows(walk, part, relation)
 
 

@@ -54,7 +54,7 @@ def create_view(walk: Walk, body: Node) -> None:
 def create_index(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     relation = define(walk, body["relation"])
-    with_family(walk, relation, body["relation"])
+    with_family(walk, relation, only="inh" not in body["relation"])
     if "idxname" in body:
         walk.effects.append(IndexMade(*relation.key, body["idxname"]))
     found = ["concurrently"] if body.get("concurrent") else []
@@ -81,7 +81,7 @@ def rename(walk: Walk, body: Node) -> None:
             define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
         relation = define(walk, body["relation"], missing_ok=missing_ok)
         if kind == "OBJECT_COLUMN":
-            with_family(walk, relation, body["relation"])
+            with_family(walk, relation, only="inh" not in body["relation"])
             _renamed(walk, relation, body.get("subname", ""), body.get("newname", ""))
         walk.operation("rename", object_type(kind), [relation_name(relation)])
         altered(walk, relation)
@@ -140,7 +140,7 @@ def drop(walk: Walk, body: Node) -> None:
             target = {"relname": names[-1] if names else "", "schemaname": names[-2] if len(names) > 1 else ""}
             relation = define(walk, target, missing_ok=missing_ok)
             if kind in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
-                with_family(walk, relation, {})
+                with_family(walk, relation)
             altered(walk, relation)
             objects.append(relation_name(relation) if kind in RELATIONS else ObjectName(relation.schema, parts[-1]))
         elif kind == "OBJECT_INDEX":

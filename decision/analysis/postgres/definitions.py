@@ -75,7 +75,7 @@ def define_index(walk: Walk, schema: str, name: str, *, missing_ok: bool = False
             tables.add((each.schema, each.name))
     for place, table in sorted(tables):
         relation = define(walk, {"schemaname": place, "relname": table})
-        with_family(walk, relation, {})
+        with_family(walk, relation)
     if not tables and not missing_ok:
         walk.unresolved(name, "no index of this name is known")
     return ObjectName(found[0] if found is not None else schema, name)
@@ -107,9 +107,9 @@ def shares_rows(walk: Walk, child: Relation, parent: Relation) -> None:
     )
 
 
-def with_family(walk: Walk, relation: Relation, target: Node) -> None:
+def with_family(walk: Walk, relation: Relation, *, only: bool = False) -> None:
     """Without ONLY a definition's change reaches the partitions and children."""
-    if not target.get("inh", True):
+    if only:
         return
     for part in parts(walk, relation.key):
         walk.touch(part.schema, part.name, part.kind, Access.DDL, part.oid, part.tags, Via.INHERITANCE)

@@ -150,7 +150,9 @@ def domain(verb: str, name: str) -> Handler:
             parts.append(inner if tag == "Constraint" else {"raw_expr": changed})
         for part in parts:
             if "raw_expr" in part:
-                walk.use(generic(walk, Scope(parameters=True), part["raw_expr"]), Usage.CHECK)
+                flow = generic(walk, Scope(parameters=True), part["raw_expr"])
+                walk.use(flow, Usage.CHECK)
+                walk.use(flow, Usage.INNER)  # a default goes on in every column of the domain
 
     return handler
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from decision.analysis.flow import Flow
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.definitions import (
     STORED,
@@ -15,9 +16,10 @@ from decision.analysis.postgres.definitions import (
     relation_name,
     with_family,
 )
+from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.parse import Node
 from decision.analysis.postgres.walk import STATEMENTS, Walk
-from decision.model.facts import Access, Kind, ObjectName, RelationKind
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 
 Handler = Callable[[Walk, Node], None]
 
@@ -32,6 +34,7 @@ def _maintenance(verb: str) -> Handler:
         for target in targets:
             if target:
                 objects.append(_with_parts(walk, target))
+                _measured(walk, target)
         found = [n["DefElem"].get("defname", "") for n in body.get("options", ()) if "DefElem" in n]
         if not objects and (verb == "cluster" or "full" in found):
             all_of(walk, None, STORED)
@@ -41,11 +44,18 @@ def _maintenance(verb: str) -> Handler:
     return handler
 
 
+def _measured(walk: Walk, target: Node) -> None:
+    """ANALYZE of a relation of this session: plans tell how wide its values are. Nobody else analyses those."""
+    relation = resolve(walk, target.get("schemaname", ""), target.get("relname", ""))
+    for flow in relation.shape.flows if relation.made is not None else ():
+        walk.use(Flow(flow.sources - {(*relation.key, name) for name in relation.shape.names}), Usage.CHECK)
+
+
 def _with_parts(walk: Walk, target: Node) -> ObjectName:
     """A relation that is rewritten, with its partitions."""
     relation = define(walk, target)
     if relation.kind in (RelationKind.PARTITIONED, RelationKind.TEMPORARY):
-        with_family(walk, relation, {})
+        with_family(walk, relation)
     return relation_name(relation)
 
 

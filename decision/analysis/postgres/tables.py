@@ -18,7 +18,7 @@ from decision.analysis.postgres.parse import Node, only, options, qualified, str
 from decision.analysis.postgres.refusing import declared, refuses
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.model.catalog import ForeignKey
-from decision.model.facts import Access, Kind, ObjectName, RelationKind
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 
 
 def create_table(walk: Walk, body: Node) -> None:
@@ -68,9 +68,22 @@ def table_columns(walk: Walk, body: Node, own: tuple[str, str]) -> tuple[list[Ma
             columns += [MadeColumn(name) for name in like.shape.names]
         elif tag == "Constraint":
             constraint(walk, made, inner)
+    bound(walk, body.get("partbound", {}))
+    for node in body.get("partspec", {}).get("partParams", ()):
+        on_relation(walk, made, node.get("PartitionElem", {}).get("expr"))
     if refuses(body):
         columns = [replace(column, strict=True) for column in columns]
     return list({column.name: column for column in columns}.values()), complete
+
+
+def bound(walk: Walk, spec: Node) -> None:
+    """A partition's bounds are computed now and kept where everybody reads them."""
+    for part in ("listdatums", "lowerdatums", "upperdatums"):
+        for node in spec.get(part, ()):
+            if "ColumnRef" not in node:  # MINVALUE, MAXVALUE
+                flow = generic(walk, Scope(), node)
+                walk.use(flow, Usage.INNER)
+                walk.use(flow, Usage.CHECK)
 
 
 def made_column(walk: Walk, column: Node) -> MadeColumn:
