@@ -1,4 +1,4 @@
-"""Errors and notices of the server without values, for statements that touch masked columns.
+"""Errors and notices of the server without values, from the first statement of a session that touches masked columns.
 
 A message may hold a value in clear (`invalid input syntax for type integer: "…"`, `Key (email)=(…) already exists`,
 a RAISE with anything in it, even in the SQLSTATE of something harmless). So nothing is passed because it looks
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 WITHHELD: Final = "(value withheld)"
-HINT: Final = "The server's own text is withheld because the statement touches masked columns."
+HINT: Final = "The server's own text is withheld because this session has touched masked columns."
 PLACES: Final = "SVCFLR"
 NAMES: Final = "stcdn"
 STATE: Final = re.compile(r"[0-9A-Z]{5}")

@@ -101,8 +101,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "aborted", "asked", "barrier", "bind", "bytes", "changes", "copy_masker", "decision", "described", "dropped",
-        "expect", "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal", "prepared", "raw",
+        "aborted", "asked", "barrier", "bind", "bytes", "changes", "copy_masker", "decision", "described",
+        "dropped", "expect", "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal", "prepared", "raw",
         "refusal", "rows", "segment", "started_ns", "statement", "target", "text", "timed",
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from decision.model.decision import Decision, PolicyEffect
 from enforcement.postgres.protocol import denial, messages
 from enforcement.postgres.protocol.asking import KINDS
 from enforcement.postgres.protocol.errors import ProtocolViolation
-from enforcement.postgres.protocol.exchange import Exchange, Portal, Refusal, Unsettled
+from enforcement.postgres.protocol.exchange import Exchange, Portal, Refusal, Unsettled, guarded
 from enforcement.postgres.protocol.framing import Framer, read_exchange
 from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.planning import Planner
@@ -252,6 +252,7 @@ class Gate:
             self._substitute(head)
             return
         state.to_server.append(head.raw)
+        state.touched = state.touched or guarded(head.decision)
         if code == TERMINATE:
             state.commands.append(CloseSession("client"))
             return

@@ -9,7 +9,7 @@ from decision.model.decision import Limits
 from decision.model.errors import ObligationUnfulfillable
 from enforcement.postgres.protocol import denial, messages, parsing
 from enforcement.postgres.protocol.errors import ProtocolViolation
-from enforcement.postgres.protocol.exchange import Exchange, Portal, Refusal, guarded, sensitive
+from enforcement.postgres.protocol.exchange import Exchange, Portal, Refusal, sensitive
 from enforcement.postgres.protocol.executions import Executions
 from enforcement.postgres.protocol.messages import Back, Front
 from enforcement.postgres.protocol.state import CancelUpstream, CloseSession, State, SyncCatalog
@@ -63,10 +63,10 @@ class Results:
             state.settings_changed()
             return None
         head = state.pending[0] if state.pending else None
-        if code == Back.NOTICE and head is not None:
-            if head.internal or state.muted:
+        if code == Back.NOTICE:
+            if head is not None and (head.internal or state.muted):
                 return b""
-            if guarded(head.covering):
+            if state.touched:
                 return messages.fields(Back.NOTICE, state.masks.clean(parsing.error_fields(raw)))
         return None
 
@@ -252,7 +252,7 @@ class Results:
         answer: bytes | None = None
         if refusal is not None and not fatal:
             answer = denial.error_of(refusal)
-        elif guarded(head.covering):
+        elif state.touched:
             answer = messages.fields(Back.ERROR, state.masks.clean(found))
         self._executions.failed(head, found.get("C", ""))
         state.copy_in = False

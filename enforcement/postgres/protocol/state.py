@@ -94,6 +94,9 @@ class State:
         self.segment_open = False  # something of the extended protocol was forwarded since the last Sync
         self.read_only_default = False  # the session's default was set to read-only by us
         self.read_only_now = False  # the open transaction was made read-only by us
+        # Something with masked columns was forwarded. From then on any error may quote their values: what was deferred
+        # runs at COMMIT, a cursor at its FETCH, and a temporary table keeps what was put into it.
+        self.touched = False
         self.muted = False
         self.poison = False
         self.statement_count = 0
