@@ -25,6 +25,7 @@ of_statement(s) := union({
 	{power | some op in s.operations; power := of_verb[op.verb]},
 	{"locks" | some op in s.operations; op.verb == "reindex"; not "concurrently" in op.options},
 	{power | some op in s.operations; power := of_operation[op.object_type][op.verb]},
+	{"large_objects" | some relation in s.relations; relation.name == "pg_largeobject"; relation.schema == "pg_catalog"},
 	{"role_change" | some flag in s.flags; flag == "role_change"; not lib.resets(s)},
 	{"server_files" | count(s.files) > 0},
 	{"server_programs" | count(s.programs) > 0},

@@ -150,6 +150,7 @@ also := [
 	],
 	["server_settings", {"flags": ["admin"], "functions": [t.function("pg_reload_conf", ["changes_settings"])]}],
 	["replication", {"flags": ["replication"], "functions": [t.function("pg_create_logical_replication_slot", ["writes"])]}],
+	["large_objects", {"relations": [object.union(t.table("pg_largeobject", ["read"], []), {"schema": "pg_catalog"})]}],
 	["extensions", {"kinds": ["utility"], "operations": [t.operation("load", "library", [])]}],
 ]
 

@@ -128,6 +128,32 @@ deny contains {
 	carried(s, column)
 }
 
+# A temporary table keeps the lineage of what it holds, and compares it: by its keys, checks, partitions and types, which
+# whoever asks has chosen. A guarded value comes into one by CREATE TABLE AS alone, which has none of these.
+deny contains {
+	"rule": "masking.copy",
+	"message": sprintf(
+		"a temporary table may tell what is written into it of the column %s, which is masked for you; use CREATE TEMP TABLE … AS, or leave it out",
+		[column.column],
+	),
+	"severity": "high",
+	"controls": ["SOC2:C1.1", "ISO27001:A.8.11", "ISO27001:A.8.12", "NIST:AC-4", "NIST:AC-23"],
+} if {
+	some s in lib.changing
+	count(closed) > 0
+	not "ddl" in s.kinds
+	some relation in s.relations
+	relation.kind == "temporary"
+	"write" in relation.access
+	not lib.planned(s)
+	some column in s.columns
+	some tag in column.tags
+	closed[family_of(tag)]
+	guarded(tag)
+	guarding.effect != "allow"
+	carried(s, column)
+}
+
 # The value itself flows on, rather than deciding which rows do.
 carried(_, column) if {
 	some usage in column.usage
