@@ -58,7 +58,7 @@ def cases(dialect: str) -> list[str]:
     """The statements of the dialect's cases, and those of all others behind them."""
     folder = CASES / "analysis" / "dialects"
     found = [
-        (file.stem != dialect, json.loads(line)["sql"])
+        (file.stem.split(".")[0] != dialect, json.loads(line)["sql"])
         for file in sorted(folder.glob("*.jsonl"))
         for line in file.read_text().splitlines()
     ]

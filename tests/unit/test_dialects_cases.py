@@ -38,7 +38,7 @@ def catalog() -> CatalogSnapshot:
 
 def load() -> list[tuple[str, str, str, str]]:
     return [
-        (file.stem, case["id"], case["sql"], case["want"])
+        (file.stem.split(".")[0], case["id"], case["sql"], case["want"])
         for file in sorted(FOLDER.glob("*.jsonl"))
         for case in map(json.loads, file.read_text().splitlines())
     ]

@@ -23,6 +23,7 @@ _TRANSACTION = frozenset(
      "ISOLATION", "LEVEL", "REPEATABLE", "COMMITTED", "UNCOMMITTED", "SERIALIZABLE", "WITH", "CONSISTENT",
      "SNAPSHOT", ",", ";"}
 )  # fmt: skip
+_NAMED = ("SAVEPOINT", "TO", "TRAN", "TRANSACTION", "SAVE", "RELEASE")  # a name may stand behind them
 _STARTS = frozenset({"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SAVE", "RELEASE", "ABORT", "END"})
 
 
@@ -31,7 +32,7 @@ def transaction(walk: Walk, found: Sequence[Piece]) -> bool:
     words = [piece.upper for piece in found]
     if words[0] not in _STARTS or (words[0] == "END" and walk.dialect not in ("sqlite", "duckdb")):
         return False
-    named = {i + 1 for i, word in enumerate(words) if word in ("SAVEPOINT", "TO", "TRAN", "TRANSACTION", "SAVE")}
+    named = {i + 1 for i, word in enumerate(words) if word in _NAMED}
     if walk.dialect == "tsql" and any(word in BATCH_WORDS - _TRANSACTION for word in words):
         return False
     odd = [i for i, word in enumerate(words) if word not in _TRANSACTION and i not in named]

@@ -96,6 +96,7 @@ _VERBS = frozenset(
         "DROP",
         "EXEC",
         "EXECUTE",
+        "FETCH",
         "GRANT",
         "IF",
         "INSERT",
@@ -115,6 +116,7 @@ _VERBS = frozenset(
     ]
 )
 _MAY_FOLLOW = {
+    "FETCH": {"ROWS", "ROW"},
     "DELETE": {"THEN", "ON", "FOR", "AFTER"},
     "UPDATE": {"THEN", "ON", "FOR", "AFTER"},
     "INSERT": {"THEN", "FOR", "AFTER"},
