@@ -19,6 +19,7 @@ CREATE VIEW pg_stat_statements AS SELECT 1 AS userid, ''::text AS query;
 
 CREATE FUNCTION my_func(int) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN EXECUTE 'DEL' || 'ETE FROM users WHERE id = ' || $1; RETURN 1; END $$;
+CREATE FUNCTION ssn_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT ssn FROM public.users WHERE id = $1';
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE FUNCTION leak(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', $1; RETURN 1; END $$;
 
