@@ -151,8 +151,12 @@ def option_text(node: Node | None) -> str | None:
     tag, body = only(node)
     if tag == "String":
         return str(body.get("sval", ""))
-    if tag in ("Integer", "Float", "Boolean"):
-        return str(body.get("ival", body.get("fval", body.get("boolval", ""))))
+    if tag == "Integer":
+        return str(body.get("ival", 0))
+    if tag == "Float":
+        return str(body.get("fval", ""))
+    if tag == "Boolean":
+        return "true" if body.get("boolval", False) else "false"
     if tag == "A_Const":
         value = constant(body)
         return None if value is None else value
