@@ -78,7 +78,7 @@ class World:
         return psycopg.conninfo.make_conninfo(self._dsn, dbname=database)
 
     def _connect(self, database: str) -> psycopg.Connection:
-        connection = psycopg.connect(self._reach(database), autocommit=True)
+        connection = psycopg.connect(self._reach(database), autocommit=True, prepare_threshold=None)
         for setting in ("statement_timeout = '5s'", "max_parallel_workers_per_gather = 0", "jit = off"):
             connection.execute(f"SET {setting}".encode())
         return connection

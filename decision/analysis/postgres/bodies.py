@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from decision.analysis.flow import Scope
+from decision.analysis.postgres.failing import shows
 from decision.analysis.postgres.parse import Node, constant, only, parse, parse_plpgsql
 from decision.analysis.postgres.walk import Walk, statement
 from decision.model.errors import AnalysisError
@@ -40,6 +41,15 @@ def is_query(body: str) -> bool:
     except AnalysisError:
         return False
     return len(statements) == 1 and "SelectStmt" in statements[0]["stmt"]
+
+
+def body_shows(body: str) -> bool:
+    """Whether a body in SQL may fail by what it is given, or does more than compute."""
+    try:
+        statements = parse(_sql_body(body))
+    except AnalysisError:
+        return True
+    return len(statements) != 1 or shows(statements[0])
 
 
 def _sql_body(body: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, merge
 from decision.analysis.postgres import effects as table
+from decision.analysis.postgres.bodies import body_shows
 from decision.analysis.postgres.builtins import AGGREGATES, NAMES, SET_RETURNING, WINDOW
 from decision.analysis.postgres.columns import field_of, known_function
 from decision.analysis.postgres.embedded import call_body, constant_sql
@@ -11,6 +12,7 @@ from decision.analysis.postgres.expressions import expression, expressions, filt
 from decision.analysis.postgres.function_shapes import called_row
 from decision.analysis.postgres.kept import SETTING_CALLS, setting_call
 from decision.analysis.postgres.parse import Node, constant, only, qualified
+from decision.analysis.postgres.total import telling
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk
 from decision.model.catalog import CatalogFunction
 from decision.model.facts import Access, Effect, RelationKind, Transform, Usage, Via
@@ -53,11 +55,10 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
     if not _KEEPING.isdisjoint(found_effects):
         for flow in flows:
             walk.use(flow, Usage.PASSED)
+    elif name not in SET_RETURNING:
+        _failing(walk, schema, name, arguments, flows)
     if found_effects or name in table.DENIAL_OF_SERVICE:
         _consequences(walk, scope, name, arguments)
-    if name in _CONVERSIONS and schema in ("", "pg_catalog"):
-        for flow in flows:
-            walk.use(flow, Usage.CHECK)  # a conversion that fails shows the value in its error
     aggregate = name in AGGREGATES or _own_aggregate(walk, schema, name)
     aggregate = aggregate or "agg_within_group" in body or "agg_star" in body
     if aggregate and "over" not in body:
@@ -68,13 +69,20 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
     return value if row is None else Flow(value.sources, value.transform, value.opaque, row)
 
 
-_CONVERSIONS = frozenset(
-    {
-        "int2", "int4", "int8", "float4", "float8", "numeric", "date", "timestamp", "timestamptz", "time", "timetz",
-        "interval", "uuid", "inet", "cidr", "macaddr", "bool", "json", "jsonb", "xml", "to_date", "to_timestamp",
-        "to_number", "json_in", "jsonb_in", "oid", "regclass", "bit", "varbit", "point",
-    }
-)  # fmt: skip
+def _failing(walk: Walk, schema: str, name: str, arguments: list[Node], flows: list[Flow]) -> None:
+    """What a function may fail by is checked: of a built-in one it is known, of a user's it is in its body."""
+    if not any(flow.sources for flow in flows):
+        return
+    users = _user_functions(walk, schema, name, False)
+    quiet = all(
+        function.kind == "aggregate" or (function.language == "sql" and not body_shows(function.body))
+        for function in users
+    )
+    told = telling(name, arguments, flows) if name in NAMES and schema in ("", "pg_catalog") else ()
+    if not quiet or (not users and name not in NAMES):
+        told = flows
+    for flow in told:
+        walk.use(flow, Usage.CHECK)
 
 
 def _makes_rows(walk: Walk, name: str, arguments: list[Node]) -> bool:

@@ -9,6 +9,7 @@ import re
 
 from decision.analysis.flow import Flow
 from decision.analysis.postgres.parse import Node, constant, only, qualified, strings
+from decision.analysis.postgres.total import TOTAL
 
 _COMPARING = "= <> != < <= > >= ~= *= *<> ^@ ~ ~* !~ !~* ~~ ~~* !~~ !~~*"
 _PICKING = "|| -> ->> #> #>> @> <@ ? ?| ?& && | & #"
@@ -84,12 +85,6 @@ def _near(node: Node) -> bool:
     return tag == "SQLValueFunction"
 
 
-_HARMLESS = frozenset(
-    {
-        "lower", "upper", "length", "char_length", "character_length", "octet_length", "btrim", "ltrim", "rtrim",
-        "concat", "md5", "now", "reverse", "starts_with", "isfinite", "num_nulls", "num_nonnulls",
-    }
-)  # fmt: skip
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
 
 
@@ -116,7 +111,7 @@ def _operator_shows(body: Node) -> bool:
 
 def _function_shows(body: Node) -> bool:
     schema, name = qualified(body.get("funcname"))
-    return schema not in ("", "pg_catalog") or name not in _HARMLESS
+    return schema not in ("", "pg_catalog") or name not in TOTAL
 
 
 def _cast_shows(body: Node) -> bool:
