@@ -18,6 +18,7 @@ from decision.analysis.postgres.definitions import (
     shares_rows,
     with_family,
 )
+from decision.analysis.postgres.dependents import dependents
 from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.names import Relation
 from decision.analysis.postgres.parse import Node, only, strings
@@ -121,6 +122,8 @@ def _command(walk: Walk, relation: Relation, kind: str, subtype: str, command: N
         walk.flags.add("policy")
     if command.get("behavior") == "DROP_CASCADE":
         walk.flags.add("cascade")
+        if subtype == "dropcolumn":
+            dependents(walk, relation)
 
 
 def _partition(walk: Walk, relation: Relation, kind: str, subtype: str, command: Node) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from decision.analysis.effects import FunctionMade, IndexMade, MadeColumn, RelationAltered, RelationMade
 from decision.analysis.flow import OPAQUE, TEMP_SCHEMA
+from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.definitions import (
     CODE,
     ON_TABLE,
@@ -23,12 +24,13 @@ from decision.analysis.postgres.definitions import (
     schema_gone,
     with_family,
 )
+from decision.analysis.postgres.dependents import dependents
 from decision.analysis.postgres.finish import facts_of
 from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve, search_paths
 from decision.analysis.postgres.parse import Node, only, option_text, qualified, strings
 from decision.analysis.postgres.walk import STATEMENTS, Walk, query, statement
 from decision.analysis.postgres.writes import write_relation
-from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
+from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage, Via
 
 
 def create_view(walk: Walk, body: Node) -> None:
@@ -98,8 +100,7 @@ def rename(walk: Walk, body: Node) -> None:
 
 
 def _renamed(walk: Walk, relation: Relation, name: str, new: str) -> None:
-    """A column goes on under another name, and with it what it holds."""
-    walk.use(relation.shape.lookup.get(name, OPAQUE), Usage.INNER)
+    """A column of this session goes on under another name, and with it what it holds."""
     for each in (relation, *parts(walk, relation.key)) if walk.state.made else ():
         if each.made is not None and each.entry is None:
             old = [replace(column, name=new) for column in each.made.columns if column.name == name]
@@ -134,32 +135,48 @@ def drop(walk: Walk, body: Node) -> None:
     objects: list[ObjectName] = []
     missing_ok = body.get("missing_ok", False)
     for node in body.get("objects", ()):
-        parts = strings(node.get("List", {}).get("items"))
+        named = strings(node.get("List", {}).get("items"))
         if kind in RELATIONS or kind in ON_TABLE:
-            names = parts[:-1] if kind in ON_TABLE else parts
+            names = named[:-1] if kind in ON_TABLE else named
             target = {"relname": names[-1] if names else "", "schemaname": names[-2] if len(names) > 1 else ""}
             relation = define(walk, target, missing_ok=missing_ok)
             if kind in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
                 with_family(walk, relation)
+            if kind in RELATIONS and "cascade" in found:
+                dependents(walk, relation)
             altered(walk, relation)
-            objects.append(relation_name(relation) if kind in RELATIONS else ObjectName(relation.schema, parts[-1]))
+            objects.append(relation_name(relation) if kind in RELATIONS else ObjectName(relation.schema, named[-1]))
         elif kind == "OBJECT_INDEX":
-            objects.append(
-                define_index(
-                    walk, parts[-2] if len(parts) > 1 else "", parts[-1] if parts else "", missing_ok=missing_ok
-                )
-            )
+            schema = named[-2] if len(named) > 1 else ""
+            objects.append(define_index(walk, schema, named[-1] if named else "", missing_ok=missing_ok))
         else:
             objects += _object(node)
             if kind == "OBJECT_SCHEMA":
                 schema_gone(walk, objects[-1].name)
                 if "cascade" in found:
                     all_of(walk, (objects[-1].name,))
+            elif "cascade" in found:
+                _swept(walk, kind)
     if "cascade" in found or kind == "OBJECT_EXTENSION":
         others_uncovered(walk)
-    if kind in CODE:
-        walk.flags.add("code")
+    walk.flags.update(_DROPPED.get(kind, ()))
     walk.operation("drop", object_type(kind), objects, found)
+
+
+def _swept(walk: Walk, kind: str) -> None:
+    """What uses a type, a function … goes with it: columns, too."""
+    walk.unresolved(object_type(kind), "what depends on it is not known")
+    for made in walk.state.made:
+        walk.effects.append(replace(made, complete=False))
+
+
+_DROPPED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(CODE, ("code",)),
+    "OBJECT_POLICY": ("policy",), "OBJECT_EXTENSION": ("extension", "code"), "OBJECT_PUBLICATION": ("replication",),
+    "OBJECT_FOREIGN_SERVER": ("foreign",), "OBJECT_FDW": ("foreign",), "OBJECT_FOREIGN_TABLE": ("foreign",),
+    "OBJECT_EVENT_TRIGGER": ("code",), "OBJECT_RULE": ("code",), "OBJECT_TRIGGER": ("code",),
+    "OBJECT_LANGUAGE": ("code",),
+}  # fmt: skip
 
 
 def truncate(walk: Walk, body: Node) -> None:
@@ -182,7 +199,14 @@ def truncate(walk: Walk, body: Node) -> None:
 def lock(walk: Walk, body: Node) -> None:
     walk.kind(Kind.UTILITY)
     walk.flags.add("lock")
-    objects = [relation_name(define(walk, node.get("RangeVar", {}), Access.LOCK)) for node in body.get("relations", ())]
+    objects = []
+    for node in body.get("relations", ()):
+        target = node.get("RangeVar", {})
+        relation = define(walk, target, Access.LOCK)
+        lock_relation(walk, relation)
+        for part in parts(walk, relation.key) if "inh" in target else ():
+            walk.touch(part.schema, part.name, part.kind, Access.LOCK, part.oid, part.tags, Via.INHERITANCE)
+        objects.append(relation_name(relation))
     walk.operation("lock", "table", objects, [_LOCK_MODES.get(body.get("mode", 0), "unknown")])
 
 

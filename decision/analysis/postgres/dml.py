@@ -32,9 +32,9 @@ def _target(walk: Walk, body: Node) -> tuple[Relation, Item]:
     return relation, item
 
 
-def _reads(walk: Walk, relation: Relation, item: Item) -> None:
-    """UPDATE and DELETE read their target as soon as they look at a row."""
-    item.shape = read_relation(walk, relation)
+def _reads(walk: Walk, relation: Relation, item: Item, target: Node) -> None:
+    """UPDATE and DELETE read their target as soon as they look at a row; with ONLY not its children."""
+    item.shape = read_relation(walk, relation, only_parent="inh" not in target)
     item.by_column = True
 
 
@@ -218,7 +218,7 @@ def update(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     if "withClause" in body:
         with_clause(walk, scope, body["withClause"])
     relation, item = _target(walk, body["relation"])
-    _reads(walk, relation, item)
+    _reads(walk, relation, item, body["relation"])
     scope.items.append(item)
     from_clause(walk, scope, body.get("fromClause"))
     where = body.get("whereClause")
@@ -240,7 +240,7 @@ def delete(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     if "withClause" in body:
         with_clause(walk, scope, body["withClause"])
     relation, item = _target(walk, body["relation"])
-    _reads(walk, relation, item)
+    _reads(walk, relation, item, body["relation"])
     scope.items.append(item)
     from_clause(walk, scope, body.get("usingClause"))
     where = body.get("whereClause")
@@ -261,7 +261,7 @@ def merge_into(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     if "withClause" in body:
         with_clause(walk, scope, body["withClause"])
     relation, item = _target(walk, body["relation"])
-    _reads(walk, relation, item)
+    _reads(walk, relation, item, body["relation"])
     source = from_item(walk, scope, body["sourceRelation"])
     scope.items += [item, *source]
     filtered(walk, scope, body.get("joinCondition"), Usage.JOIN)
