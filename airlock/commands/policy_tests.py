@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from decision.model.policy import ApprovalContext, Context, Environment, Phase, 
 from decision.model.principal import Principal, PrincipalKind
 from decision.policy.bundle import Bundle, engine_message, plain_modules
 from decision.policy.input import InputBuilder, principal_json, resource_json
+from decision.policy.rego_ast import Module
 
 ISSUER = "https://explain.invalid"
 
@@ -30,22 +32,30 @@ def find_opa() -> Path | None:
 def run_embedded(folder: Path, bundle: Bundle) -> list[tuple[str, bool]]:
     """(test, passed) of every `test_…` rule in the folder's `*_test.rego`. Raises BundleRejected."""
     tests = [(p.relative_to(folder).as_posix(), p.read_text()) for p in sorted(folder.rglob("*_test.rego"))]
-    everything = plain_modules([*bundle.modules, *tests])
+    results, problem = _evaluated(plain_modules([*bundle.modules, *tests]), bundle.data.decode())
+    if problem:
+        raise BundleRejected(f"the tests can't run on the embedded engine: {problem}")
+    return results
+
+
+def _evaluated(modules: Mapping[str, tuple[str, Module]], data: str) -> tuple[list[tuple[str, bool]], str]:
+    """What came of each test, and what went wrong. It does not raise: an exception would keep the engine, which must
+    end in the thread that it began in."""
     engine = regorus.Engine()
     names: list[str] = []
     try:
-        for path, (source, module) in everything.items():
+        for path, (source, module) in modules.items():
             engine.add_policy(path, source)
             if path.endswith("_test.rego"):
                 package = ".".join(("data", *module.package))
                 names += [f"{package}.{name}" for name in sorted(module.defines) if name.startswith("test_")]
-        engine.add_data_json(bundle.data.decode())
+        engine.add_data_json(data)
         engine.set_input_json("{}")
-        return [(name, engine.eval_rule(name) is True) for name in names]
+        return [(name, engine.eval_rule(name) is True) for name in names], ""
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        raise BundleRejected(f"the tests can't run on the embedded engine: {engine_message(error)}") from None
+        return [], engine_message(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ Rust panics surface as PanicException, a BaseException; they, any other exceptio
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 
 import regorus
@@ -33,6 +34,33 @@ MAX_DOCUMENT_BYTES = 1024 * 1024
 BUDGET_NS = 250_000_000
 CACHE_ENTRIES = 4_096
 CACHE_OUTPUTS = 512
+
+
+class _Owner:
+    """Stands for one EmbeddedEngine: its engines outlive it in their threads until those take notice."""
+
+
+class _Engines(threading.local):
+    """This thread's regorus engines, by whose they are. An engine must end in the thread that it began in, but what
+    owns it may be collected in any: so the thread holds it, and lets go of those whose owners are gone when it makes
+    another."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, tuple[weakref.ref[_Owner], str, regorus.Engine]] = {}
+
+    def find(self, owner: _Owner, revision: str) -> regorus.Engine | None:
+        found = self.held.get(id(owner))
+        return found[2] if found is not None and found[0]() is owner and found[1] == revision else None
+
+    def keep(self, owner: _Owner, revision: str, engine: regorus.Engine) -> None:
+        self.held = {number: one for number, one in self.held.items() if one[0]() is not None}
+        self.held[id(owner)] = (weakref.ref(owner), revision, engine)
+
+    def drop(self, owner: _Owner) -> None:
+        self.held.pop(id(owner), None)
+
+
+_ENGINES = _Engines()
 
 
 class EvaluationCache:
@@ -93,9 +121,9 @@ def evaluate_with(engine: regorus.Engine, document: bytes) -> str:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        # The engine's message may quote the input: only its kind may be told.
-        kind = type(error).__name__
-        raise PolicyUndefined(f"the policy failed on this input ({kind})", hint="airlock policy explain") from None
+        kind = type(error).__name__  # its message may quote the input
+    del engine  # an exception would keep it
+    raise PolicyUndefined(f"the policy failed on this input ({kind})", hint="airlock policy explain")
 
 
 class EmbeddedEngine:
@@ -116,7 +144,7 @@ class EmbeddedEngine:
         self._bundle: Bundle | None = None
         self._activated = 0
         self._rejected = ""
-        self._local = threading.local()
+        self._owner = _Owner()
         self._cache = EvaluationCache(cache_entries)
         self._outputs: dict[str, Evaluation] = {}
         self._max_document_bytes = max_document_bytes
@@ -207,11 +235,11 @@ class EmbeddedEngine:
 
     def _engine(self, bundle: Bundle) -> regorus.Engine:
         """This thread's engine with this bundle: an engine used from another thread panics."""
-        held: tuple[str, regorus.Engine] | None = getattr(self._local, "held", None)
-        if held is None or held[0] != bundle.revision:
-            held = (bundle.revision, make_engine(bundle))
-            self._local.held = held
-        return held[1]
+        engine = _ENGINES.find(self._owner, bundle.revision)
+        if engine is None:
+            engine = make_engine(bundle)
+            _ENGINES.keep(self._owner, bundle.revision, engine)
+        return engine
 
     def status(self) -> PolicyStatus:
         bundle = self._bundle
@@ -225,5 +253,6 @@ class EmbeddedEngine:
 
     async def close(self) -> None:
         self._bundle = None
-        self._local = threading.local()
+        _ENGINES.drop(self._owner)
+        self._owner = _Owner()
         self._cache.clear()

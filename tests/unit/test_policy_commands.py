@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +14,6 @@ from decision.analysis.snapshot_json import dump
 from decision.model.errors import BundleRejected
 from decision.policy.bundle import INDEX_PATH, load_bundle
 from tests.support.policy import REGO, document, shop
-
-
-@pytest.fixture(autouse=True)
-def engines_end_here() -> Iterator[None]:
-    """An engine must end in the thread that it began in; each command leaves one behind."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture

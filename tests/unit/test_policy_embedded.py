@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +74,31 @@ def test_engine_works_from_every_thread(engine: EmbeddedEngine) -> None:
         thread.join()
     assert len(found) == 4
     assert len(set(map(repr, found))) == 1
+
+
+def test_an_engine_may_be_collected_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread lets go of what it held, and not the one in which the garbage is found."""
+    complaints: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", complaints.append)
+    gc.collect()
+    gone = EmbeddedEngine(SystemClock())
+    asyncio.run(BundleReloader(REGO, gone).load())
+    gone.evaluate_now(document("SELECT 1"))
+    with pytest.raises(PolicyUndefined) as caught:
+        gone.evaluate_now(b"{")
+    watched = weakref.ref(gone)
+    circle: list[object] = [gone, caught]
+    circle.append(circle)
+    del gone, caught, circle
+    collecting = threading.Thread(target=gc.collect)
+    collecting.start()
+    collecting.join()
+    assert watched() is None
+    other = EmbeddedEngine(SystemClock())
+    asyncio.run(BundleReloader(REGO, other).load())
+    other.evaluate_now(document("SELECT 1"))
+    asyncio.run(other.close())
+    assert complaints == []
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"\xff\xfe", b"[]", b"5", b"{}", b"null"])
