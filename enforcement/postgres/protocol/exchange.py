@@ -102,8 +102,8 @@ class Exchange:
 
     __slots__ = (
         "aborted", "asked", "barrier", "bind", "bytes", "changes", "copy_masker", "decision", "described",
-        "dropped", "expect", "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal", "prepared", "raw",
-        "refusal", "rows", "segment", "started_ns", "statement", "target", "text", "timed",
+        "dropped", "expect", "failed", "holding", "index", "internal", "kind", "masked", "masker", "name", "portal",
+        "prepared", "raw", "refusal", "rows", "segment", "started_ns", "statement", "target", "text", "timed",
     )  # fmt: skip
 
     def __init__(self, kind: int, expect: int, raw: bytes) -> None:
