@@ -64,7 +64,8 @@ def test_the_same_effect_twice_is_one() -> None:
     """What may hold already is not told again: a state that repeats itself does not grow."""
     effects = (
         Prepared("p", SELECT), CursorDeclared("c", SELECT), IndexMade("s", "t", "i"),
-        SettingFilled("app.x", frozenset({SSN})), SearchPathSet(("a",)), RoleSet("bob"), FunctionMade("f"), RelationAltered("s", "t"), table("a", X),
+        SettingFilled("app.x", frozenset({SSN})), SearchPathSet(("a",)), RoleSet("bob"), FunctionMade("f"),
+        RelationAltered("s", "t"), table("a", X),
     )  # fmt: skip
     once = after(*effects)
     assert after(*effects, state=once) == once
