@@ -136,7 +136,10 @@ SECRETS = (
 )
 
 
-@pytest.mark.parametrize(("dialect", "name", "sql", "want"), load(), ids=lambda one: None)
+SECRET = [case for case in load() if any(secret in case[2] for secret in SECRETS)]
+
+
+@pytest.mark.parametrize(("dialect", "name", "sql", "want"), SECRET, ids=lambda one: None)
 def test_no_literal_stands_in_the_document(dialect: str, name: str, sql: str, want: str) -> None:
     """Texts, numbers and passwords of the statement are not in its facts, nor in an error."""
     del want

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from decision.analysis.dialects.scopes import Source
@@ -9,6 +11,7 @@ from decision.analysis.dialects.values import bind
 from decision.analysis.dialects.walk import Walk
 from decision.model.facts import Predicate
 
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _FALSE_TEXTS = frozenset({"", "0", "false", "f", "no", "n", "off"})
 
 
@@ -138,10 +141,11 @@ def truth(walk: Walk, node: exp.Expr, depth: int = 0) -> bool | None:
 
 
 def _literal(walk: Walk, node: exp.Literal) -> bool | None:
-    text = node.name
-    if node.is_string and walk.dialect in ("mysql", "sqlite"):
-        text = "0" if walk.dialect == "mysql" and not text[:1].strip("+-.").isdigit() and text[:1] else text
-    if node.is_string and text.strip().casefold() in _FALSE_TEXTS:
+    text = node.name.strip()
+    if node.is_string and walk.dialect in ("mysql", "sqlite"):  # a text counts as the number that it begins with
+        number = _NUMBER.match(text)
+        return number is not None and float(number.group()) != 0
+    if node.is_string and text.casefold() in _FALSE_TEXTS:
         return False
     try:
         return float(text) != 0

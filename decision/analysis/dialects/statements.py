@@ -49,6 +49,9 @@ def _query(walk: Walk, tree: exp.Expr) -> None:
 def object_name(walk: Walk, table: exp.Expr | None) -> tuple[str, str]:
     while isinstance(table, exp.Schema | exp.UserDefinedFunction | exp.Index):
         table = table.args.get("table") if isinstance(table, exp.Index) else table.this
+    if isinstance(table, exp.Table) and not table.this:  # a schema's or a database's name
+        walk.see(table)
+        return "", walk.shown(table.db or table.catalog)
     if not isinstance(table, exp.Table) or names.parts(table) is None:
         return "", ""
     walk.see(table)
@@ -149,6 +152,10 @@ def _drop(walk: Walk, tree: exp.Drop) -> None:
         if kind in _TABLES and isinstance(one, exp.Table):
             names.relation(walk, one, Access.DDL)
         found.append(ObjectName(*object_name(walk, one)))
+    for one in tree.find_all(exp.Table) if kind == "INDEX" else ():
+        if id(one) not in record.seen:
+            walk.see(one)
+            names.relation(walk, one, Access.DDL)
     record.operate("drop", kind.lower() or "unknown", *found, options=options)
     if kind not in _OBJECTS:
         record.refuse(f"DROP {kind}", "what it drops is not known")
@@ -173,7 +180,9 @@ def _alter(walk: Walk, tree: exp.Alter) -> None:
     walk.see(tree.this, *tree.find_all(exp.Column))
     names.relation(walk, tree.this, Access.DDL)
     for one in tree.find_all(exp.Table):
-        if one is not tree.this:
+        if isinstance(one.parent, exp.Drop) and str(one.parent.args.get("kind")).upper() == "CONSTRAINT":
+            walk.see(one)
+        elif one is not tree.this:
             names.relation(walk, one, Access.DDL)
             walk.see(one)
     verbs = tuple(sorted({type(action).__name__.lower() for action in tree.args.get("actions") or ()}))
@@ -228,6 +237,7 @@ def _set(walk: Walk, tree: exp.Set) -> None:
             record.flags.add("setting")
             if label in LEXER_SETTINGS:
                 record.flags.add("lexer_setting")
+            kind = kind or str(name.args.get("kind") or "").upper()
             if kind == "GLOBAL" or kind.startswith("PERSIST") or label in SECURITY_SETTINGS:
                 record.flags.update(("security_setting", "admin"))
         if not isinstance(assigned.expression, exp.Column | exp.Identifier | exp.Var):
