@@ -161,6 +161,18 @@ def test_cancel_ends_a_hold(point: RunningPoint) -> None:
         assert connection.execute("select 2").fetchone() == (2,)
 
 
+def test_cancel_ends_a_hold_of_a_prepared_statement(point: RunningPoint) -> None:
+    """So it does where the statement was sent to the server to be parsed, which runs nothing."""
+    point.port.rules = [Rule("held", PolicyEffect.HOLD, wait_s=30)]
+    with point.connect(prepare_threshold=0) as connection:
+        threading.Timer(0.3, connection.cancel_safe).start()
+        began = time.monotonic()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("select %s::int as held", (1,))
+        assert time.monotonic() - began < 20
+        assert connection.execute("select %s::int", (2,)).fetchone() == (2,)
+
+
 def test_a_client_that_leaves_during_a_hold_frees_the_session(point: RunningPoint) -> None:
     """A vanished client ends the wait; nothing runs afterwards."""
     point.port.rules = [Rule("held", PolicyEffect.HOLD, wait_s=30)]

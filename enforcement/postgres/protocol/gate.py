@@ -196,8 +196,8 @@ class Gate:
     def cancel(self) -> bool:
         """The client asks to cancel. True if what it waits for is here, so that the server needs no cancelling."""
         head = self.queue[0] if self.queue else None
-        if head is None or self.state.pending or not (head.asked or head.holding):
-            return False
+        if head is None or not (head.holding or (head.asked and not self.state.pending)):
+            return False  # while one is held, the server has only been asked what runs nothing
         self.refused(head, denial.CANCELLED)
         return True
 
