@@ -50,7 +50,7 @@ QUICK = (
     ("tests.unit.test_analysis_facts", "test_facts", "CASES"),
     ("tests.unit.test_analysis_lineage", "test_case", "LOADED"),
 )
-OURS = tuple(f"{name}" for name in (*TREES, "tools", "mutations"))
+OURS = (*TREES, "tools", "mutations")
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,21 @@ class Tests:
     failing: frozenset[str] = frozenset()
 
     def arguments(self, mutant: Mutant | None) -> list[str]:
-        more = MORE.get(mutant.path, ()) if mutant is not None and not self.chosen else ()
-        done = {module.replace(".", "/") + ".py" for module, _, _ in QUICK} if mutant and not self.chosen else set()
-        return [
-            *(f"--deselect={one}" for one in self.failing),
-            *(name for name in self.files if name not in done),
-            *more,
-        ]
+        if mutant is None or self.chosen:
+            files = [*self.files]
+        else:
+            done = {module.replace(".", "/") + ".py" for module, _, _ in QUICK}
+            files = [name for name in self.files if name not in done and concerns(mutant, name)]
+            files += MORE.get(mutant.path, ())
+        return [*(f"--deselect={one}" for one in self.failing), *files]
+
+
+def concerns(mutant: Mutant, test: str) -> bool:
+    """Whether a file of tests can notice the change: nothing of postgres/ is imported by dialects/, nor the other way
+    round, and the files' names say which of the two they are about; the drawn cases are about both."""
+    if "/dialects/" in mutant.path:
+        return "dialect" in test or "drawn" in test
+    return "/postgres/" not in mutant.path or "dialect" not in test
 
 
 def tests(chosen: list[str]) -> Tests:
@@ -121,11 +129,13 @@ def tests(chosen: list[str]) -> Tests:
     return Tests(tuple(sorted(names, key=lambda name: ("cases" not in name, "text" in name or "limits" in name))))
 
 
-def quick_cases(failing: frozenset[str], stop: bool) -> list[str]:
+def quick_cases(failing: frozenset[str], mutant: Mutant | None) -> list[str]:
     """Check the cases kept as data without pytest: most changes are noticed here, in half a second. Those that don't
-    hold; with `stop` the first one raises."""
+    hold; with a `mutant` the first one raises."""
     wrong = []
     for module, function, cases in QUICK:
+        if mutant is not None and not concerns(mutant, module):
+            continue
         loaded = importlib.import_module(module)
         for number, case in enumerate(getattr(loaded, cases)):
             name = f"{module}::{function}::{number}"
@@ -134,7 +144,7 @@ def quick_cases(failing: frozenset[str], stop: bool) -> list[str]:
             try:
                 getattr(loaded, function)(case)
             except BaseException:
-                if stop:
+                if mutant is not None:
                     raise
                 wrong.append(name)
     return wrong
@@ -162,13 +172,13 @@ def run_tests(chosen: Tests, mutant: Mutant | None, note: Path | None = None) ->
         tree, _ = mutated(Path(mutant.path).read_text(), mutant.number)
         sys.meta_path.insert(0, Served(mutant, compile(tree, mutant.path, "exec", dont_inherit=True)))
         if not chosen.chosen:
-            quick_cases(chosen.failing, stop=True)
+            quick_cases(chosen.failing, mutant)
     options = ["-q", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not postgres"]
     failures = Failures()
     status = int(pytest.main([*options, *(["-x"] if note is None else []), *chosen.arguments(mutant)], [failures]))
     if note is not None:
         loaded = [name for name in sys.modules if not name.startswith(OURS)]
-        wrong = failures.names + (quick_cases(frozenset(), stop=False) if not chosen.chosen else [])
+        wrong = failures.names + (quick_cases(frozenset(), None) if not chosen.chosen else [])
         note.write_text(json.dumps({"modules": loaded, "failing": wrong}))
     return status
 
