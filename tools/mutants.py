@@ -40,7 +40,6 @@ from mutations import mutated, sites
 
 ROOT = Path(__file__).resolve().parent.parent
 TREES = ("decision", "enforcement", "ingest", "analytics", "console", "airlock", "tests", "rego", "proto")
-FILES = ("pyproject.toml",)
 TARGET = "decision/analysis"
 PATTERNS = ("test_analysis_*.py", "test_dialect*.py")
 MORE = {"decision/analysis/redact.py": ("tests/property/test_analysis_redact.py",)}
@@ -151,7 +150,7 @@ def quick_cases(failing: frozenset[str], mutant: Mutant | None) -> list[str]:
 
 
 class Failures:
-    """A pytest plugin that keeps the names of the tests that fail."""
+    """A pytest plugin: the names of the tests that fail."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -281,8 +280,7 @@ def main() -> int:
     try:
         for tree in TREES:
             shutil.copytree(ROOT / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in FILES:
-            shutil.copy(ROOT / file, folder / file)
+        shutil.copy(ROOT / "pyproject.toml", folder)
         os.chdir(folder)
         sys.path.insert(0, str(folder))
         os.environ["AIRLOCK_NO_COMPILED"] = "1"
