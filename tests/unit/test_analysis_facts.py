@@ -9,6 +9,7 @@ is the drawn cases'; `catalog` names what facts/catalogs.json adds to it: code t
     names, tags of each output column
     outputs     name <- sources (transform)
     unresolved  what is not known, without the reason
+    overflowed  the session has made more than is followed
     refused     the message is denied with an error of this code
 """
 
@@ -35,6 +36,7 @@ from decision.model.catalog import (
     CatalogSnapshot,
     EventTrigger,
     RelationIndex,
+    Rule,
 )
 from decision.model.errors import AnalysisError
 from decision.model.facts import OutputColumn, Predicate, RelationKind, Statement
@@ -85,6 +87,7 @@ def _made(kind: type, given: dict[str, Any]) -> object:
             "kind": RelationKind(fields["kind"]),
             "columns": tuple(CatalogColumn(c[1], n, 0, c[2], expression=c[3] or "", has_default=bool(c[3]))
                              for n, c in enumerate(columns, 1) if c is not None),
+            "rules": tuple(Rule(**each) for each in fields.get("rules", ())),
             "indexes": tuple(RelationIndex(**each) for each in fields.get("indexes", ())),
         }  # fmt: skip
     return kind(**fields)
@@ -139,6 +142,8 @@ def test_facts(case: dict[str, Any]) -> None:
     snapshot, state = catalog(case.get("catalog", "")), SessionState()
     for message in case.get("before", ()):
         state = state.advance(ANALYZER.analyze(message.encode(), snapshot, state), "I")
+    if case.get("overflowed"):
+        state = replace(state, overflowed=True)
     if "refused" in case:
         with pytest.raises(AnalysisError) as raised:
             ANALYZER.analyze(case["sql"].encode(), snapshot, state)
