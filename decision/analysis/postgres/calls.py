@@ -7,7 +7,7 @@ from decision.analysis.postgres import effects as table
 from decision.analysis.postgres.bodies import body_shows
 from decision.analysis.postgres.builtins import AGGREGATES, NAMES, SET_RETURNING, WINDOW
 from decision.analysis.postgres.columns import field_of, known_function
-from decision.analysis.postgres.embedded import call_body, constant_sql
+from decision.analysis.postgres.embedded import call_body, constant_sql, table_as_xml
 from decision.analysis.postgres.expressions import expression, expressions, filtered, window
 from decision.analysis.postgres.function_shapes import called_row
 from decision.analysis.postgres.kept import SETTING_CALLS, setting_call
@@ -32,6 +32,9 @@ _KEEPING = frozenset(
 )  # fmt: skip
 
 
+_SENDING = _KEEPING | {Effect.OPAQUE, Effect.DYNAMIC_SQL}  # and code that can't be known, or that makes SQL of it
+
+
 def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
     schema, name = qualified(body.get("funcname"))
     arguments = body.get("args", [])
@@ -52,11 +55,11 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
         flag = _FLAGS.get(effect)
         if flag is not None:
             walk.flags.add(flag)
-    if not _KEEPING.isdisjoint(found_effects):
+    if not _SENDING.isdisjoint(found_effects):
         for flow in flows:
             walk.use(flow, Usage.PASSED)
-    elif name not in SET_RETURNING:
-        _failing(walk, schema, name, arguments, flows)
+    if _KEEPING.isdisjoint(found_effects) and name not in SET_RETURNING:
+        _failing(walk, schema, name, arguments, flows, variadic=body.get("func_variadic", False))
     if found_effects or name in table.DENIAL_OF_SERVICE:
         _consequences(walk, scope, name, arguments)
     aggregate = name in AGGREGATES or _own_aggregate(walk, schema, name)
@@ -69,7 +72,7 @@ def function_call(walk: Walk, scope: Scope, body: Node) -> Flow:
     return value if row is None else Flow(value.sources, value.transform, value.opaque, row)
 
 
-def _failing(walk: Walk, schema: str, name: str, arguments: list[Node], flows: list[Flow]) -> None:
+def _failing(walk: Walk, schema: str, name: str, arguments: list[Node], flows: list[Flow], *, variadic: bool) -> None:
     """What a function may fail by is checked: of a built-in one it is known, of a user's it is in its body."""
     if not any(flow.sources for flow in flows):
         return
@@ -78,7 +81,7 @@ def _failing(walk: Walk, schema: str, name: str, arguments: list[Node], flows: l
         function.kind == "aggregate" or (function.language == "sql" and not body_shows(function.body))
         for function in users
     )
-    told = telling(name, arguments, flows) if name in NAMES and schema in ("", "pg_catalog") else ()
+    told = telling(name, arguments, flows, variadic) if name in NAMES and schema in ("", "pg_catalog") else ()
     if not quiet or (not users and name not in NAMES):
         told = flows
     for flow in told:
@@ -122,8 +125,12 @@ def resolve_call(walk: Walk, schema: str, name: str, arguments: list[Node]) -> t
             added.append(_system_reads(walk, name))
         if name in table.SQL_ARGUMENT:
             added.append(constant_sql(walk, name, arguments, table.SQL_ARGUMENT[name]))
-        elif Effect.OPAQUE in builtin:
+        elif name in table.TABLE_TO_XML:
+            added.append(table_as_xml(walk, arguments))
+        elif Effect.OPAQUE in builtin or name in table.VALUES_OF_OTHERS:
             added.append(OPAQUE)
+        if name in table.UNKNOWN_TABLES:
+            walk.flags.add("dynamic_unknown")
     users = _user_functions(walk, schema, name, builtin is not None)
     for function in users:
         found, flow = call_body(walk, function)

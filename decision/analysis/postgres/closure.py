@@ -193,7 +193,10 @@ def expand_policies(catalog: CatalogIndex, entry: Entry, command: str, walk: Wal
     for policy in entry.relation.row_policies:
         if policy.command not in ("all", command):
             continue
-        for text in (policy.using_expression, policy.check_expression):
+        texts = [policy.using_expression, policy.check_expression]
+        if command == "insert" and policy.check_expression:
+            del texts[0]  # no row is looked at; what is shown of it, is read
+        for text in texts:
             if text:
                 _condition(inner, entry, text)
     expansion = Expansion(inner, Shape((), ()))

@@ -196,6 +196,8 @@ def named_object(value: object) -> ObjectName:
     if isinstance(value, dict):
         if "objname" in value:
             return ObjectName(*qualified(value["objname"]))
+        if "names" in value:
+            return ObjectName(*qualified(value["names"]))
         if "relname" in value:
             return ObjectName(value.get("schemaname", ""), value["relname"])
         if "rolename" in value:

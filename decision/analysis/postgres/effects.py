@@ -149,6 +149,19 @@ EFFECTS: dict[str, tuple[Effect, ...]] = {
 SQL_ARGUMENT = {
     "query_to_xml": 0, "query_to_xmlschema": 0, "query_to_xml_and_xmlschema": 0, "ts_stat": 0, "ts_rewrite": 1,
 }  # fmt: skip
+# Functions that give back what tables, files of the server or other sessions hold.
+VALUES_OF_OTHERS = frozenset(
+    {
+        "lo_get", "loread", "pg_read_file", "pg_read_binary_file", "pg_logical_slot_get_changes", "get_raw_page",
+        "pg_logical_slot_get_binary_changes", "pg_logical_slot_peek_changes", "pg_logical_slot_peek_binary_changes",
+    }
+)  # fmt: skip
+# Functions that read the table that they are given by name; and those that read tables that no argument names.
+TABLE_TO_XML = frozenset({"table_to_xml", "table_to_xml_and_xmlschema"})
+UNKNOWN_TABLES = frozenset(
+    {"schema_to_xml", "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema",
+     "cursor_to_xml"}
+)  # fmt: skip
 # Functions whose bodies are SQL over pg_catalog's relations, which they read: relation to columns.
 READERS: dict[str, dict[str, tuple[str, ...]]] = {
     "col_description": {"pg_description": ("classoid", "description", "objoid", "objsubid")},

@@ -14,7 +14,7 @@ from decision.analysis.postgres.walk import Walk, absorb, statement
 from decision.analysis.session import parse_search_path
 from decision.model.catalog import CatalogFunction
 from decision.model.errors import SyntaxRefused
-from decision.model.facts import Effect, Kind, Via
+from decision.model.facts import Effect, Kind, Usage, Via
 
 _WRITING = frozenset(
     {Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE, Kind.TRUNCATE, Kind.DDL, Kind.DCL, Kind.COPY_IN}
@@ -142,6 +142,25 @@ def constant_sql(walk: Walk, name: str, arguments: list[Node], position: int) ->
     if shape is None:
         return OPAQUE
     return merge([*shape.flows, *([OPAQUE] if shape.open else [])])
+
+
+def table_as_xml(walk: Walk, arguments: list[Node]) -> Flow:
+    """All rows of the table whose name is the first argument."""
+    from decision.analysis.postgres.calls import literal
+    from decision.analysis.postgres.closure import read_relation
+    from decision.analysis.postgres.names import resolve
+
+    text = literal(arguments[0]) if arguments else None
+    parts = parse_search_path(text.replace(".", ",")) if text else ()
+    if not 0 < len(parts) <= 2 or walk.catalog is None:
+        walk.flags.add("dynamic_unknown")
+        return OPAQUE
+    before, walk.via = walk.via, Via.EMBEDDED_SQL if walk.via is Via.DIRECT else walk.via
+    shape = read_relation(walk, resolve(walk, parts[0] if len(parts) == 2 else "", parts[-1]))
+    walk.via = before
+    flow = merge([*shape.flows, OPAQUE])
+    walk.use(flow, Usage.INNER)
+    return flow
 
 
 def do_block(walk: Walk, body: Node) -> None:

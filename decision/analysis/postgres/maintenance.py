@@ -17,7 +17,7 @@ from decision.analysis.postgres.definitions import (
     with_family,
 )
 from decision.analysis.postgres.names import resolve
-from decision.analysis.postgres.parse import Node
+from decision.analysis.postgres.parse import Node, option_true, options
 from decision.analysis.postgres.walk import STATEMENTS, Walk
 from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 
@@ -73,7 +73,12 @@ def _reindex(walk: Walk, body: Node) -> None:
         all_of(walk, SYSTEM if kind == "system" else None, STORED)
     elif "relation" in body:
         objects = [named_object(body["relation"])]
-    walk.operation("reindex", kind, objects)
+    walk.operation("reindex", kind, objects, _given(body, "params"))
+
+
+def _given(body: Node, field: str = "options") -> list[str]:
+    """The options that are on."""
+    return [name for name in options(body, field) if option_true(options(body, field), name)]
 
 
 def _refresh(walk: Walk, body: Node) -> None:
@@ -81,7 +86,8 @@ def _refresh(walk: Walk, body: Node) -> None:
     relation = define(walk, body["relation"])
     read_relation(walk, relation)
     walk.touch(relation.schema, relation.name, relation.kind, Access.WRITE, relation.oid, relation.tags)
-    walk.operation("refresh", "materialized_view", [ObjectName(relation.schema, relation.name)])
+    found = ["concurrently"] if body.get("concurrent") else []
+    walk.operation("refresh", "materialized_view", [relation_name(relation)], found)
 
 
 def _move_all(walk: Walk, body: Node) -> None:

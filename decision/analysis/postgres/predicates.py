@@ -35,6 +35,8 @@ def predicate_of(walk: Walk, scope: Scope, where: Node | None, target: Item | No
     """The predicate on `target`'s rows; pinned values are put on the walk."""
     if where is None:
         return Predicate(limit=limit)
+    if "CurrentOfExpr" in where:
+        return _current(walk, where["CurrentOfExpr"].get("cursor_name", ""))
     folder = Folder(walk, scope, target)
     folded = folder.fold(where)
     always = folded is True or (folded is UNKNOWN and not folder.depends(where))
@@ -45,6 +47,13 @@ def predicate_of(walk: Walk, scope: Scope, where: Node | None, target: Item | No
         bound = rows_of(folder, where) if changes else None
         limit = bound if limit is None else limit if bound is None else min(limit, bound)
     return Predicate(True, always, tuple(pinned), covers_key(walk, target, pinned), limit)
+
+
+def _current(walk: Walk, cursor: str) -> Predicate:
+    """WHERE CURRENT OF: the row that was fetched last, of a cursor of this session or of the code that is walked."""
+    if walk.root is None and not any(known.name == cursor for known in walk.state.cursors):
+        walk.unresolved("CURRENT OF", "no cursor of this name was declared in this session")
+    return Predicate(True, limit=1)
 
 
 class Folder:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from decision.analysis.postgres.definitions import (
-    define,
-    named_object,
-    object_type,
-    others_uncovered,
-)
+from decision.analysis.postgres.definitions import all_of, define, named_object, object_type, others_uncovered
 from decision.analysis.postgres.parse import Node, only, options, qualified
 from decision.analysis.postgres.settings import stored_setting
 from decision.analysis.postgres.walk import STATEMENTS, Walk
-from decision.model.facts import Kind, ObjectName
+from decision.model.facts import Kind, ObjectName, RelationKind
 
 Handler = Callable[[Walk, Node], None]
 
@@ -32,13 +27,21 @@ def _grant(walk: Walk, body: Node) -> None:
             objects.append(ObjectName(*qualified(inner.get("items"))))
         else:
             objects.append(named_object(inner if tag != "String" else inner.get("sval", "")))
+    everything = body.get("targtype") == "ACL_TARGET_ALL_IN_SCHEMA"
+    if everything and body.get("objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
+        sequences = frozenset({RelationKind.SEQUENCE})
+        kinds = sequences if body["objtype"] == "OBJECT_SEQUENCE" else frozenset(RelationKind) - sequences
+        all_of(walk, [each.name for each in objects], kinds)
     found = [*(p.lower().replace(" ", "_") for p in privileges or ["all"])]
-    if body.get("targtype") == "ACL_TARGET_ALL_IN_SCHEMA":
+    if everything:
         found.append("all_in_schema")
     if body.get("grant_option"):
         found.append("grant_option")
     if body.get("targtype") == "ACL_TARGET_DEFAULTS":
         found.append("default_privileges")
+    if body.get("behavior") == "DROP_CASCADE":
+        found.append("cascade")
+        walk.flags.add("cascade")
     found += _to_public(body.get("grantees", ()))
     walk.operation("grant" if body.get("is_grant") else "revoke", kind, objects, found)
 

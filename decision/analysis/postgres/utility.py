@@ -52,6 +52,13 @@ def _transaction(walk: Walk, body: Node) -> None:
         walk.settings[element.get("defname", "")] = None
 
 
+def _drop_database(walk: Walk, body: Node) -> None:
+    walk.kind(D)
+    walk.flags.add("admin")
+    found = [*(["if_exists"] if body.get("missing_ok") else []), *options(body)]
+    walk.operation("drop", "database", [ObjectName("", body.get("dbname", ""))], found)
+
+
 def _database_setting(walk: Walk, body: Node) -> None:
     walk.kind(D)
     walk.flags.add("admin")
@@ -80,7 +87,8 @@ def _on_object(verb: str, *, field: str = "object") -> Handler:
             relation = define(walk, {"relname": named[-1], "schemaname": named[-2] if len(named) > 1 else ""})
             walk.operation(verb, object_type(kind), [ObjectName(relation.schema, relation.name)])
             return
-        name = named_object(inner.get("items") if tag == "List" else inner if tag in ("ObjectWithArgs",) else node)
+        plain = tag in ("ObjectWithArgs", "TypeName")
+        name = named_object(inner.get("items") if tag == "List" else inner if plain else node)
         walk.operation(verb, object_type(kind), [name])
         if kind in CODE and verb == "set_schema":
             walk.effects.append(FunctionMade(name.name))
@@ -214,7 +222,7 @@ STATEMENTS.update(
         "AlterTableSpaceOptionsStmt": _plain(D, "alter", "tablespace", "admin", name="tablespacename"),
 
         "CreatedbStmt": _plain(D, "create", "database", "admin", name="dbname"),
-        "DropdbStmt": _plain(D, "drop", "database", "admin", name="dbname"),
+        "DropdbStmt": _drop_database,
         "AlterDatabaseStmt": _plain(D, "alter", "database", "admin", name="dbname"),
         "AlterDatabaseSetStmt": _database_setting,
         "AlterDatabaseRefreshCollStmt": _plain(D, "alter", "database", "admin", name="dbname"),
