@@ -37,9 +37,18 @@ def column(walk: Walk, scope: Scope, names: list[str]) -> Flow:
         if holder is not None:
             return field_of(walk, holder, names[1])
         if scope.parameters:
-            return CONSTANT
+            return _of_parameter(walk, names)
     walk.unresolved(".".join(names[-2:]), "no such column here")
     return OPAQUE
+
+
+def _of_parameter(walk: Walk, names: list[str]) -> Flow:
+    """`p.f` in a body: a field of a parameter, or a function of one argument. Those that only compute are left out."""
+    from decision.analysis.postgres.effects import builtin_effects
+
+    users = walk.catalog is not None and names[1] in walk.catalog.functions
+    called = names[0] not in ("new", "old") and (users or builtin_effects(names[1]))
+    return field_of(walk, CONSTANT, names[1]) if called else CONSTANT
 
 
 def _unqualified(walk: Walk, scope: Scope, name: str) -> Flow:
@@ -134,20 +143,23 @@ def known_function(walk: Walk, name: str) -> bool:
     return builtin_effects(name) is not None or (walk.catalog is not None and name in walk.catalog.functions)
 
 
-def field_of(walk: Walk, value: Flow, name: str) -> Flow:
-    """`(value).name`: exact where the row's shape is known, else everything that the value may hold."""
+def field_of(walk: Walk, value: Flow, name: str, node: Node | None = None) -> Flow:
+    """`(value).name`: exact where the row's shape is known, else everything that the value may hold. What is no field
+    is a call of the function of that name, a built-in one too; `node` is the value's own, where there is one."""
     if value.row is not None:
         found = value.row.lookup.get(name)
         if found is not None:
             return found
         if value.row.open:
-            return OPAQUE
-        if known_function(walk, name):
-            return EXPRESSIONS["FuncCall"](walk, Scope(), {"funcname": [{"String": {"sval": name}}], "_flows": [value]})
-    elif walk.catalog is not None and name in walk.catalog.functions:
-        call = EXPRESSIONS["FuncCall"](walk, Scope(), {"funcname": [{"String": {"sval": name}}], "_flows": [value]})
-        return either([value.computed(), call])  # a field of that name, or a user's function
-    return value.computed()
+            return either([OPAQUE, _called(walk, value, name, node)])
+    if not known_function(walk, name) and name not in walk.state.functions:
+        return value.computed()
+    return either([value.computed(), _called(walk, value, name, node)])
+
+
+def _called(walk: Walk, value: Flow, name: str, node: Node | None) -> Flow:
+    call = {"funcname": [{"String": {"sval": name}}], "_flows": [value]}
+    return EXPRESSIONS["FuncCall"](walk, Scope(), call if node is None else {**call, "args": [node]})
 
 
 def star_row(walk: Walk, scope: Scope, names: list[str]) -> Flow:

@@ -289,8 +289,11 @@ def _merge_action(walk: Walk, scope: Scope, relation: Relation, clause: Node) ->
         walk.kind(Kind.INSERT)
         named = [n.get("ResTarget", {}).get("name", "") for n in clause.get("targetList", ())]
         names = named or list(relation.shape.names)
-        for name, value in zip(names, clause.get("values", ()), strict=False):
+        values = clause.get("values", [])
+        for name, value in zip(names, values, strict=False):
             _assign(walk, relation, name, expression(walk, scope, value), value)
+        for value in values[len(names) :]:  # of columns that are not known
+            walk.use(expression(walk, scope, value), Usage.INNER)
         write_relation(walk, relation, ("insert",), names)
 
 

@@ -182,15 +182,18 @@ def _test(walk: Walk, scope: Scope, body: Node) -> Flow:
 
 
 def _indirection(walk: Walk, scope: Scope, body: Node) -> Flow:
+    node: Node | None = body["arg"]
     flow = expression(walk, scope, body["arg"])
     for step in body.get("indirection", ()):
         tag, value = only(step)
         if tag == "String":
-            flow = field_of(walk, flow, value.get("sval", ""))
+            flow = field_of(walk, flow, value.get("sval", ""), node)
+            node = None
         elif tag == "A_Star":
             return flow
         else:
             flow = merge((flow, generic(walk, scope, value)))
+            node = None
     return flow
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from decision.analysis.catalog import SYSTEM_COLUMNS
-from decision.analysis.flow import Item
+from decision.analysis.flow import Item, Scope
 from decision.analysis.postgres.canonical import Canonical
 from decision.analysis.postgres.folding import UNKNOWN, array_items
 from decision.analysis.postgres.names import resolve
@@ -19,6 +19,7 @@ class Folding(Protocol):
     """What pins need of predicates.Folder."""
 
     walk: Walk
+    scope: Scope
     target: Item | None
     canonical: Canonical
 
@@ -163,7 +164,7 @@ def _uncorrelated(folder: Folding, inner: Node) -> bool:
     columns: set[str] = set()
     for source in inner.get("fromClause", ()):
         table = source.get("RangeVar")
-        if table is None:
+        if table is None or ("schemaname" not in table and folder.scope.cte(table.get("relname", "")) is not None):
             return False
         known = resolve(folder.walk, table.get("schemaname", ""), table.get("relname", ""))
         if known.shape.open:

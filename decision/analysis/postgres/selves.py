@@ -15,6 +15,8 @@ def holds_all(folder: Folding, body: Node, inner: Node) -> bool:
     if len(sources) != 1 or "RangeVar" not in sources[0] or not set(inner) <= _WHOLE or folder.target is None:
         return False
     table = sources[0]["RangeVar"]
+    if "schemaname" not in table and folder.scope.cte(table.get("relname", "")) is not None:
+        return False
     if folder.target.relation is None or "larg" in inner or folder.walk.catalog is None:
         return False
     known = resolve(folder.walk, table.get("schemaname", ""), table.get("relname", ""))

@@ -184,13 +184,13 @@ def _called(walk: Walk, scope: Scope, call: Node) -> Flow:
 
 def _sample(walk: Walk, scope: Scope, body: Node) -> list[Item]:
     items = from_item(walk, scope, body["relation"])
-    for argument in body.get("args", ()):
+    for argument in (*body.get("args", ()), body.get("repeatable", {})):
         walk.use(expression(walk, scope, argument), Usage.FILTER)
     return items
 
 
 def _table_function(walk: Walk, scope: Scope, body: Node) -> list[Item]:
-    flow = generic(walk, scope, {k: v for k, v in body.items() if k not in ("alias", "columns", "namespaces")})
+    flow = generic(walk, scope, {k: v for k, v in body.items() if k not in ("alias", "columns")})
     names = []
     for column in body.get("columns", ()):
         entry = column.get("RangeTableFuncCol", {})
@@ -216,17 +216,18 @@ def _json_table(walk: Walk, scope: Scope, body: Node) -> list[Item]:
 
 
 def _json_columns(walk: Walk, scope: Scope, nodes: list[Node], names: list[str]) -> list[Flow]:
-    """Adds the columns' names, nested ones in order; the flows of their defaults, which may call functions."""
+    """Adds the columns' names, a level's own before those of its nested paths; the flows of their defaults, which may
+    call functions."""
     flows: list[Flow] = []
-    for node in nodes:
-        column = node.get("JsonTableColumn", {})
+    columns = [node.get("JsonTableColumn", {}) for node in nodes]
+    for column in columns:
         for part in ("on_empty", "on_error"):
             if "expr" in column.get(part, {}):
                 flows.append(expression(walk, scope, column[part]["expr"]))
-        if "columns" in column:
-            flows += _json_columns(walk, scope, column["columns"], names)
-        else:
+        if "columns" not in column:
             names.append(column.get("name", ""))
+    for column in columns:
+        flows += _json_columns(walk, scope, column.get("columns", []), names)
     return flows
 
 

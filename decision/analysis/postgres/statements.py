@@ -61,6 +61,8 @@ def _select_predicate(walk: Walk, body: Node) -> None:
             if "lockingClause" in body:
                 lock_relation(walk, relation)
     scope = Scope()
+    for node in body.get("withClause", {}).get("ctes", ()):
+        scope.ctes[node["CommonTableExpr"].get("ctename", "")] = Shape((), (), is_open=True)
     scope.items += [target] if target is not None else []
     predicate = predicate_of(walk, scope, body.get("whereClause"), target, limit)
     walk.predicates.append(predicate)
