@@ -272,8 +272,8 @@ guessed := {column.column |
 	some tag in column.tags
 	closed[family_of(tag)]
 	some usage in column.usage
-	usage in {"filter", "join", "group", "order", "window", "check"}
-	guarded(tag)
+	usage in {"filter", "join", "group", "order", "window", "check", "probe"}
+	guarded_against(usage, tag)
 	not schema_work(usage, tag, column, s)
 	not looked_up(tag, column, s)
 }
@@ -281,6 +281,20 @@ guessed := {column.column |
 guarding := data.settings.masking.inference.agents if {
 	input.principal.kind == "agent"
 } else := data.settings.masking.inference.people
+
+# A bare column to sort or group by tells its order, and that values are equal; a computed key is a `probe`.
+guarded_against(usage, tag) if {
+	guarded(tag)
+} else if {
+	usage in {"filter", "join", "check", "probe"}
+	compared(tag)
+}
+
+compared(tag) if {
+	tag in guarding.compared
+} else if {
+	family_of(tag) in guarding.compared
+}
 
 guarded(tag) if {
 	tag in guarding.tags
@@ -322,14 +336,22 @@ deny contains {
 	not usage in {"output", "write"}
 	some tag in column.tags
 	closed[family_of(tag)]
-	guarded(tag)
+	measured(usage, tag)
 	guarding.effect != "allow"
+}
+
+measured(usage, tag) if {
+	guarded(tag)
+} else if {
+	not usage in {"order", "group", "window"}
+	compared(tag)
 }
 
 # One row by a value that one has in hand (`email = $1`), or the row that meets the inserted one.
 looked_up(tag, column, s) if {
-	tag in data.settings.masking.inference.lookups.tags
-	input.principal.kind in data.settings.masking.inference.lookups.kinds
+	some lookup in data.settings.masking.inference.lookups
+	input.principal.kind in lookup.kinds
+	tag in lookup.tags
 	every usage in column.usage { usage in {"filter", "output", "write", "check"} }
 	named_value(column, s)
 }

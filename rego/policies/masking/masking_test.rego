@@ -149,6 +149,38 @@ test_reading_and_untagged_or_unguarded_columns_are_no_guess if {
 	count(masking.deny) == 0 with input as t.prod(t.agent, compared("city", "group", ["pii.address"]))
 }
 
+test_names_and_birth_dates_are_sorted_by_and_not_compared if {
+	every tag in ["pii.name", "pii.birthdate", "pii.address"] {
+		every who in [t.human, t.agent] {
+			every usage in ["order", "group", "window"] {
+				count(masking.deny) == 0 with input as t.prod(who, compared("x", usage, [tag]))
+			}
+			every usage in ["filter", "join", "check"] {
+				t.rules(masking.deny) == {"masking.inference"} with input as t.prod(who, compared("x", usage, [tag]))
+			}
+			computed := {"columns": [t.column("x", ["order", "probe"], [tag])]}
+			t.rules(masking.deny) == {"masking.inference"} with input as t.prod(who, computed)
+		}
+	}
+	cleared := t.member("human", ["pii_readers"])
+	count(masking.deny) == 0 with input as t.prod(cleared, compared("x", "filter", ["pii.name"]))
+	count(masking.deny) == 0 with input as t.prod(t.human, compared("x", "filter", ["pii.name"]))
+		with data.settings.masking.inference.people.compared as []
+}
+
+named(name, tag) := {
+	"columns": [t.column(name, ["filter", "output"], [tag])],
+	"predicate": t.where([name], false),
+}
+
+test_a_name_or_address_in_hand_may_be_looked_up if {
+	every tag in ["pii.name", "pii.birthdate", "pii.address"] {
+		count(masking.deny) == 0 with input as t.prod(t.human, named("x", tag))
+	}
+	count(masking.deny) == 0 with input as t.prod(t.agent, named("city", "pii.address"))
+	t.rules(masking.deny) == {"masking.inference"} with input as t.prod(t.agent, named("name", "pii.name"))
+}
+
 looked_up := object.union(compared("email", "filter", ["pii.email"]), {"predicate": t.where(["email"], false)})
 
 test_a_person_may_look_a_customer_up_by_an_email_in_hand if {
