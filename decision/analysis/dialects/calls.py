@@ -133,6 +133,9 @@ def procedure(walk: Walk, found: Sequence[Piece], read: Read | None) -> None:
     record.call(schema, name, effects)
     if name == "sp_executesql" and len(path) < 3 and read is not None and _constant_text(walk, found[count:], read):
         return
+    if Effect.DYNAMIC_SQL in effects:
+        record.kind(Kind.EXECUTE)
+        record.flags.add("dynamic_sql")
     record.flags.update(flag for effect, flag in _MARKS.items() if effect in effects)
     if Effect.OS_COMMAND in effects:
         record.programs[""] = None

@@ -134,8 +134,13 @@ def _privileges(walk: Walk, found: Sequence[Piece], objects: list[ObjectName]) -
     """Which privileges GRANT, REVOKE or DENY names; the relation that they are on goes to `objects`."""
     words = [piece.upper for piece in found]
     stop = words.index("ON") if "ON" in words else len(words)
+    granting = ("grant_option",) if "OPTION" in words[stop:] else ()
     if "ON" not in words:
         walk.record.flags.add("role_grant")
+        end = next((place for place, word in enumerate(words) if word in ("TO", "FROM")), len(words))
+        roles = [piece.value for piece in found[1:end] if piece.kind in ("word", "name") and piece.upper != "ROLE"]
+        objects += [ObjectName("", walk.shown(role)) for role in roles]
+        return granting
     if "SHARE" in words[stop:]:
         walk.record.flags.add("remote")
     behind = found[stop + 1 :]
@@ -147,7 +152,7 @@ def _privileges(walk: Walk, found: Sequence[Piece], objects: list[ObjectName]) -
     if path and not code and following in ("TO", "FROM", ",", "(") and behind[0].upper not in _NO_RELATIONS:
         source = by_name(walk, path, Access.DDL)
         objects.append(ObjectName(*(source.relation or ("", walk.shown(path[-1])))))
-    return tuple(sorted({word.lower() for word in words[1:stop] if word.isalpha() and word != "OPTION"}))
+    return tuple(sorted({word.lower() for word in words[1:stop] if word.isalpha()})) + granting
 
 
 def _more(walk: Walk, found: Sequence[Piece], privileges: bool) -> bool:

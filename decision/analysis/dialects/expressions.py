@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from decision.analysis.dialects.functions import AGGREGATES, effects_of
+from decision.analysis.dialects.functions import AGGREGATES, ORIGINAL, effects_of
+from decision.analysis.dialects.inference import decides
 from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.walk import Walk
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow
@@ -89,11 +90,23 @@ def _computed(walk: Walk, node: exp.Expr, scope: Scope, usage: Usage) -> Flow:
         walk.record.flags.add("variable")
     if isinstance(node, exp.Alias):
         return value(walk, node.this, scope, usage)
-    flows = [value(walk, child, scope, usage) for child in _children(node)]
+    if isinstance(node, exp.Filter):
+        held = value(walk, node.expression, scope, Usage.FILTER)
+        for also in (usage, Usage.AGGREGATE):
+            walk.record.use(held, also)
+        return union([value(walk, node.this, scope, usage), held])
+    flows = [_part(walk, node, child, scope, usage) for child in _children(node)]
     known = isinstance(node, _COMPUTED)
     if not known:
         walk.record.unresolved(type(node).__name__, "an expression that is not known")
     return union(flows, opaque=not known)
+
+
+def _part(walk: Walk, node: exp.Expr, child: exp.Expr, scope: Scope, usage: Usage) -> Flow:
+    flow = value(walk, child, scope, usage)
+    if decides(walk.dialect, node, child):
+        walk.record.use(flow, Usage.CHECK)
+    return flow
 
 
 def _children(node: exp.Expr) -> list[exp.Expr]:
@@ -223,7 +236,8 @@ def function_name(node: exp.Func) -> tuple[str, str]:
         path = node.name if isinstance(node.this, exp.Expr) else str(node.this)
         schema, _, name = path.lower().rpartition(".")
         return schema, name
-    return "", node.sql_name().lower()
+    written = node.meta.get(ORIGINAL)
+    return "", written.lower() if isinstance(written, str) else node.sql_name().lower()
 
 
 def _function(walk: Walk, node: exp.Func, scope: Scope, usage: Usage, schema: str) -> Flow:
@@ -250,7 +264,7 @@ def _function(walk: Walk, node: exp.Func, scope: Scope, usage: Usage, schema: st
 
 def _arguments(walk: Walk, node: exp.Func, scope: Scope, usage: Usage) -> list[Flow]:
     plain = [child for child in _children(node) if not isinstance(child, exp.Lambda)]
-    flows = [value(walk, child, scope, usage) for child in plain if not _is_name(node, child)]
+    flows = [_part(walk, node, child, scope, usage) for child in plain if not _is_name(node, child)]
     for child in _children(node):
         if isinstance(child, exp.Lambda):
             inside = Scope(scope)
@@ -273,7 +287,7 @@ def call(walk: Walk, node: exp.Func, schema: str, name: str) -> tuple[Effect, ..
     full = f"{schema}.{name}" if schema else name
     effects = effects_of(walk.dialect, full)
     if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and not schema:
-        names = [one.lower() for one in node.sql_names()]
+        names = [name, *(one.lower() for one in node.sql_names())]
         effects = next((e for one in names if (e := effects_of(walk.dialect, one))), effects)
         if effects is None:
             kind = type(node).__name__
@@ -289,6 +303,8 @@ def call(walk: Walk, node: exp.Func, schema: str, name: str) -> tuple[Effect, ..
         Effect.KILLS_SESSIONS: "admin", Effect.CHANGES_SETTINGS: "setting",
     }  # fmt: skip
     record.flags.update(flagged[effect] for effect in effects if effect in flagged)
+    if name in ("get_lock", "release_lock", "release_all_locks"):
+        record.flags.add("advisory_lock")
     if Effect.DYNAMIC_SQL in effects:
         record.unresolved(walk.shown(name), "it runs a text that is not read")
     return effects

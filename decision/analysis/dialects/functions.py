@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decision.model.facts import Effect
 
+ORIGINAL = "original_name"  # under which key of its meta a function of the tree has the name in the text
 READ, WRITE, OS, NET = Effect.READS_FILES, Effect.WRITES_FILES, Effect.OS_COMMAND, Effect.NETWORK
 DYNAMIC, KILL, SET, SLEEP = Effect.DYNAMIC_SQL, Effect.KILLS_SESSIONS, Effect.CHANGES_SETTINGS, Effect.SLEEPS
 WRITES, OPAQUE = Effect.WRITES, Effect.OPAQUE
@@ -29,7 +30,8 @@ EFFECTS: dict[str, dict[str, tuple[Effect, ...]]] = {
     "sqlite": _table(
         ("load_extension", (OS, OPAQUE)),
         ("readfile fsdir zipfile", (READ,)),
-        ("writefile edit", (WRITE, OS)),
+        ("writefile", (WRITE,)),
+        ("edit", (WRITE, OS)),
         ("fts3_tokenizer", (OPAQUE,)),
         ("csv", (READ,)),
         ("sqlar_uncompress", (OPAQUE,)),
@@ -37,7 +39,8 @@ EFFECTS: dict[str, dict[str, tuple[Effect, ...]]] = {
     "tsql": _table(
         ("xp_cmdshell", (OS,)),
         ("sp_oacreate sp_oamethod sp_oagetproperty sp_oasetproperty sp_oadestroy sp_oastop", (OS, OPAQUE)),
-        ("openrowset opendatasource openquery", (NET, READ, DYNAMIC, OPAQUE)),
+        ("openrowset opendatasource", (NET, READ, DYNAMIC, OPAQUE)),
+        ("openquery", (NET, DYNAMIC, OPAQUE)),
         ("xp_dirtree xp_fileexist xp_subdirs xp_fixeddrives sys.fn_get_audit_file fn_get_audit_file "
          "fn_xe_file_target_read_file fn_trace_gettable", (READ,)),
         ("xp_regread xp_instance_regread", (READ,)),
@@ -83,6 +86,7 @@ EFFECTS: dict[str, dict[str, tuple[Effect, ...]]] = {
         ("utl_http.request utl_http.request_pieces utl_inaddr.get_host_address utl_inaddr.get_host_name "
          "httpuritype dbms_ldap.init", (NET,)),
         ("bfilename", (READ,)),
+        ("dbms_sqlhash.gethash", (DYNAMIC, OPAQUE)),
         ("dbms_xmlgen.getxml dbms_xmlgen.getxmltype dbms_xmlquery.getxml xmltype", (DYNAMIC, OPAQUE)),
         ("dbms_pipe.receive_message dbms_lock.sleep dbms_session.sleep", (SLEEP,)),
         ("dbms_java_test.funcall dbms_scheduler.create_job", (OS, OPAQUE)),
@@ -96,7 +100,7 @@ PACKAGES: dict[str, tuple[tuple[str, tuple[Effect, ...]], ...]] = {
     "oracle": (
         ("utl_http.", (NET,)), ("utl_tcp.", (NET,)), ("utl_smtp.", (NET,)), ("utl_mail.", (NET,)),
         ("utl_inaddr.", (NET,)), ("dbms_ldap.", (NET,)), ("utl_file.", (READ, WRITE)), ("dbms_lob.", (READ, OPAQUE)),
-        ("dbms_sql.", (DYNAMIC, OPAQUE)), ("dbms_", (OPAQUE,)), ("utl_", (OPAQUE,)), ("ctxsys.", (OPAQUE,)),
+        ("dbms_sql.", (DYNAMIC, OPAQUE)), ("ctxsys.", (OPAQUE,)),
     ),
     "bigquery": (("ml.", (OPAQUE,)), ("net.", ()), ("keys.", (OPAQUE,)), ("ai.", (NET, OPAQUE))),
     "snowflake": (("system$", (OPAQUE,)), ("snowflake.", (OPAQUE,)), ("ai_", (NET,))),

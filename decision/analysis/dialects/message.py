@@ -18,6 +18,7 @@ from sqlglot.parser import Parser, logger
 from decision.analysis.catalog import CatalogIndex
 from decision.analysis.dialects import lexical, rewrites
 from decision.analysis.dialects.commands import command, transaction
+from decision.analysis.dialects.functions import ORIGINAL
 from decision.analysis.dialects.guards import check_tree
 from decision.analysis.dialects.lexical import Piece
 from decision.analysis.dialects.record import Record
@@ -100,7 +101,7 @@ class DialectAnalyzer:
             start, end = part[0].start, part[-1].end
             location = len(text[:start].encode("utf-8"))
             length = len(text[start:end].encode("utf-8"))
-            parameters = sum(piece.kind == "variable" and not piece.text.startswith("@@") for piece in part)
+            parameters = sum(piece.kind == "variable" and _is_parameter(piece.text, self.traits.name) for piece in part)
             facts = record.statement(lexical.fingerprint(normal), normal, parameters, location, length)
             statements.append(facts)
             effects.append(tuple(record.effects))
@@ -109,6 +110,13 @@ class DialectAnalyzer:
         document = Facts(self.dialect, VERSION, version, tuple(statements))
         normalized = "; ".join(one.normalized_text for one in statements)
         return Analysis(document, canonical(document), normalized, tuple(values), tuple(effects))
+
+
+def _is_parameter(text: str, dialect: str) -> bool:
+    """Whether the client gives it a value: user variables, staged files and columns by number are none."""
+    if dialect in ("tsql", "bigquery", "sqlite") and text.startswith("@") and not text.startswith("@@"):
+        return True
+    return text[0] in ("?", ":") or (text[0] == "$" and dialect in ("duckdb", "sqlite"))
 
 
 def fault(error: Exception) -> AnalysisFault:
@@ -201,6 +209,7 @@ def _parse(traits: Traits, limits: Limits, text: str) -> list[exp.Expr]:
     text = lexical.named_parameters(text, lexical.scan(text, traits, limits).pieces, traits)
     scanned = lexical.scan(text, traits, limits)
     dialect = Dialect.get_or_raise(traits.name)
+    dialect.ORIGINAL_NAME_META_KEY = ORIGINAL  # an attribute of this instance: facts name functions as the text does
     try:
         tokens = dialect.tokenize(text)
     except (SqlglotError, *_FAILURES):

@@ -10,7 +10,8 @@ from sqlglot import exp
 from decision.analysis.catalog import Entry
 from decision.analysis.dialects.scopes import Source
 from decision.analysis.flow import Flow
-from decision.model.facts import Access, RelationKind, Transform, Via
+from decision.model.catalog import ForeignKey, Trigger
+from decision.model.facts import Access, Kind, RelationKind, Transform, Via
 
 if TYPE_CHECKING:
     from decision.analysis.dialects.walk import Walk
@@ -110,7 +111,12 @@ def by_name(walk: Walk, found: Sequence[str], access: Access) -> Source:
         columns = _view(walk, entry, access)
     if access is Access.WRITE:
         _consequences(walk, entry)
-    return Source(name, columns, relation=entry.key, schema=owner or entry.key[0], hidden=record.traits.system_columns)
+    source = Source(
+        name, columns, relation=entry.key, schema=owner or entry.key[0], hidden=record.traits.system_columns
+    )
+    if record.traits.name == "sqlite":  # rowid may be another name of a key of one column
+        source.aliases = frozenset((*entry.key, key[0]) for key in entry.relation.keys if len(key) == 1)
+    return source
 
 
 def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) -> Source:
@@ -203,20 +209,42 @@ def _view(walk: Walk, entry: Entry, access: Access) -> list[tuple[str, Flow]]:
     ]
 
 
+# Where a foreign key of an ordinary table changes other tables: what DELETE sets off, and what UPDATE does.
+_ON_DELETE = frozenset({"mysql", "sqlite", "tsql", "oracle"})
+_ON_UPDATE = frozenset({"mysql", "sqlite", "tsql"})
+_CASCADES_FIRE = frozenset({"sqlite", "tsql", "oracle"})  # the triggers of the tables that they change
+
+
 def _consequences(walk: Walk, entry: Entry) -> None:
     """Triggers can't be read in these dialects; a foreign key that cascades writes its table."""
     record = walk.record
-    if any(trigger.enabled for trigger in entry.relation.triggers):
-        record.unresolved(walk.shown(entry.key[1]), "triggers run, whose code is not read")
+    _triggers(walk, entry.key[1], entry.relation.triggers)
     assert record.index is not None
     waiting, done = [entry.key], {entry.key}
     while waiting:
         for relation, number in record.index.referenced.get(waiting.pop(), ()):
             constraint = relation.foreign_keys[number]
             key = (relation.schema, relation.name)
-            if key not in done and (constraint.on_delete in CASCADES or constraint.on_update in CASCADES):
+            if key not in done and _cascades(walk, constraint):
                 done.add(key)
                 waiting.append(key)
                 before, record.via = record.via, Via.FOREIGN_KEY
                 record.touch(*key, relation.kind, Access.WRITE, relation.tags, relation.oid)
                 record.via = before
+                if walk.dialect in _CASCADES_FIRE:
+                    _triggers(walk, relation.name, relation.triggers)
+
+
+def _cascades(walk: Walk, constraint: ForeignKey) -> bool:
+    """Whether the statement, as far as its kinds are known, may set the constraint's action off."""
+    kinds = walk.record.kinds
+    removes = Kind.DELETE in kinds or Kind.MERGE in kinds
+    changes = Kind.UPDATE in kinds or Kind.MERGE in kinds or removes
+    return (removes and walk.dialect in _ON_DELETE and constraint.on_delete in CASCADES) or (
+        changes and walk.dialect in _ON_UPDATE and constraint.on_update in CASCADES
+    )
+
+
+def _triggers(walk: Walk, name: str, triggers: Sequence[Trigger]) -> None:
+    if any(trigger.enabled for trigger in triggers):
+        walk.record.unresolved(walk.shown(name), "triggers run, whose code is not read")

@@ -19,11 +19,11 @@ def predicate(walk: Walk, node: exp.Expr, target: Source | None) -> Predicate:
     """The predicate of a statement or query with `where` and `limit`; `target`: what pinned columns are of."""
     where = node.args.get("where")
     condition = where.this if where is not None else None
-    held = _pinned(condition, target) if condition is not None else {}
-    for label, values in held.items():
+    pins = _pinned(condition, target) if condition is not None else {}
+    for label, values in pins.items():
         for value in values:
             bind(walk, target, label, "pinned", value) if target is not None else None
-    pinned = tuple(sorted(held))
+    pinned = tuple(sorted(pins))
     return Predicate(
         present=where is not None,
         always_true=condition is not None and truth(walk, condition) is True,
@@ -31,6 +31,11 @@ def predicate(walk: Walk, node: exp.Expr, target: Source | None) -> Predicate:
         pins_key=_covers_key(walk, target, set(pinned)),
         limit=_limit(walk, node),
     )
+
+
+def held(condition: exp.Expr, target: Source | None) -> list[tuple[exp.Expr, bool]]:
+    """The terms of a statement's own WHERE that must all hold, each with whether it pins a column of the target."""
+    return [(term, bool(_pinned(term, target))) for term in _terms(condition)]
 
 
 def _limit(walk: Walk, node: exp.Expr) -> int | None:
@@ -125,6 +130,8 @@ def truth(walk: Walk, node: exp.Expr, depth: int = 0) -> bool | None:
             return None if None in sides else not decisive
         case exp.Literal():
             return _literal(walk, node)
+        case exp.Neg() | exp.Add() | exp.Sub() | exp.Mul() if (number := _number(node)) is not None:
+            return number != 0
         case exp.Exists():
             return None
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE() | exp.NullSafeEQ():

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.names import is_own, made, parts, relation
-from decision.analysis.dialects.predicates import predicate
+from decision.analysis.dialects.predicates import held, predicate
 from decision.analysis.dialects.projection import projection
 from decision.analysis.dialects.record import Output
 from decision.analysis.dialects.scopes import Scope, Source, union
@@ -128,8 +128,13 @@ def _set_operation(walk: Walk, node: exp.SetOperation, scope: Scope, output: boo
     branches: list[exp.Expr] = []
     left: exp.Expr = node
     odd = False
+    compared: set[Usage] = set()
     while isinstance(left, exp.SetOperation) and (left is node or not left.args.get("with_")):
         walk.see(left)
+        if not isinstance(left, exp.Union):
+            compared.add(Usage.FILTER)
+        elif left.args.get("distinct"):
+            compared.add(Usage.GROUP)
         odd = odd or bool(left.args.get("by_name") or left.args.get("side") or left.args.get("on"))
         branches.append(left.expression)
         if left is not node:
@@ -138,6 +143,10 @@ def _set_operation(walk: Walk, node: exp.SetOperation, scope: Scope, output: boo
     branches.append(left)
     results = [query(walk, branch, Scope(scope), output=output) for branch in reversed(branches)]
     columns = results[0][0]
+    if compared:
+        for found, _ in results:
+            for _, flow in found:
+                walk.record.use(flow, Usage.FILTER if Usage.FILTER in compared else Usage.GROUP)
     if odd or any(is_open or len(found) != len(columns) for found, is_open in results):
         mixed = union([flow for found, _ in results for _, flow in found], opaque=True)
         return [(label, mixed) for label, _ in columns], True
@@ -176,12 +185,26 @@ def _select(walk: Walk, node: exp.Select, scope: Scope, output: bool) -> Result:
         for part in clause if isinstance(clause, list) else [clause]:
             if part is not None:
                 for expression in _parts(part):
-                    value(walk, expression, scope, usage)
+                    if name == "where" and output:
+                        condition(walk, expression, scope, scope.sources[0] if len(scope.sources) == 1 else None)
+                    else:
+                        value(walk, expression, scope, usage)
+    if node.args.get("distinct") is not None:
+        for _, flow in result[0]:
+            walk.record.use(flow, Usage.GROUP)
     _tail(walk, node, scope, None)
     _select_extras(walk, node, result)
-    if output:
+    if output or node.args.get("into") is not None:
         walk.record.predicates.append(predicate(walk, node, scope.sources[0] if len(scope.sources) == 1 else None))
     return result
+
+
+def condition(walk: Walk, node: exp.Expr, scope: Scope, target: Source | None) -> None:
+    """A statement's own WHERE, term by term: those that pin a column of the target are no guesses at its value."""
+    for term, pins in held(node, target):
+        walk.record.pinning = pins
+        value(walk, term, scope, Usage.FILTER)
+        walk.record.pinning = False
 
 
 def _parts(node: exp.Expr) -> list[exp.Expr]:
@@ -210,7 +233,7 @@ def _tail(walk: Walk, node: exp.Expr, scope: Scope, only: Source | None) -> None
         if isinstance(clause, exp.Expr):
             for part in clause.args.values():
                 if isinstance(part, exp.Expr):
-                    value(walk, part, inside, Usage.INNER) if not isinstance(part, exp.LimitOptions) else None
+                    value(walk, part, inside, Usage.FILTER) if not isinstance(part, exp.LimitOptions) else None
     if node.args.get("locks"):
         walk.record.flags.add("row_lock")
         for key, found in walk.record.relations.items():

@@ -63,6 +63,8 @@ class Record:
         self.output: Output = []
         self.returns_rows = False
         self.values: list[BoundValue] = []
+        self.deciding: set[Key] = set()  # columns that decide otherwise than by an equality that pins them
+        self.pinning = False  # such an equality is being read
         self.effects: list[SessionEffect] = []
         self.estimate: int | None = None
         self.seen: set[int] = set()
@@ -91,6 +93,8 @@ class Record:
     def use(self, flow: Flow, usage: Usage) -> None:
         for key in flow.sources:
             self.columns.setdefault(key, set()).add(usage)
+        if usage in (Usage.FILTER, Usage.CHECK) and not self.pinning:
+            self.deciding.update(flow.sources)
 
     def operate(self, verb: str, object_type: str, *objects: ObjectName, options: tuple[str, ...] = ()) -> None:
         self.operations.append(Operation(verb, object_type, objects, options))
@@ -113,6 +117,10 @@ class Record:
 
     def statement(self, fingerprint: str, text: str, parameters: int, location: int, length: int) -> Statement:
         self._reads()
+        predicate = weakest(self.predicates)
+        if predicate is not None and predicate.pinned:
+            for key in self.deciding:
+                self.columns[key].add(Usage.PROBE)
         outputs = tuple(
             OutputColumn(ordinal, name, flow.columns(), flow.transform, self.tags(flow.sources), flow.opaque)
             for ordinal, (name, flow) in enumerate(self.output, 1)
@@ -135,7 +143,7 @@ class Record:
             columns=columns,
             output=outputs,
             functions=tuple(FunctionUse(*name, effects) for name, effects in sorted(self.functions.items())),
-            predicate=weakest(self.predicates),
+            predicate=predicate,
             settings=tuple(self.settings),
             files=tuple(self.files),
             programs=tuple(self.programs),

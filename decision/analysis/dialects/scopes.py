@@ -28,6 +28,7 @@ class Source:
         self.open = is_open
         self.relation = relation
         self.hidden = hidden
+        self.aliases: frozenset[Key] = frozenset()  # columns that a hidden one may be another name of
         self.lookup: dict[str, Flow] = {}
         for label, flow in self.columns:
             key = label.casefold()
@@ -40,7 +41,7 @@ class Source:
         if found is not None:
             return found
         if key in self.hidden and self.relation is not None:
-            return Flow(frozenset({(*self.relation, key)}), Transform.IDENTITY)
+            return Flow(self.aliases | {(*self.relation, key)}, Transform.IDENTITY)
         if not self.open:
             return None
         sources: frozenset[Key] = frozenset()

@@ -81,6 +81,7 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
             found = names.relation(walk, node, Access.READ)
     else:
         found = _outside(walk, node, inner)
+    _locks(walk, node, found)
     found = _named(walk, node, found)
     if node.args.get("pivots"):
         walk.record.unresolved("PIVOT", "its columns depend on the rows")
@@ -96,6 +97,19 @@ def _table(walk: Walk, node: exp.Table, scope: Scope) -> Source:
             scope.sources.append(lateral(walk, one, scope))
         scope.sources.remove(found)
     return found
+
+
+def _locks(walk: Walk, node: exp.Table, found: Source) -> None:
+    """Hints of T-SQL that lock rows, or the whole relation, until the transaction ends."""
+    hints = {
+        one.name.upper() for hint in node.args.get("hints") or () for one in hint.find_all(exp.Var, exp.Identifier)
+    }
+    if found.relation is None or not hints & {"TABLOCK", "TABLOCKX", "XLOCK", "UPDLOCK", "HOLDLOCK", "SERIALIZABLE"}:
+        return
+    walk.record.flags.add("lock" if hints & {"TABLOCKX", "XLOCK"} else "row_lock")
+    for key, known in walk.record.relations.items():
+        if key[:2] == found.relation:
+            known.access.add(Access.LOCK)
 
 
 def _time_travel(walk: Walk, clause: exp.Expr, scope: Scope) -> None:

@@ -9,7 +9,7 @@ from sqlglot import exp
 from decision.analysis.dialects import merges, names, transfers, writes
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.queries import query
-from decision.analysis.dialects.scopes import Scope, union
+from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.settings import LEXER_SETTINGS, SECURITY_SETTINGS
 from decision.analysis.dialects.walk import Walk, unseen
 from decision.analysis.effects import FunctionMade, RelationMade, SearchPathSet
@@ -18,6 +18,7 @@ from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 
 _TABLES = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW"})
 _OBJECTS = frozenset({"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE", "SEQUENCE", "MATERIALIZED VIEW"})
+_SHOWN = frozenset({"CREATE TABLE", "CREATE VIEW", "COLUMNS", "FULL COLUMNS", "FIELDS", "INDEX", "INDEXES", "KEYS"})
 _ENGINES = frozenset({"INNODB", "MYISAM", "MEMORY", "HEAP", "ARIA", "ARCHIVE"})  # whose rows are the database's own
 _HARMLESS_PROPERTIES = (
     exp.TemporaryProperty, exp.EngineProperty, exp.CollateProperty, exp.CharacterSetProperty, exp.SchemaCommentProperty,
@@ -37,7 +38,8 @@ def statement(walk: Walk, tree: exp.Expr) -> None:
 
 def _query(walk: Walk, tree: exp.Expr) -> None:
     walk.record.kind(Kind.SELECT)
-    output, is_open = query(walk, tree, Scope(), output=True)
+    kept = isinstance(tree, exp.Select) and tree.args.get("into") is not None  # in a table: nothing comes out
+    output, is_open = query(walk, tree, Scope(), output=not kept)
     if is_open and not any(flow.opaque for _, flow in output):
         output = [(label, union([flow], flow.transform, opaque=True)) for label, flow in output] or [("*", OPAQUE)]
     walk.record.output = output
@@ -86,8 +88,8 @@ def _create(walk: Walk, tree: exp.Create) -> None:
     if isinstance(tree.this, exp.Index):
         table = tree.this.args.get("table")
         if table is not None:
-            walk.see(table, *table.find_all(exp.Column))
-            names.relation(walk, table, Access.DDL)
+            walk.see(table)
+            _checked(walk, tree.this, names.relation(walk, table, Access.DDL))
         walk.see(*tree.this.find_all(exp.Column))
     record.operate("create", kind.lower(), ObjectName(schema, name))
     temporary = properties is not None and any(isinstance(p, exp.TemporaryProperty) for p in properties.expressions)
@@ -98,11 +100,26 @@ def _create(walk: Walk, tree: exp.Create) -> None:
     clone = tree.args.get("clone")
     if clone is not None:
         walk.see(clone.this)
-        names.relation(walk, clone.this, Access.READ)
+        copied = names.relation(walk, clone.this, Access.READ)
+        record.use(copied.row(), Usage.INNER)
         record.flags.add("ctas")
+        if kind == "TABLE":
+            record.kind(Kind.INSERT)
+            record.touch(schema, name, RelationKind.TABLE, Access.WRITE)
+        else:
+            record.unresolved(f"CLONE {kind}", "all that it copies is not known")
     _created_from(walk, tree, kind, schema, name)
     if isinstance(tree.this, exp.Schema):
         _definition(walk, tree.this)
+
+
+def _checked(walk: Walk, node: exp.Expr, table: Source) -> None:
+    """Columns that an index or a condition of a table looks at: an error, or its speed, tells of their values."""
+    scope = Scope()
+    scope.sources.append(table)
+    for one in (*node.find_all(exp.Column), *node.find_all(exp.Anonymous)):
+        if id(one) not in walk.record.seen:
+            value(walk, one, scope, Usage.CHECK)
 
 
 def _created_from(walk: Walk, tree: exp.Create, kind: str, schema: str, name: str) -> None:
@@ -228,7 +245,7 @@ def _set(walk: Walk, tree: exp.Set) -> None:
             if label in ("dataset_id", "dataset_project_id"):
                 record.flags.add("search_path_change")
                 record.effects.append(SearchPathSet(None))
-        elif isinstance(name, exp.Parameter):
+        elif isinstance(name, exp.Parameter) or kind == "VARIABLE" or (walk.dialect == "snowflake" and not kind):
             record.flags.add("variable")
         else:
             label = name.name.lower() or walk.shown(name.sql().lower().lstrip("@"))
@@ -241,7 +258,9 @@ def _set(walk: Walk, tree: exp.Set) -> None:
             if kind == "GLOBAL" or kind.startswith("PERSIST") or label in SECURITY_SETTINGS:
                 record.flags.update(("security_setting", "admin"))
         if not isinstance(assigned.expression, exp.Column | exp.Identifier | exp.Var):
-            value(walk, assigned.expression, Scope(), Usage.INNER)
+            given = value(walk, assigned.expression, Scope(), Usage.INNER)
+            if "variable" in record.flags:
+                record.use(given, Usage.PASSED)
         walk.see(assigned.expression)
     if not tree.expressions:
         record.refuse("SET", "it is not known what it sets")
@@ -257,9 +276,25 @@ def _describe(walk: Walk, tree: exp.Describe) -> None:
     transfers.shows(walk)
 
 
+def _insert_all(walk: Walk, tree: exp.MultitableInserts) -> None:
+    """INSERT ALL and FIRST: which values go where is not read."""
+    walk.record.kind(Kind.INSERT)
+    for one in tree.expressions:
+        if isinstance(one.this, exp.Insert):
+            writes.target_of(walk, one.this.this)
+            walk.see(*one.find_all(exp.Column))
+    source = tree.args.get("source")
+    if isinstance(source, exp.Query):
+        query(walk, source, Scope(), output=False)
+    walk.record.refuse("INSERT ALL", "which values go where is not read")
+
+
 def _show(walk: Walk, tree: exp.Show) -> None:
     walk.record.kind(Kind.UTILITY)
     walk.record.flags.add("show")
+    target = tree.args.get("target")
+    if isinstance(target, exp.Identifier) and tree.name.upper() in _SHOWN:
+        names.by_name(walk, [part for part in (tree.text("db"), target.name) if part], Access.READ)
     if tree.args.get("into_outfile"):
         walk.record.refuse("SHOW", "it writes a file")
     transfers.shows(walk)
@@ -267,8 +302,9 @@ def _show(walk: Walk, tree: exp.Show) -> None:
 
 _ROOTS: tuple[tuple[type[exp.Expr], Callable[..., None]], ...] = (
     (exp.Insert, writes.insert), (exp.Update, writes.update), (exp.Delete, writes.delete), (exp.Merge, merges.merge),
-    (exp.TruncateTable, merges.truncate), (exp.Create, _create), (exp.Drop, _drop), (exp.Alter, _alter),
-    (exp.Use, _use), (exp.Set, _set), (exp.Describe, _describe), (exp.Show, _show), (exp.Copy, transfers.copy),
-    (exp.Export, transfers.export), (exp.LoadData, transfers.load), (exp.Pragma, transfers.pragma),
-    (exp.Attach, transfers.attach), (exp.Detach, transfers.attach), (exp.Query, _query), (exp.Values, _query),
+    (exp.MultitableInserts, _insert_all), (exp.TruncateTable, merges.truncate), (exp.Create, _create),
+    (exp.Drop, _drop), (exp.Alter, _alter), (exp.Use, _use), (exp.Set, _set), (exp.Describe, _describe),
+    (exp.Show, _show), (exp.Copy, transfers.copy), (exp.Export, transfers.export), (exp.LoadData, transfers.load),
+    (exp.Pragma, transfers.pragma), (exp.Attach, transfers.attach), (exp.Detach, transfers.attach),
+    (exp.Query, _query), (exp.Values, _query),
 )  # fmt: skip

@@ -41,7 +41,10 @@ def copy(walk: Walk, tree: exp.Copy) -> None:
             _copied(walk, side, outward)
         else:
             walk.see(*side.walk())
-            record.files[_first_word(side)] = None
+            place = _first_word(side)
+            record.files[place] = None
+            if "://" in place and not place.startswith("file:"):
+                record.flags.add("remote")
     if not record.relations and not record.output:
         record.unresolved("COPY", "it is not known what is copied")
 
@@ -88,6 +91,8 @@ def load(walk: Walk, tree: exp.LoadData) -> None:
     walk.record.kind(Kind.COPY_IN)
     walk.record.flags.update(("file", "remote", "copy_from"))
     walk.record.files["gs://"] = None
+    if tree.args.get("overwrite"):
+        walk.record.kind(Kind.DELETE)
     target = writes.target_of(walk, tree.this)
     writes.write_columns(walk, target, None)
 

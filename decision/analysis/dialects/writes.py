@@ -8,7 +8,7 @@ from decision.analysis.dialects import names
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.predicates import predicate
 from decision.analysis.dialects.projection import projection
-from decision.analysis.dialects.queries import ctes, join_source, query
+from decision.analysis.dialects.queries import condition, ctes, join_source, query
 from decision.analysis.dialects.record import Record
 from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.sources import source
@@ -241,7 +241,7 @@ def _filters(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
     if where is not None:
         walk.see(where)
         if isinstance(where.this, exp.Expr):
-            value(walk, where.this, scope, Usage.FILTER)
+            condition(walk, where.this, scope, target)
     order = node.args.get("order")
     for item in order.expressions if order is not None else ():
         value(walk, item, scope, Usage.ORDER)
