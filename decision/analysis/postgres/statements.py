@@ -134,6 +134,8 @@ def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
     walk.output, walk.returns_rows = None, False
     for flow in shape.flows:
         walk.use(flow, Usage.INNER)
+        if flow.transform is not Transform.IDENTITY:
+            walk.use(flow, Usage.CHECK)  # how large the copy is tells of what was computed
     target = into["rel"]
     persistence = target.get("relpersistence", "p")
     schema = creation_schema(walk, target.get("schemaname", ""), persistence)

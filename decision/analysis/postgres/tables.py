@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from decision.analysis.effects import MadeColumn, ReferenceMade, RelationMade
-from decision.analysis.flow import TEMP_SCHEMA, Flow, Scope, Shape
+from decision.analysis.flow import OPAQUE, TEMP_SCHEMA, Flow, Scope, Shape
 from decision.analysis.postgres.definitions import (
     comes_to_be,
     define,
@@ -129,8 +129,12 @@ def constraint(walk: Walk, relation: Relation, body: Node, column: str = "") -> 
     """A constraint of a table; `column` that it is written after, if it is."""
     if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
         _foreign_key(walk, relation, body, column)
-    if "raw_expr" in body:
-        on_relation(walk, relation, body["raw_expr"])
+    on_relation(walk, relation, body.get("raw_expr"), body.get("where_clause"))
+    for node in body.get("exclusions", ()):
+        element = node.get("List", {}).get("items", [{}])[0].get("IndexElem", {})
+        on_relation(walk, relation, element.get("expr"))
+        if relation.made is not None and "name" in element:
+            walk.use(relation.shape.lookup.get(element["name"], OPAQUE), Usage.CHECK)
 
 
 def _foreign_key(walk: Walk, relation: Relation, body: Node, column: str) -> None:
