@@ -26,20 +26,10 @@ import pytest
 
 from decision.analysis import Analyzer, SessionState
 from decision.analysis.result import Analysis
-from decision.model.catalog import (
-    CatalogCast,
-    CatalogColumn,
-    CatalogDomain,
-    CatalogFunction,
-    CatalogOperator,
-    CatalogRelation,
-    CatalogSnapshot,
-    EventTrigger,
-    RelationIndex,
-    Rule,
-)
+from decision.analysis.snapshot_json import FORMAT, load
+from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import AnalysisError
-from decision.model.facts import OutputColumn, Predicate, RelationKind, Statement
+from decision.model.facts import OutputColumn, Predicate, Statement
 from tests.unit import test_analysis_drawn as drawn
 from tests.unit.test_analysis_nodes import described
 
@@ -56,41 +46,36 @@ ANALYZER = Analyzer()
 
 
 ADDED: dict[str, dict[str, list[dict[str, Any]]]] = json.loads((FOLDER / "catalogs.json").read_text(encoding="utf-8"))
-KINDS: dict[str, type] = {
-    "operators": CatalogOperator, "casts": CatalogCast, "domains": CatalogDomain, "event_triggers": EventTrigger,
-    "functions": CatalogFunction, "relations": CatalogRelation,
-}  # fmt: skip
 
 
 @cache
 def catalog(name: str) -> CatalogSnapshot:
     """The drawn cases' catalog with what `name` adds."""
-    base, added = drawn.catalog(), ADDED[name] if name else {}
-    more = {key: getattr(base, key) + tuple(_made(KINDS[key], each) for each in given) for key, given in added.items()}
-    return replace(base, **more, version=f"facts {name}")
+    base = drawn.catalog()
+    if not name:
+        return replace(base, version="facts")
+    written = {key: [_full(key, each) for each in given] for key, given in ADDED[name].items()}
+    snapshot = {"database": "", "server_version": 0, "version": "", **written}
+    more = load(json.dumps({"format": FORMAT, "snapshot": snapshot}).encode())
+    added = {key: getattr(base, key) + getattr(more, key) for key in written}
+    return replace(base, **added, version=f"facts {name}")
 
 
-def _made(kind: type, given: dict[str, Any]) -> object:
-    """A value of the catalog from its JSON: lists are tuples, columns `name type` or `name type = default`."""
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    if kind is CatalogFunction:
-        fields = {
-            "oid": 0,
-            "argument_types": (),
-            "return_type": "text",
-            "language": "sql",
-            "volatility": "volatile",
-        } | fields
-    if kind is CatalogRelation:
-        columns = [re.fullmatch(r"(\S+) ([^=]+?)(?: = (.*))?", each) for each in fields["columns"]]
-        fields = {"oid": 0} | fields | {
-            "kind": RelationKind(fields["kind"]),
-            "columns": tuple(CatalogColumn(c[1], n, 0, c[2], expression=c[3] or "", has_default=bool(c[3]))
-                             for n, c in enumerate(columns, 1) if c is not None),
-            "rules": tuple(Rule(**each) for each in fields.get("rules", ())),
-            "indexes": tuple(RelationIndex(**each) for each in fields.get("indexes", ())),
-        }  # fmt: skip
-    return kind(**fields)
+def _full(key: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What is left out is what most have; columns are `name type`, with `= default` or `:= what it is made from`."""
+    if key == "functions":
+        most = {"oid": 0, "argument_types": [], "return_type": "text", "language": "sql", "volatility": "volatile"}
+        return most | given
+    if key != "relations":
+        return given
+    columns = []
+    for number, text in enumerate(given["columns"], 1):
+        declared, made, expression = re.fullmatch(r"(.*?)(?: (:?=) (.*))?", text).groups()  # type: ignore[union-attr]
+        name, _, type_name = declared.partition(" ")
+        column = {"name": name, "number": number, "type_oid": 0, "type_name": type_name}
+        extra = {"expression": expression, "has_default": True, "generated": made == ":="} if made else {}
+        columns.append(column | extra)
+    return {"oid": 0} | given | {"columns": columns}
 
 
 def _predicate(predicate: Predicate | None) -> str:
