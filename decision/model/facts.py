@@ -81,7 +81,10 @@ class Usage(StrEnum):
     CHECK = "check"
     INNER = "inner"
     PASSED = "passed"  # to a function that does more than compute: it may keep the value or send it on
-    PROBE = "probe"  # in a statement that pins columns: compared otherwise than by the equality that pins it
+    PROBE = (
+        "probe"  # compared otherwise than by the equality that pins it (said where columns are pinned), or sorted or
+    )
+    # grouped by something computed from it
 
 
 class Transform(StrEnum):

@@ -85,7 +85,11 @@ def facts_of(
     usages = _USAGE if predicate is not None and predicate.pinned else _PLAIN_USAGE
     columns = tuple(
         [
-            ColumnUse(*key, _ordered(walk.columns[key], usages), _use_tags(walk, key))
+            ColumnUse(
+                *key,
+                _ordered(walk.columns[key], _USAGE if key in walk.computed else usages),
+                _use_tags(walk, key),
+            )
             for key in (sorted(walk.columns) if len(walk.columns) > 1 else walk.columns)
         ]
     )
@@ -121,8 +125,11 @@ def restore(walk: Walk, statements: list[Statement], what: str) -> None:
                     relation.schema, relation.name, relation.kind, access, relation.oid, relation.tags, relation.via
                 )
         for column in known.columns:
+            key = (column.schema, column.table, column.column)
             for usage in column.usage:
-                walk.use_key((column.schema, column.table, column.column), usage)
+                walk.use_key(key, usage)
+            if Usage.PROBE in column.usage:
+                walk.computed.add(key)
         for function in known.functions:
             walk.functions[(function.schema, function.name)] = function.effects
         for kind in known.kinds:

@@ -72,6 +72,8 @@ def _behind(walk: Walk, known: Statement) -> None:
         usages.update(column.usage)
         if Usage.FILTER in column.usage:
             usages.add(Usage.PROBE)  # the condition is of whoever made the view
+        if Usage.PROBE in column.usage:
+            walk.computed.add((column.schema, column.table, column.column))
     for function in known.functions:
         walk.functions.setdefault((function.schema, function.name), function.effects)
     walk.flags.update(known.flags)

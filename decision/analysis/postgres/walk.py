@@ -19,6 +19,7 @@ from decision.model.facts import (
     Operation,
     Predicate,
     RelationKind,
+    Transform,
     Unresolved,
     Usage,
     Via,
@@ -35,13 +36,18 @@ class RelationRecord:
         self.access: set[Access] = set()
 
 
+_SORTING = frozenset({Usage.ORDER, Usage.GROUP, Usage.WINDOW})
+_PLAIN = frozenset({Transform.IDENTITY, Transform.WHOLE_ROW})
+
+
 class Walk:
     """Accumulates the facts of one statement; `via` says how whatever is met now came to be touched."""
 
     __slots__ = (
-        "answers", "assigned", "budget", "catalog", "columns", "dml", "effects", "estimate", "expanding", "files",
-        "flags", "functions", "kinds", "limit", "nested", "operations", "output", "parameters", "paths", "predicates",
-        "programs", "relations", "returns_rows", "root", "settings", "state", "unresolved_", "values", "via",
+        "answers", "assigned", "budget", "catalog", "columns", "computed", "dml", "effects", "estimate", "expanding",
+        "files", "flags", "functions", "kinds", "limit", "nested", "operations", "output", "parameters", "paths",
+        "predicates", "programs", "relations", "returns_rows", "root", "settings", "state", "unresolved_",
+        "values", "via",
     )  # fmt: skip
 
     def __init__(self, catalog: CatalogIndex | None, state: SessionState, budget: Budget) -> None:
@@ -73,6 +79,7 @@ class Walk:
         self.paths: list[tuple[str, ...] | None] | None = None  # the search paths, once asked for
         self.root: Scope | None = None  # what statements are inside of, if anything
         self.answers: list[Shape] = []  # the rows that rules answer with
+        self.computed: set[Key] = set()  # columns that a computed key of sorting or grouping is made from
         self.nested = False  # in a sub-select: what decides there is no plain lookup
 
     @property
@@ -82,7 +89,10 @@ class Walk:
 
     def use(self, flow: Flow, usage: Usage) -> None:
         """The value's base columns are used in this way."""
-        probes = usage is Usage.FILTER or (usage is Usage.CHECK and self.nested)
+        computed = usage in _SORTING and flow.transform not in _PLAIN
+        if computed:
+            self.computed |= flow.sources
+        probes = computed or usage is Usage.FILTER or (usage is Usage.CHECK and self.nested)
         for key in flow.sources:
             found = self.columns.get(key)
             if found is None:
@@ -183,6 +193,8 @@ def absorb(walk: Walk, inner: Walk, via: Via) -> None:
         for access in record.access:
             walk.touch(schema, name, record.kind, access, record.oid, record.tags, reason)
     fixed = {Usage.PROBE} if via in (Via.VIEW, Via.ROW_SECURITY) else set()  # their conditions are nobody's guess
+    if not fixed:
+        walk.computed |= inner.computed
     for key, usages in inner.columns.items():
         walk.columns.setdefault(key, set()).update(usages - fixed if fixed else usages)
     for function, effects in inner.functions.items():
