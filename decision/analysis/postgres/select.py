@@ -11,7 +11,7 @@ from decision.analysis.postgres.lookups import condition
 from decision.analysis.postgres.order_of_ctes import referred_first
 from decision.analysis.postgres.ordering import by_output, grouping, tail
 from decision.analysis.postgres.output_names import output_name
-from decision.analysis.postgres.parse import Node, only, qualified
+from decision.analysis.postgres.parse import Node, only, qualified, strings
 from decision.analysis.postgres.sources import from_clause
 from decision.analysis.postgres.walk import QUERIES, Walk, query
 from decision.model.facts import Kind, Usage
@@ -212,6 +212,10 @@ def _common_table(walk: Walk, scope: Scope, entry: Node, *, recursive: bool) -> 
     if search:
         extra.append(search.get("search_seq_column", ""))
     if cycle:
+        for column in strings(cycle.get("cycle_col_list")):
+            walk.use(shape.lookup.get(column, OPAQUE), Usage.GROUP)  # equal ones end the recursion
+        for part in ("cycle_mark_value", "cycle_mark_default"):
+            expression(walk, scope, cycle.get(part, {}))
         extra += [cycle.get("cycle_mark_column", ""), cycle.get("cycle_path_column", "")]
     if extra:
         whole = shape.whole_row()
