@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Scope, Shape, merge
 from decision.analysis.postgres.columns import field_of, star_row
-from decision.analysis.postgres.failing import failing, shows
+from decision.analysis.postgres.failing import failing, shows, takes_any_text
 from decision.analysis.postgres.parse import Node, children, only, qualified, strings
 from decision.analysis.postgres.walk import EXPRESSIONS, Walk, query
 from decision.model.facts import Effect, Transform, Usage
-
-_TEXT_TYPES = frozenset({"text", "varchar", "bpchar", "name", "char", "unknown", "bytea"})
 
 
 def expression(walk: Walk, scope: Scope, node: Node) -> Flow:
@@ -119,7 +117,7 @@ def _cast(walk: Walk, scope: Scope, body: Node) -> Flow:
     if name.startswith("reg") and schema in ("", "pg_catalog"):
         walk.flags.add("reg_cast")
     if flow.sources:
-        if name not in _TEXT_TYPES:
+        if not takes_any_text(type_name):
             walk.use(flow, Usage.CHECK)  # a failing cast shows the value in its error
         return flow.computed() if flow.row is None else Flow(flow.sources, flow.transform, flow.opaque)
     return flow

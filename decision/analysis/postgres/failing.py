@@ -85,7 +85,7 @@ def _near(node: Node) -> bool:
     return tag == "SQLValueFunction"
 
 
-_TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "char", "unknown"})
 
 
 def shows(node: object) -> bool:
@@ -115,8 +115,12 @@ def _function_shows(body: Node) -> bool:
 
 
 def _cast_shows(body: Node) -> bool:
-    constant_value = "A_Const" in body.get("arg", {})
-    return not constant_value and strings(body.get("typeName", {}).get("names"))[-1:] not in [[n] for n in _TEXTS]
+    return "A_Const" not in body.get("arg", {}) and not takes_any_text(body.get("typeName", {}))
+
+
+def takes_any_text(type_name: Node) -> bool:
+    """Whether a cast to the type fails on no text."""
+    return "arrayBounds" not in type_name and qualified(type_name.get("names"))[1] in _TEXTS
 
 
 _ANY = Flow(frozenset({("", "", "")}))
