@@ -5,11 +5,12 @@ from __future__ import annotations
 from sqlglot import exp
 
 from decision.analysis.dialects.expressions import value
+from decision.analysis.dialects.returned import returning
 from decision.analysis.dialects.scopes import Scope, Source
 from decision.analysis.dialects.sources import source
 from decision.analysis.dialects.values import bind_cells
 from decision.analysis.dialects.walk import Walk
-from decision.analysis.dialects.writes import assign, begin, returning, target_of, write_columns
+from decision.analysis.dialects.writes import assign, begin, target_of, write_columns
 from decision.model.facts import Kind, ObjectName, Usage
 
 

@@ -31,7 +31,7 @@ from decision.analysis.limits import Budget, Limits, check_text
 from decision.analysis.result import Analysis, BoundValue
 from decision.analysis.session import SessionState
 from decision.model.errors import AnalysisFault, LimitExceeded, SyntaxRefused
-from decision.model.facts import Facts, Kind, Statement
+from decision.model.facts import Facts, Statement
 
 VERSION = f"sqlglot-{__version__}"
 MAX_EMBEDDED = 4
@@ -188,7 +188,6 @@ def _read_tree(walk: Walk, text: str) -> None:
         return
     tree = trees[0]
     if isinstance(tree, exp.Command):
-        walk.record.kind(Kind.UNKNOWN)
         walk.record.refuse("statement", "a statement that is not known")
         return
     check_tree(walk, tree, text)

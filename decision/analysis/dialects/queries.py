@@ -143,10 +143,9 @@ def _set_operation(walk: Walk, node: exp.SetOperation, scope: Scope, output: boo
     branches.append(left)
     results = [query(walk, branch, Scope(scope), output=output) for branch in reversed(branches)]
     columns = results[0][0]
-    if compared:
-        for found, _ in results:
-            for _, flow in found:
-                walk.record.use(flow, Usage.FILTER if Usage.FILTER in compared else Usage.GROUP)
+    for found, _ in results if compared else ():
+        for _, flow in found:
+            walk.record.use(flow, Usage.FILTER if Usage.FILTER in compared else Usage.GROUP)
     if odd or any(is_open or len(found) != len(columns) for found, is_open in results):
         mixed = union([flow for found, _ in results for _, flow in found], opaque=True)
         return [(label, mixed) for label, _ in columns], True
@@ -173,7 +172,7 @@ def _select(walk: Walk, node: exp.Select, scope: Scope, output: bool) -> Result:
     for item in node.args.get("laterals") or ():
         scope.sources.append(lateral(walk, item, scope))
     result = projection(walk, node, scope, output)
-    for (label, flow), _ in zip(result[0], range(len(result[0])), strict=True):
+    for label, flow in result[0]:
         if label and not result[1]:
             scope.aliases.setdefault(label.casefold(), flow)
     clauses = (

@@ -156,7 +156,8 @@ def lateral(walk: Walk, node: exp.Lateral, scope: Scope) -> Source:
 def _function(walk: Walk, node: exp.Expr, scope: Scope, schema: str = "") -> Source:
     """A table function: each column may hold whatever its arguments hold."""
     from decision.analysis.dialects.expressions import _function as called
-    from decision.analysis.dialects.expressions import function_name, value
+    from decision.analysis.dialects.expressions import value
+    from decision.analysis.dialects.function_calls import function_name
 
     walk.see(node)
     name = ""

@@ -7,16 +7,15 @@ from sqlglot import exp
 from decision.analysis.dialects import names
 from decision.analysis.dialects.expressions import value
 from decision.analysis.dialects.predicates import predicate
-from decision.analysis.dialects.projection import projection
 from decision.analysis.dialects.queries import condition, ctes, join_source, query
 from decision.analysis.dialects.record import Record
+from decision.analysis.dialects.returned import returning, with_pseudo
 from decision.analysis.dialects.scopes import Scope, Source, union
 from decision.analysis.dialects.sources import source
 from decision.analysis.dialects.values import bind, bind_rows
 from decision.analysis.dialects.walk import Walk
-from decision.model.facts import Access, Kind, RelationKind, Usage
+from decision.model.facts import Access, Kind, Usage
 
-_PSEUDO = ("inserted", "deleted", "old", "new", "excluded", "values")
 _KNOWN = frozenset(
     {
         "with_", "this", "expression", "conflict", "returning", "overwrite", "exists", "alternative", "where", "ignore",
@@ -108,7 +107,7 @@ def insert(walk: Walk, node: exp.Insert) -> None:
 def _conflict(walk: Walk, conflict: exp.OnConflict, scope: Scope, target: Source) -> None:
     walk.record.flags.add("on_conflict")
     walk.see(*conflict.find_all(exp.Schema))
-    inside = _with_pseudo(scope, target)
+    inside = with_pseudo(scope, target)
     for key in conflict.args.get("conflict_keys") or ():
         value(walk, key, inside, Usage.CHECK)
     action = str(conflict.args.get("action") or "").upper()
@@ -119,16 +118,6 @@ def _conflict(walk: Walk, conflict: exp.OnConflict, scope: Scope, target: Source
         clause = conflict.args.get(name)
         if isinstance(clause, exp.Expr):
             value(walk, clause.this if isinstance(clause, exp.Where) else clause, inside, Usage.FILTER)
-
-
-def _with_pseudo(scope: Scope, target: Source, names: tuple[str, ...] = _PSEUDO) -> Scope:
-    inside = Scope(scope)
-    inside.sources.append(target)
-    for name in names:
-        inside.sources.append(Source(name, (), relation=target.relation))
-        copy = inside.sources[-1]
-        copy.columns, copy.lookup, copy.open = [], dict(target.lookup), target.open
-    return inside
 
 
 def assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> None:
@@ -170,34 +159,6 @@ def _touch_again(record: Record, owner: Source) -> None:
     for key, found in record.relations.items():
         if key[:2] == owner.relation:
             found.access.add(Access.WRITE)
-
-
-def returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
-    clause = node.args.get("returning")
-    if clause is None:
-        return
-    walk.see(clause)
-    inside = _with_pseudo(scope, target)
-    selecting = exp.Select()
-    selecting.args["expressions"] = list(clause.expressions)
-    if walk.dialect == "tsql":  # OUTPUT names its columns by deleted and inserted, whose stars are the row's
-        for one in inside.sources[1:]:
-            one.columns = list(target.columns)
-    narrow = Scope(inside)
-    narrow.sources = [target]
-    output, _ = projection(walk, selecting, narrow, True)
-    into = clause.args.get("into")
-    if into:
-        walk.see(into)
-        walk.record.touch("", walk.shown(into.name), RelationKind.UNKNOWN, Access.WRITE)
-        walk.record.unresolved("OUTPUT INTO", "where the rows go is not known")
-    given = union(walk.assigned)
-    if given.sources or given.opaque:  # a column that was just written holds what was written
-        output = [(label, union([flow, given], flow.transform)) for label, flow in output]
-    walk.record.output = output
-    walk.record.returns_rows = True
-    for _, flow in output:
-        walk.record.use(flow, Usage.OUTPUT)
 
 
 def update(walk: Walk, node: exp.Update) -> None:
