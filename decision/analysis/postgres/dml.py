@@ -8,6 +8,7 @@ from decision.analysis.postgres.attached import answers_itself
 from decision.analysis.postgres.closure import read_relation
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
+from decision.analysis.postgres.implicit import cast_into
 from decision.analysis.postgres.lookups import condition
 from decision.analysis.postgres.names import Relation, at, resolve
 from decision.analysis.postgres.parse import Node, only
@@ -43,6 +44,7 @@ def _assign(walk: Walk, relation: Relation, name: str, flow: Flow, node: Node | 
     key: Key = (relation.schema, relation.name, name)
     if relation.entry is not None and name not in relation.shape.lookup and not relation.shape.open:
         walk.unresolved(name, "no such column in the target")
+    flow = cast_into(walk, key, flow, node)
     walk.use_key(key, Usage.WRITE)
     walk.use(flow, Usage.INNER)
     assigned(walk, relation, name, flow)
