@@ -22,6 +22,7 @@ from decision.analysis.postgres.definitions import (
     parts,
     relation_name,
     schema_gone,
+    sequences,
     with_family,
 )
 from decision.analysis.postgres.dependents import dependents
@@ -36,10 +37,10 @@ from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage, 
 def create_view(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     shape = query(walk, None, body["query"])
-    behind = facts_of(walk)
     walk.kinds.pop(Kind.SELECT, None)
     for flow in shape.flows:
         walk.use(flow, Usage.INNER)
+    behind = facts_of(walk)
     target = body["view"]
     schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
     name = target.get("relname", "")
@@ -142,6 +143,7 @@ def drop(walk: Walk, body: Node) -> None:
             relation = define(walk, target, missing_ok=missing_ok)
             if kind in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
                 with_family(walk, relation)
+                sequences(walk, relation)
             if kind in RELATIONS and "cascade" in found:
                 dependents(walk, relation)
             altered(walk, relation)
@@ -204,6 +206,9 @@ def lock(walk: Walk, body: Node) -> None:
         target = node.get("RangeVar", {})
         relation = define(walk, target, Access.LOCK)
         lock_relation(walk, relation)
+        for behind in relation.made.behind.relations if relation.made is not None and relation.made.behind else ():
+            if Access.READ in behind.access:
+                walk.touch(behind.schema, behind.name, behind.kind, Access.LOCK, behind.oid, behind.tags, Via.VIEW)
         for part in parts(walk, relation.key) if "inh" in target else ():
             walk.touch(part.schema, part.name, part.kind, Access.LOCK, part.oid, part.tags, Via.INHERITANCE)
         objects.append(relation_name(relation))

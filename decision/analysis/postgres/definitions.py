@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 from decision.analysis.effects import IndexMade, MadeColumn, ReferenceMade, RelationAltered, RelationMade
@@ -11,6 +12,7 @@ from decision.analysis.postgres.expressions import generic
 from decision.analysis.postgres.names import Relation, at, resolve, search_paths
 from decision.analysis.postgres.parse import Node, option_text, qualified
 from decision.analysis.postgres.walk import Walk
+from decision.analysis.session import parse_search_path
 from decision.model.facts import Access, ObjectName, RelationKind, Usage, Via
 
 OBJECTS = {
@@ -113,6 +115,19 @@ def with_family(walk: Walk, relation: Relation, *, only: bool = False) -> None:
         return
     for part in parts(walk, relation.key):
         walk.touch(part.schema, part.name, part.kind, Access.DDL, part.oid, part.tags, Via.INHERITANCE)
+
+
+_NEXT = re.compile(r"nextval\('([^']+)'::regclass\)")
+
+
+def sequences(walk: Walk, relation: Relation) -> None:
+    """The sequences of a table's serial columns come and go with it."""
+    for column in relation.entry.relation.columns if relation.entry is not None else ():
+        for text in _NEXT.findall(column.expression):
+            names = parse_search_path(text.replace(".", ","))
+            found = at(walk, names[0] if len(names) > 1 else relation.schema, names[-1])
+            if found is not None:
+                found.touch(walk, Access.DDL)
 
 
 def parts(walk: Walk, top: tuple[str, str]) -> list[Relation]:

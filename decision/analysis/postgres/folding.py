@@ -17,8 +17,9 @@ def literal_value(body: Node) -> object:
     if "sval" in body:
         return str(body["sval"].get("sval", ""))
     if "fval" in body:
+        text = str(body["fval"].get("fval", ""))
         try:
-            return float(body["fval"].get("fval", ""))
+            return int(text) if text.isdecimal() else float(text)  # a float holds no large integer exactly
         except ValueError:
             return UNKNOWN
     return UNKNOWN
@@ -26,6 +27,8 @@ def literal_value(body: Node) -> object:
 
 def cast_value(value: object, names: list[str]) -> object:
     name = names[0] if names else ""
+    if value is None:
+        return None
     if name in ("bool", "boolean") and isinstance(value, str):
         lowered = value.strip().lower()
         if lowered in ("t", "true", "on", "yes", "y", "1"):
@@ -43,7 +46,7 @@ def cast_value(value: object, names: list[str]) -> object:
         if isinstance(value, bool | int):
             return str(value).lower()
         return value if isinstance(value, str) else UNKNOWN
-    return None if value is None else UNKNOWN
+    return UNKNOWN
 
 
 def boolean_test(value: object, kind: str) -> object:

@@ -157,7 +157,10 @@ class Folder:
                 return self.fold(when.get("result", {}))
             if taken is UNKNOWN or taken is True:
                 results.append(self.fold(when.get("result", {})))
-        results.append(self.fold(body["defresult"]) if "defresult" in body else None)
+            if taken is True:
+                break  # nothing behind it is reached
+        else:
+            results.append(self.fold(body["defresult"]) if "defresult" in body else None)
         return results[0] if all(result is results[0] for result in results) else UNKNOWN
 
     def _null_test(self, body: Node) -> object:

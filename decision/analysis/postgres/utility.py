@@ -14,6 +14,7 @@ from decision.analysis.postgres.definitions import (
     named_object,
     object_type,
     on_relation,
+    sequences,
 )
 from decision.analysis.postgres.names import creation_schema
 from decision.analysis.postgres.parse import Node, only, options, strings
@@ -76,6 +77,7 @@ def _on_object(verb: str, *, field: str = "object") -> Handler:
             relation = define(walk, body["relation"])
             walk.operation(verb, object_type(kind), [ObjectName(relation.schema, relation.name)])
             if verb != "comment":
+                sequences(walk, relation)
                 altered(walk, relation)
             return
         node = body.get(field, {})
