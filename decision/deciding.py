@@ -90,7 +90,7 @@ class Decider:
         if session.turns:
             return False
         try:
-            return self._at_once(session, request, self._clock.monotonic_ns(), done)
+            return self._at_once(session, session.link(request), self._clock.monotonic_ns(), done)
         except Exception:  # noqa: BLE001 - nothing was queued, so `decide` is asked and meets the same error
             return False
 
@@ -98,6 +98,7 @@ class Decider:
         started = self._clock.monotonic_ns()
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         async with session.lock:
+            request = session.link(request)
             if self._at_once(session, request, started, resolver(answer)):
                 waiting: list[Awaitable[AuditEvent]] = []
                 question = None
@@ -127,6 +128,7 @@ class Decider:
         )
         if warm is not None and not self._expired(session, warm.context.time_unix):
             decision_id = self._ids.new_id()
+            session.remember(request, decision_id)
             after = self._after(request, decision_id, warm, started_ns)
             self._recorder.decided(after, time_unix_nano, Answer(Decision(decision_id, *warm.rest), done).settle)
             return True
@@ -245,10 +247,12 @@ class Decider:
     # ── both ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _question(self, session: Session, request: DecideRequest) -> Question:
+        decision_id = self._ids.new_id()
+        session.remember(request, decision_id)
         return Question(
             session=session,
             request=request,
-            decision_id=self._ids.new_id(),
+            decision_id=decision_id,
             time_unix=self._clock.time_unix_nano() // 1_000_000_000,
             catalog=self._catalogs.get(session.entry.name),
             statement_digest=self._digester.statement(request.text),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from decision.analysis import SessionState
 from decision.config import DatabaseEntry
 from decision.model.errors import SessionRefused, SessionUnknown
 from decision.model.policy import Context
 from decision.model.principal import Principal
-from decision.model.session import SessionRequest
+from decision.model.session import DecideRequest, MessageKind, SessionRequest
 from decision.wire import hot
+
+MAX_PARSED = 32
+MAX_PARSED_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,25 @@ class Session:
     context: Context | None = None  # of the newest statement without a grant
     expires_unix: int = field(init=False)
     turns: int = 0  # calls of `decide` under way
+    parsed: dict[bytes, str] = field(default_factory=dict)  # the newest texts of a Parse, with their decisions
     _written: Written | None = None
+
+    def link(self, request: DecideRequest) -> DecideRequest:
+        """`request`, a Bind with the decision of its Parse: one that was sent right behind it does not know it."""
+        if request.kind is MessageKind.BIND and not request.parse_decision_id:
+            parse_decision_id = self.parsed.get(request.text)
+            if parse_decision_id is not None:
+                return replace(request, parse_decision_id=parse_decision_id)
+        return request
+
+    def remember(self, request: DecideRequest, decision_id: str) -> None:
+        """What `link` goes by."""
+        if request.kind is not MessageKind.PARSE or len(request.text) > MAX_PARSED_BYTES:
+            return
+        self.parsed.pop(request.text, None)
+        if len(self.parsed) >= MAX_PARSED:
+            del self.parsed[next(iter(self.parsed))]
+        self.parsed[request.text] = decision_id
 
     @property
     def written(self) -> Written:

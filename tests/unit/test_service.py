@@ -175,6 +175,32 @@ async def test_a_parse_of_a_held_statement_is_allowed_and_its_bind_is_held(it: S
     assert len(it.payloads(ApprovalRequested)) == 1
 
 
+async def test_a_bind_sent_right_behind_its_parse_is_linked_to_it(it: Stand) -> None:
+    """Its sender does not know the Parse's decision yet; the service does, of the newest for each text."""
+    session, other = await it.session(it.human("alice")), await it.session(it.human("bob"))
+    texts = [f"SELECT id FROM t WHERE id = {number}" for number in range(3)]
+    parsed = await asyncio.gather(*(it.decide(session, text, MessageKind.PARSE) for text in texts))
+    await asyncio.gather(*(it.decide(session, text, MessageKind.BIND) for text in texts))
+    await it.decide(other, texts[0], MessageKind.BIND)
+    again = await it.decide(session, texts[0], MessageKind.PARSE)
+    await it.decide(session, texts[0], MessageKind.BIND)
+    binds = [event.parse_decision_id for event in it.payloads(StatementDecided) if event.message_kind == "bind"]
+    assert binds == [*(decision.decision_id for decision in parsed), "", again.decision_id]
+
+
+async def test_texts_of_parses_are_kept_within_bounds(it: Stand) -> None:
+    """The oldest is forgotten first; a large one is not kept."""
+    session = await it.session(it.human("alice"))
+    for number in range(40):
+        await it.decide(session, f"SELECT {number}", MessageKind.PARSE)
+    large = "SELECT '" + "x" * 20_000 + "'"
+    await it.decide(session, large, MessageKind.PARSE)
+    for text in ("SELECT 0", "SELECT 39", large):
+        await it.decide(session, text, MessageKind.BIND)
+    binds = [event.parse_decision_id for event in it.payloads(StatementDecided) if event.message_kind == "bind"]
+    assert [bool(one) for one in binds] == [False, True, False]
+
+
 async def test_a_request_comes_before_the_decision_that_made_it(it: Stand) -> None:
     """Cause before effect in the journal's order."""
     await held(it, await it.session(it.human("alice")))
