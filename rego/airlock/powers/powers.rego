@@ -31,6 +31,7 @@ of_statement(s) := union({
 	{"server_programs" | count(s.programs) > 0},
 	{"security_definer" | "security_definer" in s.flags; "ddl" in s.kinds},
 	{"server_settings" | "admin" in s.flags; some fn in s.functions; fn.effects == ["changes_settings"]},
+	{"server_objects" | some op in s.operations; op.object_type in server_objects; not op.verb in tending},
 	{"server_control" | "admin" in s.flags; some fn in s.functions; fn.schema == "pg_catalog"; "writes" in fn.effects},
 	{"server_settings" | count(s.settings) > 0; some op in s.operations; op.object_type == "database"},
 	{"security_setting" | some name in s.settings; lower(name) in data.settings.security_settings},
@@ -93,6 +94,12 @@ of_object := {
 	"tablespace": "server_files",
 }
 
+# What concerns the session's own database, or nothing but a text.
+tending := {"analyze", "cluster", "comment", "reindex", "vacuum"}
+
+# There is one of each for all databases of the server.
+server_objects := {"database", "tablespace", "role", "user", "group", "subscription"}
+
 # Whatever its object. It writes tables anew, which nobody may read meanwhile.
 of_verb := {"cluster": "locks"}
 
@@ -112,18 +119,21 @@ of_option := {
 of_operation := {"transaction": {"prepare": "locks"}}
 
 # `approval`: the privileged groups may, with an approval. `always`: for nobody, anywhere. `people`: agents only.
+# `server`: it reaches past the database, so that it is refused outside of production as well.
 texts := {
 	"server_files": {
 		"what": "this reads or writes files of the database server",
 		"way_out": "move data over the connection instead, as \\copy or COPY … FROM STDIN do",
 		"severity": "critical",
 		"controls": ["SOC2:CC6.1", "SOC2:CC6.7", "ISO27001:A.8.3", "ISO27001:A.8.12", "NIST:AC-3", "NIST:AC-6"],
+		"server": true,
 	},
 	"server_programs": {
 		"what": "this runs a program on the database server",
 		"way_out": "run it on your own machine and move the data over the connection",
 		"severity": "critical",
 		"controls": ["SOC2:CC6.1", "SOC2:CC6.8", "ISO27001:A.8.18", "NIST:AC-3", "NIST:CM-7"],
+		"server": true,
 	},
 	"network": {
 		"what": "this makes the database server connect to somewhere else",
@@ -144,6 +154,7 @@ texts := {
 		"severity": "high",
 		"controls": ["SOC2:CC6.3", "SOC2:A1.2", "ISO27001:A.8.2", "NIST:AC-6(1)"],
 		"approval": true,
+		"server": true,
 	},
 	"replication": {
 		"what": "this sets up or reads replication, which carries data past the policies",
@@ -151,6 +162,7 @@ texts := {
 		"severity": "critical",
 		"controls": ["SOC2:CC6.7", "ISO27001:A.8.12", "NIST:AC-4", "NIST:AC-6(1)"],
 		"approval": true,
+		"server": true,
 	},
 	"extensions": {
 		"what": "this loads or changes code inside the database server",
@@ -172,6 +184,15 @@ texts := {
 		"severity": "critical",
 		"controls": ["SOC2:CC8.1", "ISO27001:A.8.9", "NIST:CM-5", "NIST:CM-6"],
 		"approval": true,
+		"server": true,
+	},
+	"server_objects": {
+		"what": "this changes what all databases of the server share: databases, roles, tablespaces or subscriptions",
+		"way_out": "ask a database administrator",
+		"severity": "critical",
+		"controls": ["SOC2:CC6.3", "SOC2:CC8.1", "ISO27001:A.8.2", "ISO27001:A.8.31", "NIST:AC-6(1)", "NIST:CM-5"],
+		"approval": true,
+		"server": true,
 	},
 	"server_control": {
 		"what": "this controls the server itself: its role, backups, logs or statistics",
@@ -179,6 +200,7 @@ texts := {
 		"severity": "high",
 		"controls": ["SOC2:A1.2", "SOC2:CC8.1", "ISO27001:A.8.2", "NIST:AC-6(1)", "NIST:CP-10"],
 		"approval": true,
+		"server": true,
 	},
 	"role_change": {
 		"what": "this changes the role of the session, so that its rights are no longer yours",

@@ -58,18 +58,30 @@ mass_change(s) if {
 
 mass_change(s) if "truncate" in s.kinds
 
+# An upsert of a query's rows changes as many as that finds.
+mass_change(s) if {
+	lib.upsert(s)
+	"update" in s.kinds
+	"select" in s.kinds
+	not lib.bounded(s)
+}
+
 # Powers that the privileged groups may use with an approval.
 hold contains object.union(terms(data.settings.changes), {
 	"rule": concat(".", ["approvals", power]),
-	"message": sprintf("%s; in production this needs an approval by %s", [text.what, approvers(data.settings.changes)]),
+	"message": sprintf("%s; this needs an approval by %s", [text.what, approvers(data.settings.changes)]),
 	"severity": text.severity,
 	"controls": text.controls,
 }) if {
 	some power in powers.used
-	input.resource.environment == "prod"
 	text := powers.texts[power]
 	powers.approvable(text)
+	within(text)
 }
+
+within(_) if input.resource.environment == "prod"
+
+within(text) if text.server
 
 # Guesses at masked values, where the settings ask for a second person rather than refuse (policies/masking).
 hold contains object.union(terms(data.settings.changes), {

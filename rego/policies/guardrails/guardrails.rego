@@ -38,22 +38,27 @@ destroys(s) if {
 # Dropping these takes nothing out of the table itself.
 partial_objects := {"index", "trigger", "rule", "policy", "constraint", "default", "statistics", "sequence"}
 
-# What falls with a container or an owner can't be told from the statement.
+# What falls with a container or an owner can't be told from the statement. A database or tablespace is the whole
+# server's: it may be production's, whatever the session's database is.
 deny contains {
 	"rule": "guardrails.drop_container",
 	"message": sprintf(
-		"dropping a %s in production can take tables with it; drop what you mean by name",
+		"dropping a %s can take tables with it; drop what you mean by name",
 		[replace(op.object_type, "_", " ")],
 	),
 	"severity": "critical",
 	"controls": ["SOC2:CC6.1", "SOC2:A1.2", "ISO27001:A.8.3", "NIST:AC-3", "NIST:CM-5"],
 } if {
 	some s in lib.changing
-	input.resource.environment == "prod"
 	some op in s.operations
 	op.verb in {"drop", "drop_owned"}
 	contains_tables(op)
+	reached(op)
 }
+
+reached(_) if input.resource.environment == "prod"
+
+reached(op) if op.object_type in {"database", "tablespace"}
 
 contains_tables(op) if op.object_type in {"database", "owned", "tablespace"}
 
@@ -62,6 +67,26 @@ contains_tables(op) if op.verb == "drop_owned"
 contains_tables(op) if {
 	op.object_type in {"schema", "extension", "type", "domain", "function", "foreign_server", "foreign_data_wrapper"}
 	"cascade" in op.options
+}
+
+# Whoever writes the server's own catalogs makes himself superuser, or takes a column's name away with its tag.
+deny contains {
+	"rule": "guardrails.system_catalogs",
+	"message": sprintf(
+		"%s is the server's own; change it by the command that is meant for it, such as ALTER ROLE or ALTER TABLE",
+		[relation.name],
+	),
+	"severity": "critical",
+	"controls": ["SOC2:CC6.1", "SOC2:CC6.3", "ISO27001:A.8.2", "NIST:AC-3", "NIST:AC-6(1)", "NIST:CM-5"],
+} if {
+	some s in lib.changing
+	some relation in s.relations
+	"write" in relation.access
+	relation.via == "direct"
+	relation.schema in {"pg_catalog", "information_schema", "pg_toast"}
+	relation.name != "pg_settings" # whose rule makes it SET
+	some kind in s.kinds
+	kind in {"insert", "update", "delete", "merge", "truncate", "copy_in"}
 }
 
 # Mass changes. That a condition always holds can't always be seen, so a condition which pins no key only opens the way
@@ -212,8 +237,9 @@ credential_columns := {
 	"pg_user_mapping": {"umoptions"},
 }
 
-# Powers that reach past the tables: agents are refused them everywhere, everyone in production. Where `approvals` says
-# so, the privileged groups get an approval instead (policies/approvals).
+# Powers that reach past the tables: agents are refused them everywhere, everyone in production, and everywhere what
+# reaches past the database (`server`), which may share its server with production. Where `approvals` says so, the
+# privileged groups get an approval instead (policies/approvals).
 deny contains {
 	"rule": concat(".", ["guardrails", power]),
 	"message": concat("; ", [text.what, way_out(text)]),
@@ -241,6 +267,12 @@ refused(text) if {
 	input.resource.environment == "prod"
 	not lib.agent
 	not text.people
+	not powers.approvable(text)
+}
+
+refused(text) if {
+	text.server
+	not lib.agent
 	not powers.approvable(text)
 }
 

@@ -1,5 +1,6 @@
 package policies.guardrails_test
 
+import data.airlock.powers
 import data.airlock.testing as t
 import data.policies.approvals
 import data.policies.guardrails
@@ -33,7 +34,10 @@ container(verb, kind, options) := {"kinds": ["ddl"], "operations": [t.operation(
 
 test_what_may_take_tables_with_it_is_not_dropped if {
 	t.rules(guardrails.deny) == {"guardrails.drop_container"} with input as t.prod(t.human, container("drop", "schema", ["cascade"]))
-	t.rules(guardrails.deny) == {"guardrails.drop_container"} with input as t.prod(t.human, container("drop", "database", []))
+	every who in [t.human, t.dba, t.agent] {
+		"guardrails.drop_container" in t.rules(guardrails.deny) with input as t.dev(who, container("drop", "database", []))
+		"guardrails.drop_container" in t.rules(guardrails.deny) with input as t.prod(who, container("drop", "database", []))
+	}
 	count(guardrails.deny) == 0 with input as t.prod(t.human, container("drop", "schema", ["restrict"]))
 }
 
@@ -123,6 +127,7 @@ uses := {
 	"extensions": {"kinds": ["ddl"], "operations": [t.operation("create", "extension", [])]},
 	"privileges": {"kinds": ["dcl"], "operations": [t.operation("grant", "table", [])]},
 	"server_settings": {"kinds": ["ddl"], "operations": [t.operation("alter", "system", [])]},
+	"server_objects": {"kinds": ["ddl"], "operations": [t.operation("alter", "database", [])]},
 	"server_control": {"flags": ["admin"], "functions": [t.function("pg_promote", ["writes"])]},
 	"role_change": {"kinds": ["session"], "flags": ["role_change"]},
 	"security_setting": {"kinds": ["session"], "settings": ["session_replication_role"]},
@@ -156,7 +161,9 @@ also := [
 
 test_other_ways_to_a_power_are_refused_too if {
 	every way in also {
-		t.rules(guardrails.deny) == {concat(".", ["guardrails", way[0]])} with input as t.prod(t.human, way[1])
+		found := t.rules(guardrails.deny) with input as t.prod(t.human, way[1])
+		concat(".", ["guardrails", way[0]]) in found
+		count(found - {concat(".", ["guardrails", way[0]]), "guardrails.server_objects"}) == 0
 	}
 }
 
@@ -174,11 +181,53 @@ test_powers_are_refused_to_everyone_in_production if {
 	}
 }
 
-test_people_use_powers_in_dev_except_the_lexers if {
+test_people_use_powers_in_dev_except_the_lexers_and_the_servers if {
 	every power, change in uses {
 		refused := t.rules(guardrails.deny) with input as t.dev(t.human, change)
-		refused == {rule | rule := "guardrails.lexer_setting"; power == "lexer_setting"}
+		text := powers.texts[power]
+		closed := {"server", "always"} & object.keys(text)
+		refused == {rule | rule := concat(".", ["guardrails", power]); count(closed) > 0}
 	}
+}
+
+test_the_privileged_need_an_approval_for_the_whole_servers_objects_everywhere if {
+	every change in [uses.server_objects, uses.server_settings, uses.kills_sessions] {
+		count(guardrails.deny) == 0 with input as t.dev(t.dba, change)
+		count(approvals.hold) == 1 with input as t.dev(t.dba, change)
+	}
+	count(approvals.hold) == 0 with input as t.dev(t.dba, uses.privileges)
+}
+
+test_the_servers_own_catalogs_are_changed_by_commands_only if {
+	every kind in ["insert", "update", "delete", "merge", "copy_in"] {
+		every who in [t.human, t.dba, t.agent] {
+			changes := {
+				"kinds": [kind],
+				"relations": [object.union(t.table("pg_authid", ["read", "write"], []), {"schema": "pg_catalog"})],
+				"predicate": t.where(["oid"], true),
+			}
+			"guardrails.system_catalogs" in t.rules(guardrails.deny) with input as t.dev(who, changes)
+		}
+	}
+	settings := {
+		"kinds": ["update"],
+		"relations": [object.union(t.table("pg_settings", ["read", "write"], []), {"schema": "pg_catalog"})],
+		"predicate": t.where(["name"], true),
+	}
+	count(guardrails.deny) == 0 with input as t.prod(t.human, settings)
+}
+
+test_an_upsert_of_a_querys_rows_is_held if {
+	rows := {
+		"kinds": ["insert", "update"],
+		"flags": ["on_conflict"],
+		"relations": [t.table("orders", ["read", "write"], [])],
+	}
+	count(approvals.hold) == 0 with input as t.prod(t.human, rows)
+	found := object.union(rows, {"kinds": ["insert", "select", "update"]})
+	t.rules(approvals.hold) == {"approvals.mass_change"} with input as t.prod(t.human, found)
+	small := object.union(found, {"estimated_rows": 5})
+	count(approvals.hold) == 0 with input as t.prod(t.human, small)
 }
 
 test_every_power_is_tested if {

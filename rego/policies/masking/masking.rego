@@ -296,10 +296,15 @@ compared(tag) if {
 	family_of(tag) in guarding.compared
 }
 
+# What bears a family's bare tag (free text, documents) may hold anything that is guarded.
 guarded(tag) if {
 	tag in guarding.tags
 } else if {
 	family_of(tag) in guarding.tags
+} else if {
+	tag == family_of(tag)
+	some kind in guarding.tags
+	startswith(kind, sprintf("%s.", [tag]))
 }
 
 # An index or statistics over a column compare its values, and so does the server when a row comes into a unique column:

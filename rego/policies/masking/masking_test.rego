@@ -143,6 +143,15 @@ test_a_masked_identifier_is_not_guessed_either if {
 	count(masking.deny) == 0 with input as t.prod(t.member("human", ["pii_readers"]), compared("ssn", "filter", ["pii.national_id"]))
 }
 
+test_what_is_personal_and_no_more_exact_is_guarded_too if {
+	every who in [t.human, t.agent] {
+		t.rules(masking.deny) == {"masking.inference"} with input as t.prod(who, compared("body", "filter", ["pii"]))
+		count(masking.deny) == 0 with input as t.prod(who, compared("body", "output", ["pii"]))
+	}
+	count(masking.deny) == 0 with input as t.prod(t.human, compared("body", "filter", ["pii"]))
+		with data.settings.masking.inference.people.tags as ["secret"]
+}
+
 test_reading_and_untagged_or_unguarded_columns_are_no_guess if {
 	count(masking.deny) == 0 with input as t.prod(t.human, compared("ssn", "output", ["pii.national_id"]))
 	count(masking.deny) == 0 with input as t.prod(t.human, compared("total", "filter", []))
