@@ -107,6 +107,9 @@ class Shape:
         """With the leading columns renamed, as `AS t(a, b)` does."""
         if not names:
             return self
+        if self.open:  # which column is the first is not known
+            whole = merge([*self.flows, OPAQUE])
+            return Shape([*names, *self.names], [whole] * (len(names) + len(self.names)), True)
         return Shape([*names[: len(self.names)], *self.names[len(names) :]], self.flows, self.open)
 
     def whole_row(self) -> Flow:

@@ -30,6 +30,8 @@ def column(walk: Walk, scope: Scope, names: list[str]) -> Flow:
     item = find_item(walk, scope, schema, names[-2])
     if item is not None:
         found = item_column(walk, item, names[-1])
+        if found is OPAQUE and known_function(walk, names[-1]):  # of a relation whose columns aren't all known
+            return either([found, _called(walk, item.row(), names[-1], None)])
         return found if found is not None else _notation(walk, scope, item.row(), names[-1])
     if len(names) == 2:
         # a column of composite type, or a function's parameter with a field
@@ -53,11 +55,13 @@ def _of_parameter(walk: Walk, names: list[str]) -> Flow:
 
 def _unqualified(walk: Walk, scope: Scope, name: str) -> Flow:
     found = _lookup(walk, scope, name)
-    if found is not None:
+    if found is not None and found is not OPAQUE:
         return found
     item = find_item(walk, scope, "", name)
     if item is not None:
-        return item.row()
+        return item.row() if found is None else either([found, item.row()])
+    if found is not None:
+        return found
     if scope.parameters:
         return CONSTANT
     if _open_item(scope):
