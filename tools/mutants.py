@@ -276,6 +276,7 @@ def main() -> int:
     parser.add_argument("--tolerate", action="store_true", help="leave out tests that fail without any change")
     parser.add_argument("tests", nargs="*", help="test files (default: those of the analysis)")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder goes then, too
     folder = Path(tempfile.mkdtemp(prefix="airlock-mutants-"))
     try:
         for tree in TREES:
