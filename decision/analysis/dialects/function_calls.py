@@ -60,6 +60,8 @@ def call(walk: Walk, node: exp.Func, schema: str, name: str) -> tuple[Effect, ..
         Effect.KILLS_SESSIONS: "admin", Effect.CHANGES_SETTINGS: "setting",
     }  # fmt: skip
     record.flags.update(flagged[effect] for effect in effects if effect in flagged)
+    if name == "nextval":
+        record.flags.add("sequence")
     if name in ("get_lock", "release_lock", "release_all_locks"):
         record.flags.add("advisory_lock")
     if Effect.DYNAMIC_SQL in effects:

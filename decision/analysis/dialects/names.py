@@ -125,7 +125,8 @@ def _unknown(walk: Walk, database: str, schema: str, name: str, access: Access) 
     shown = name if name.startswith("#") else walk.shown(name)
     first, _, _ = folded.partition(".")
     if owner in record.traits.system or first in record.traits.system or folded.startswith("sqlite_"):
-        shown = shown if "." not in name else name
+        if "." in name:  # BigQuery's dataset.INFORMATION_SCHEMA.VIEW is one name of its tree
+            schema, _, shown = name.rpartition(".")
         if not is_own(walk, database) and database.casefold() != record.traits.name:
             record.flags.add("other_database")
             record.unresolved(shown, "it belongs to another database")
