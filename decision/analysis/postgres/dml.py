@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decision.analysis.effects import ColumnsFilled, MadeColumn, RelationMade
 from decision.analysis.flow import CONSTANT, OPAQUE, Flow, Item, Key, Scope, Shape, merge
 from decision.analysis.postgres.attached import answers_itself
 from decision.analysis.postgres.closure import read_relation
@@ -10,10 +9,11 @@ from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
 from decision.analysis.postgres.implicit import cast_into
 from decision.analysis.postgres.lookups import condition
-from decision.analysis.postgres.names import Relation, at, resolve
+from decision.analysis.postgres.names import Relation, resolve
 from decision.analysis.postgres.parse import Node, only
 from decision.analysis.postgres.predicates import bound_value, is_value, predicate_of
 from decision.analysis.postgres.refusing import assigned
+from decision.analysis.postgres.remembered import remember
 from decision.analysis.postgres.returned import new_row
 from decision.analysis.postgres.select import targets, with_clause
 from decision.analysis.postgres.sources import from_clause, from_item
@@ -52,40 +52,6 @@ def _assign(walk: Walk, relation: Relation, name: str, flow: Flow, node: Node | 
     if node is not None and walk.root is None:
         value = bound_value(key, "written", node)
         walk.values.append(value)
-
-
-def _remember(walk: Walk, first: int) -> None:
-    """What flowed into relations, by the statement or by what it set off, travels on with them."""
-    if len(walk.assigned) == first:
-        return
-    into: dict[tuple[str, str], list[tuple[str, Flow]]] = {}
-    for (schema, table, name), flow in walk.assigned[first:]:
-        if flow.sources or flow.opaque:
-            into.setdefault((schema, table), []).append((name, flow))
-    for target, flows in into.items():
-        relation = at(walk, *target)
-        if relation is not None and relation.made is not None:
-            generated = [column.name for column in relation.made.columns if column.opaque and column.computed]
-            flows += [(name, merge([flow for _, flow in flows])) for name in generated]
-            columns = tuple([MadeColumn.of(name, flow) for name, flow in flows])
-            walk.effects.append(ColumnsFilled(*target, columns))
-        elif relation is not None:
-            _remember_tags(walk, relation, flows)
-
-
-def _remember_tags(walk: Walk, relation: Relation, flows: list[tuple[str, Flow]]) -> None:
-    """A tagged value written into a table of the catalog stays tagged for the rest of this session."""
-    if relation.entry is None or walk.catalog is None:
-        return
-    moved: dict[str, frozenset[Key]] = {}
-    for name, flow in flows:
-        own = (*relation.key, name)
-        tagged = frozenset(source for source in flow.sources if walk.catalog.tags_of(source) and source != own)
-        if tagged:
-            moved[name] = moved.get(name, frozenset()) | tagged
-    if moved:
-        columns = tuple(MadeColumn(name, moved.get(name, frozenset())) for name in relation.entry.shape.names)
-        walk.effects.append(RelationMade(relation.schema, relation.name, relation.kind, columns))
 
 
 def set_clause(walk: Walk, scope: Scope, relation: Relation, nodes: list[Node]) -> list[str]:
@@ -180,7 +146,7 @@ def insert(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     conflict = body.get("onConflictClause")
     if conflict is not None:
         _on_conflict(walk, scope, relation, item, conflict, first)
-    _remember(walk, first)
+    remember(walk, first)
     scope.items = []
     if "returningClause" in body:
         _reads_output(walk, relation, item)
@@ -231,7 +197,7 @@ def update(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     walk.predicates.append(predicate_of(walk, scope, where, item, None))
     estimate(walk, relation, walk.predicates[-1])
     write_relation(walk, relation, ("update",), names, only_parent=not body["relation"].get("inh", False))
-    _remember(walk, first)
+    remember(walk, first)
     return returning(walk, scope, body, item, first)
 
 
@@ -252,7 +218,7 @@ def delete(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     first = len(walk.assigned)
     estimate(walk, relation, walk.predicates[-1])
     write_relation(walk, relation, ("delete",), only_parent=not body["relation"].get("inh", False))
-    _remember(walk, first)
+    remember(walk, first)
     return returning(walk, scope, body, item, first)
 
 
@@ -272,7 +238,7 @@ def merge_into(walk: Walk, parent: Scope | None, body: Node) -> Shape:
     for node in body.get("mergeWhenClauses", ()):
         _merge_action(walk, scope, relation, node.get("MergeWhenClause", {}))
     estimate(walk, relation, Predicate(True))
-    _remember(walk, first)
+    remember(walk, first)
     return returning(walk, scope, body, item, first)
 
 
