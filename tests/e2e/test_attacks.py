@@ -1,6 +1,7 @@
 """Ways to get at what is masked or closed, as hostile but authenticated people and agents try them.
 
-A case of `tests/cases/attacks` runs its statements in one session. `no clear value`: whatever arrives (rows, COPY,
+A case of `tests/cases/attacks` runs its statements in one session of the production database, or of the one that `in`
+names. `no clear value`: whatever arrives (rows, COPY,
 errors, notices) holds no value of a masked column. `refused`: that, and each statement fails. Its `innocent` twin, run
 in the same session afterwards, works. `alike` are guesses at a masked value, after `run`: past Airlock the server tells
 the right one from the wrong one, through Airlock all have the same answer.
@@ -81,7 +82,7 @@ class Session:
 @pytest.mark.parametrize("case", load(guesses=False))
 def test_what_is_closed_stays_closed(up: Running, agent: str, human: str, case: dict[str, Any], extended: bool) -> None:
     """By this way nothing arrives in clear, and its innocent twin works."""
-    session = Session(up.conninfo(agent if case["as"] == "agent" else human), extended=extended)
+    session = Session(up.conninfo(agent if case["as"] == "agent" else human, case.get("in", "shop")), extended=extended)
     with session.connection:
         worked = [session.run(statement) for statement in case["run"]]
         assert CLEAR.findall("\n".join(session.seen)) == []
@@ -98,9 +99,9 @@ def test_a_guess_at_a_masked_value_is_not_answered(
     up: Running, agent: str, human: str, case: dict[str, Any], extended: bool
 ) -> None:
     """Whether the guess is right makes no difference to what arrives, and its innocent twin works."""
-    told = answers(Session(up.demo_dsn(), extended=extended), case)
+    told = answers(Session(up.demo_dsn(case.get("in", "shop")), extended=extended), case)
     assert len(set(told)) == len(told), f"the server itself does not tell these apart: {told}"
-    session = Session(up.conninfo(agent if case["as"] == "agent" else human), extended=extended)
+    session = Session(up.conninfo(agent if case["as"] == "agent" else human, case.get("in", "shop")), extended=extended)
     with session.connection:
         assert len(set(answers(session, case))) == 1, session.seen
         assert CLEAR.findall("\n".join(session.seen)) == []
