@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from decision.analysis.flow import Scope
 from decision.analysis.postgres.failing import shows
@@ -43,6 +44,7 @@ def is_query(body: str) -> bool:
     return len(statements) == 1 and "SelectStmt" in statements[0]["stmt"]
 
 
+@lru_cache(maxsize=1024)
 def body_shows(body: str) -> bool:
     """Whether a body in SQL may fail by what it is given, or does more than compute."""
     try:

@@ -88,11 +88,18 @@ def _near(node: Node) -> bool:
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "char", "unknown"})
 
 
+_LOOKED = 1_000  # nodes: what is larger is taken to show, as it may stand in many others
+
+
 def shows(node: object) -> bool:
     """Whether it can be seen that an expression was computed: it may fail, or do more than compute."""
     stack = [node]
+    looked = 0
     while stack:
         current = stack.pop()
+        looked += 1
+        if looked > _LOOKED:
+            return True
         if isinstance(current, list):
             stack.extend(current)
         elif isinstance(current, dict):
