@@ -1,10 +1,10 @@
 """Ways to get at what is masked or closed, as hostile but authenticated people and agents try them.
 
 A case of `tests/cases/attacks` runs its statements in one session of the production database, or of the one that `in`
-names. `no clear value`: whatever arrives (rows, COPY,
-errors, notices) holds no value of a masked column. `refused`: that, and each statement fails. Its `innocent` twin, run
-in the same session afterwards, works. `alike` are guesses at a masked value, after `run`: past Airlock the server tells
-the right one from the wrong one, through Airlock all have the same answer.
+names. `no clear value`: whatever arrives (rows, COPY, errors, notices) holds no value of a masked column. `refused`:
+that, and each statement fails. Its `innocent` twin, run in the same session afterwards, works. `alike` are guesses at
+a masked value, after `run`: past Airlock the server tells the right one from the wrong one, through Airlock all have
+the same answer.
 """
 
 from __future__ import annotations
