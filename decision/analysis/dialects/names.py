@@ -79,8 +79,11 @@ def lookup(walk: Walk, database: str, schema: str, name: str) -> Entry | None:
     return None
 
 
-def relation(walk: Walk, table: exp.Table, access: Access) -> Source:
+def relation(walk: Walk, table: exp.Expr, access: Access) -> Source:
     """Touches the relation that `table` names; its columns as a source named after it."""
+    if not isinstance(table, exp.Table):
+        walk.record.unresolved(type(table).__name__, "this is no plain name of a relation")
+        return Source("", (), is_open=True)
     found = path(table)
     if found is None:
         walk.record.unresolved(type(table.this).__name__, "this is no plain name of a relation")
