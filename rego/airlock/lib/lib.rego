@@ -30,7 +30,7 @@ changing_effects := {
 
 changing_flags := {
 	"row_lock", "role_change", "lexer_setting", "dynamic_unknown", "opaque_code", "replication", "transaction_control",
-	"admin",
+	"admin", "kills_sessions", "load", "program", "remote", "security_setting", "xa",
 }
 
 # The indexes of the statements that only read, and the other statements. Most messages change nothing: rules about
@@ -40,7 +40,8 @@ reading := {i | some i, s in input.statement.statements; reads(s)}
 changing := [s | some i, s in input.statement.statements; not i in reading]
 
 # Whether the statement is a plain read: kinds, relations, functions, flags, files and settings all say so. Next come
-# LISTEN, SHOW, DISCARD … as utility, of which every operation must be one that reads; last, an empty statement.
+# LISTEN, SHOW, DISCARD … as utility, of which every operation must be one that reads; SHOW TABLES and the like of other
+# databases; last, an empty statement.
 reads(s) if {
 	every kind in s.kinds { kind in reading_kinds }
 	harmless(s)
@@ -49,6 +50,11 @@ reads(s) if {
 	every kind in s.kinds { kind in {"utility", "session", "cursor", "select"} }
 	count(s.operations) > 0
 	every op in s.operations { op.verb in reading_verbs }
+	harmless(s)
+} else if {
+	"show" in s.flags
+	s.kinds == ["utility"]
+	s.operations == []
 	harmless(s)
 } else if {
 	"empty" in s.flags
@@ -88,6 +94,9 @@ harmless_flag(flag, s) if {
 	not flag in changing_flags
 } else if {
 	resets(s)
+} else if {
+	flag == "security_setting"
+	input.statement.dialect == "postgres" # whose settings are known one by one
 } else if {
 	flag == "transaction_control"
 	every op in s.operations { op.verb != "prepare" }

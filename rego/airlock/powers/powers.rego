@@ -27,7 +27,8 @@ of_statement(s) := union({
 	{power | some op in s.operations; power := of_operation[op.object_type][op.verb]},
 	{"large_objects" | some relation in s.relations; relation.name == "pg_largeobject"; relation.schema == "pg_catalog"},
 	{"role_change" | some flag in s.flags; flag == "role_change"; not lib.resets(s)},
-	{"server_files" | count(s.files) > 0},
+	{power | input.statement.dialect != "postgres"; some flag in s.flags; power := of_other_flag[flag]},
+	{"server_files" | count(s.files) > 0; not "client_file" in s.flags},
 	{"server_programs" | count(s.programs) > 0},
 	{"security_definer" | "security_definer" in s.flags; "ddl" in s.kinds},
 	{"server_settings" | "admin" in s.flags; some fn in s.functions; fn.effects == ["changes_settings"]},
@@ -64,6 +65,16 @@ of_flag := {
 	"policy": "row_security",
 	"notify": "channels",
 	"advisory_lock": "advisory_locks",
+}
+
+# Of other databases' statements, whose settings, programs and functions are not known one by one.
+of_other_flag := {
+	"kills_sessions": "kills_sessions",
+	"load": "extensions",
+	"program": "server_programs",
+	"remote": "network",
+	"security_setting": "security_setting",
+	"xa": "locks",
 }
 
 of_kind := {
