@@ -1,7 +1,9 @@
 """Small wrong changes to Python source: each is one node of its syntax tree, found in order and made by number.
 
-Left out is what no test should notice: docstrings, annotations, decorators, `__slots__`, assertions, and the words of
-errors (what stands in a `raise`, and hints). Strings elsewhere are changed: they are the tables' keys and the facts.
+Left out is what no test should notice: docstrings, annotations, decorators, `__slots__`, assertions, and words for
+people that nothing decides by: those of errors (what stands in a `raise`, and hints) and those that explain why
+something is unresolved (that it is, and what, is changed). Strings elsewhere are changed: they are the tables' keys and
+the facts.
 """
 
 from __future__ import annotations
@@ -60,12 +62,19 @@ def _visit(node: ast.AST) -> Iterator[Site]:
         if isinstance(node, ast.Subscript) and field == "value" and isinstance(value, ast.Name):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not _is_text_alone(child):
+            if isinstance(child, ast.AST) and not _is_text_alone(child) and not _is_reason(node, child):
                 yield from _visit(child)
 
 
 def _is_text_alone(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_reason(node: ast.AST, child: ast.AST) -> bool:
+    """Whether the child is the text that says why in `walk.unresolved(what, why)`."""
+    if not isinstance(node, ast.Call) or not isinstance(child, ast.Constant) or node.args[1:] != [child]:
+        return False
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "unresolved"
 
 
 def _here(node: ast.AST) -> Iterator[Site]:
