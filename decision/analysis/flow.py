@@ -16,9 +16,10 @@ TEMP_SCHEMA = "pg_temp"
 
 
 class Flow:
-    """Immutable by convention. `row` is the shape of a value known to be a row of it."""
+    """Immutable by convention. `row` is the shape of a value known to be a row of it; `mixed`: some rows have it from
+    elsewhere (of a set operation, of either side of a join), so that to sort by it compares columns or constants."""
 
-    __slots__ = ("named", "opaque", "row", "sources", "transform")
+    __slots__ = ("mixed", "named", "opaque", "row", "sources", "transform")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Flow:
         self.transform = transform
         self.opaque = opaque
         self.row = row
+        self.mixed = False
         self.named: tuple[ColumnName, ...] | None = None  # the sources in order, once asked for
 
     def columns(self) -> tuple[ColumnName, ...]:
@@ -134,7 +136,9 @@ def either(flows: Sequence[Flow]) -> Flow:
         transform = kinds.pop()
     else:
         transform = Transform.AGGREGATE if Transform.AGGREGATE in kinds else Transform.EXPRESSION
-    return Flow(sources, transform, any(flow.opaque for flow in flows))
+    united = Flow(sources, transform, any(flow.opaque for flow in flows))
+    united.mixed = any(flow.mixed or flow.sources != sources for flow in flows)
+    return united
 
 
 class Item:

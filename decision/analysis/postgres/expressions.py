@@ -235,9 +235,13 @@ def _json_aggregate(walk: Walk, scope: Scope, body: Node) -> Flow:
 
 
 def window(walk: Walk, scope: Scope, body: Node) -> None:
+    distances = bool(body.get("frameOptions", 0) & _RANGE) and ("startOffset" in body or "endOffset" in body)
     for part in ("partitionClause", "orderClause"):
         for node in body.get(part, ()):
-            walk.use(expression(walk, scope, node), Usage.WINDOW)
+            key = expression(walk, scope, node)
+            walk.use(key, Usage.WINDOW)
+            if distances and part == "orderClause":
+                walk.probe(key)
     for part in ("startOffset", "endOffset"):
         if part in body:
             walk.use(expression(walk, scope, body[part]), Usage.WINDOW)
@@ -253,6 +257,7 @@ def _value_function(walk: Walk, scope: Scope, body: Node) -> Flow:
     return CONSTANT
 
 
+_RANGE = 0x2  # of a window's frameOptions
 _OPAQUE_EFFECT = (Effect.OPAQUE,)
 
 EXPRESSIONS.update(

@@ -174,6 +174,9 @@ def _compared(walk: Walk, body: Node, left: Shape, right: Shape) -> None:
         return
     for flow in (*left.flows, *right.flows):
         walk.use(flow, Usage.GROUP if union_of else Usage.FILTER)
+    for flow in union(left, right).flows if union_of else ():
+        if flow.mixed:
+            walk.probe(flow)  # values of different places are compared
 
 
 def union(left: Shape, right: Shape) -> Shape:

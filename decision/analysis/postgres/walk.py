@@ -89,7 +89,7 @@ class Walk:
 
     def use(self, flow: Flow, usage: Usage) -> None:
         """The value's base columns are used in this way."""
-        computed = usage in _SORTING and flow.transform not in _PLAIN
+        computed = usage in _SORTING and (flow.mixed or flow.transform not in _PLAIN)
         if computed:
             self.computed |= flow.sources
         probes = computed or usage is Usage.FILTER or (usage is Usage.CHECK and self.nested)
@@ -100,6 +100,12 @@ class Walk:
             found.add(usage)
             if probes:
                 found.add(Usage.PROBE)
+
+    def probe(self, flow: Flow) -> None:
+        """What is sorted by is compared, too: by its distance."""
+        self.computed |= flow.sources
+        for key in flow.sources:
+            self.use_key(key, Usage.PROBE)
 
     def hold(self, flow: Flow) -> None:
         """A condition holds the column to a value that whoever asks has in hand: a lookup, unless in a sub-select."""
