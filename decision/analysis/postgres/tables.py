@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from decision.analysis.effects import MadeColumn, ReferenceMade, RelationMade
+from decision.analysis.effects import IndexMade, MadeColumn, ReferenceMade, RelationMade
 from decision.analysis.flow import OPAQUE, TEMP_SCHEMA, Flow, Scope, Shape
 from decision.analysis.postgres.definitions import (
     comes_to_be,
@@ -129,12 +129,19 @@ def constraint(walk: Walk, relation: Relation, body: Node, column: str = "") -> 
     """A constraint of a table; `column` that it is written after, if it is."""
     if body.get("contype") == "CONSTR_FOREIGN" and "pktable" in body:
         _foreign_key(walk, relation, body, column)
+    if body.get("contype") in _INDEXED:
+        columns = strings(body.get("keys")) or ([column] if column else [])
+        ending = "pkey" if body["contype"] == "CONSTR_PRIMARY" else "_".join([*columns, _INDEXED[body["contype"]]])
+        walk.effects.append(IndexMade(*relation.key, body.get("conname") or f"{relation.name}_{ending}"))
     on_relation(walk, relation, body.get("raw_expr"), body.get("where_clause"))
     for node in body.get("exclusions", ()):
         element = node.get("List", {}).get("items", [{}])[0].get("IndexElem", {})
         on_relation(walk, relation, element.get("expr"))
         if relation.made is not None and "name" in element:
             walk.use(relation.shape.lookup.get(element["name"], OPAQUE), Usage.CHECK)
+
+
+_INDEXED = {"CONSTR_PRIMARY": "pkey", "CONSTR_UNIQUE": "key", "CONSTR_EXCLUSION": "excl"}
 
 
 def _foreign_key(walk: Walk, relation: Relation, body: Node, column: str) -> None:
