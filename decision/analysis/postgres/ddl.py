@@ -101,7 +101,8 @@ def rename(walk: Walk, body: Node) -> None:
 
 
 def _renamed(walk: Walk, relation: Relation, name: str, new: str) -> None:
-    """A column of this session goes on under another name, and with it what it holds."""
+    """A column goes on under another name, and with it what it holds; what was said of the old name is lost."""
+    walk.use(relation.shape.lookup.get(name, OPAQUE), Usage.INNER)
     for each in (relation, *parts(walk, relation.key)) if walk.state.made else ():
         if each.made is not None and each.entry is None:
             old = [replace(column, name=new) for column in each.made.columns if column.name == name]
