@@ -79,7 +79,11 @@ def told(payload: Payload, session_id: str) -> object:
     """The event but for ids, and for what the two services' own clocks and sessions make different."""
     assert isinstance(payload, StatementDecided) and payload.session_id == session_id
     document = payload.input_json.replace(session_id.encode(), b"SESSION")
-    return replace(payload, decision_id="", parse_decision_id=str(payload.parse_decision_id != ""), session_id="", latency_ns=0, approval_id="", input_json=document)
+    linked = "to its Parse" if payload.parse_decision_id else ""
+    return replace(
+        payload, decision_id="", parse_decision_id=linked, session_id="", latency_ns=0, approval_id="",
+        input_json=document,
+    )  # fmt: skip
 
 
 def same(decision: Decision) -> object:
