@@ -91,7 +91,6 @@ class RuleMade:
     schema: str
     name: str
     event: str  # insert update delete
-    instead: bool
     behind: Statement
 
 

@@ -9,6 +9,7 @@ from decision.analysis.flow import OPAQUE, Item, Scope
 from decision.analysis.postgres.definitions import (
     altered,
     checks_keys,
+    cut_off,
     define,
     define_index,
     object_type,
@@ -30,7 +31,7 @@ from decision.model.facts import Kind, Usage
 
 def alter_table(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
-    kind = body.get("objtype", "OBJECT_TABLE")
+    kind = body["objtype"]
     if kind == "OBJECT_INDEX":
         define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
     # Composite types and indexes are relations to the server, but not in the snapshot.
@@ -103,6 +104,8 @@ def _command(walk: Walk, relation: Relation, kind: str, subtype: str, command: N
         parent = define(walk, inner)
         if subtype == "addinherit":
             shares_rows(walk, relation, parent)
+        elif subtype == "dropinherit":
+            cut_off(walk, relation)
     elif tag == "PartitionCmd":
         _partition(walk, relation, kind, subtype, inner)
     elif tag == "Constraint":
@@ -139,6 +142,8 @@ def _partition(walk: Walk, relation: Relation, kind: str, subtype: str, command:
         for flow in part.shape.flows:  # which of them is the key isn't known
             walk.use(flow, Usage.CHECK)
         shares_rows(walk, part, relation)
+    elif subtype.startswith("detachpartition"):
+        cut_off(walk, part)
 
 
 STATEMENTS["AlterTableStmt"] = alter_table

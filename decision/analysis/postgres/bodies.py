@@ -86,11 +86,12 @@ def _plpgsql(walk: Walk, body: str, names: Sequence[str] = ()) -> bool:
     tag = "$airlock$"
     if tag in body:
         return False
-    returns = "trigger" if re.search(r"\b(new|old|tg_\w+)\b", body, re.IGNORECASE) else "void"
+    kinds = ["SETOF record", "integer"]
+    if re.search(r"\b(new|old|tg_\w+)\b", body, re.IGNORECASE):
+        kinds.insert(0, "trigger")
     # The types of parameters don't matter here: only that a name is one, so that it may be assigned to.
     parameters = ", ".join(['"' + name.replace('"', '""') + '" text' for name in dict.fromkeys(names)])
-    forms = [(parameters, kind) for kind in (returns, "SETOF record", "integer")]
-    forms += [("", kind) for _, kind in forms] if parameters else []
+    forms = [(given, kind) for given in dict.fromkeys((parameters, "")) for kind in kinds]
     for given, kind in forms:
         text = f"CREATE FUNCTION f({given}) RETURNS {kind} LANGUAGE plpgsql AS {tag}{body}{tag}"
         tree = parse_plpgsql(text)

@@ -75,7 +75,7 @@ class Canonical:
         return self._all(f"call {name}", body.get("args", []))
 
     def _operator(self, body: Node) -> Form | None:
-        kind = body.get("kind", "AEXPR_OP")
+        kind = body["kind"]
         name = (strings(body.get("name")) or [""])[-1]
         left, right = body.get("lexpr"), body.get("rexpr")
         if right is None or kind not in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE") or "List" in right:

@@ -23,6 +23,7 @@ from decision.analysis.postgres.definitions import (
     relation_name,
     schema_gone,
     sequences,
+    taken_away,
     with_family,
 )
 from decision.analysis.postgres.dependents import dependents
@@ -42,7 +43,7 @@ def create_view(walk: Walk, body: Node) -> None:
         walk.use(flow, Usage.INNER)
     behind = facts_of(walk)
     target = body["view"]
-    schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
+    schema = creation_schema(walk, target.get("schemaname", ""), target["relpersistence"])
     name = target.get("relname", "")
     if "schemaname" not in target and any(relation.schema == TEMP_SCHEMA for relation in behind.relations):
         schema = TEMP_SCHEMA  # whatever was asked for
@@ -83,12 +84,13 @@ def rename(walk: Walk, body: Node) -> None:
         if kind == "OBJECT_INDEX":
             define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
         relation = define(walk, body["relation"], missing_ok=missing_ok)
-        if kind == "OBJECT_COLUMN":
+        if kind in ("OBJECT_COLUMN", "OBJECT_ATTRIBUTE"):  # ALTER TYPE … RENAME ATTRIBUTE takes tables, too
             with_family(walk, relation, only="inh" not in body["relation"])
             _renamed(walk, relation, body.get("subname", ""), body.get("newname", ""))
         walk.operation("rename", object_type(kind), [relation_name(relation)])
         altered(walk, relation)
-        if kind in RELATIONS:
+        if kind in RELATIONS or (kind == "OBJECT_INDEX" and (relation.entry is not None or relation.made is not None)):
+            taken_away(walk, relation.key)
             walk.touch(relation.schema, body.get("newname", ""), relation.kind, Access.DDL)
             walk.effects.append(RelationAltered(relation.schema, body.get("newname", "")))
         return

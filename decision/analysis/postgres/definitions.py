@@ -24,7 +24,7 @@ OBJECTS = {
 RELATIONS = frozenset(OBJECTS) - {"OBJECT_INDEX", "OBJECT_COLUMN"}
 
 
-ON_TABLE = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT", "OBJECT_COLUMN"})
+ON_TABLE = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_COLUMN"})
 
 
 CODE = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE", "OBJECT_OPERATOR",
@@ -85,6 +85,24 @@ def define_index(walk: Walk, schema: str, name: str, *, missing_ok: bool = False
 
 def altered(walk: Walk, relation: Relation) -> None:
     walk.effects.append(RelationAltered(relation.schema, relation.name))
+
+
+def taken_away(walk: Walk, key: tuple[str, str]) -> None:
+    """A relation goes on under another name, and with it what it holds; what was said of the old name is lost."""
+    entry = walk.catalog.entry(*key) if walk.catalog is not None else None
+    for name, tags in entry.tags.items() if entry is not None else ():
+        if tags:
+            walk.use_key((*key, name), Usage.INNER)
+
+
+def cut_off(walk: Walk, child: Relation) -> None:
+    """A partition or child is one no more; what is said of the columns of its parents alone is lost."""
+    own = child.entry.tags if child.entry is not None else {}
+    for key in attached.ancestors(walk, child.key) if walk.catalog is not None else ():
+        entry = walk.catalog.entry(*key) if walk.catalog is not None else None
+        for name, tags in entry.tags.items() if entry is not None else ():
+            if not set(tags) <= set(own.get(name, ())):
+                walk.use_key((*key, name), Usage.INNER)
 
 
 def on_relation(walk: Walk, relation: Relation, *nodes: object) -> None:
@@ -193,6 +211,8 @@ def schema_gone(walk: Walk, schema: str, replacement: str = "") -> None:
         if relation.schema == schema:
             walk.effects.append(RelationAltered(schema, relation.name))
             if replacement:
+                walk.budget.charge(1)
+                taken_away(walk, (schema, relation.name))
                 walk.effects.append(RelationAltered(replacement, relation.name))
 
 

@@ -13,12 +13,11 @@ def known_rows(walk: Walk, relation: Relation) -> int | None:
     if relation.entry is None or walk.catalog is None:
         return None
     own = relation.entry.relation
-    if own.estimated_rows >= 0 and own.kind is not RelationKind.PARTITIONED:
-        return own.estimated_rows
-    parts = [child.relation for child in descendants(walk.catalog, relation.entry)]
-    counts = [part.estimated_rows for part in parts if part.kind is not RelationKind.PARTITIONED]
-    if own.kind is RelationKind.PARTITIONED and counts and min(counts) >= 0:
-        return sum(counts)
+    if own.kind is RelationKind.PARTITIONED:
+        parts = [child.relation for child in descendants(walk.catalog, relation.entry)]
+        counts = [part.estimated_rows for part in parts if part.kind is not RelationKind.PARTITIONED]
+        if counts and min(counts) >= 0:
+            return sum(counts)
     return own.estimated_rows if own.estimated_rows >= 0 else None
 
 

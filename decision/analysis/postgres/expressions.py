@@ -124,7 +124,7 @@ def _cast(walk: Walk, scope: Scope, body: Node) -> Flow:
 
 
 def _sublink(walk: Walk, scope: Scope, body: Node) -> Flow:
-    kind = body.get("subLinkType", "EXPR_SUBLINK")
+    kind = body["subLinkType"]
     shape = query(walk, scope, body["subselect"])
     test = body.get("testexpr")
     flows = [] if test is None else [expression(walk, scope, test)]

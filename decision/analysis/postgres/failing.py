@@ -24,7 +24,7 @@ _NOW = frozenset({"now", "clock_timestamp", "statement_timestamp", "transaction_
 
 def failing(body: Node, first: Flow, second: Flow) -> tuple[Flow, ...]:
     """The operands (of an A_Expr's body) that decide whether the operator fails."""
-    kind = body.get("kind", "AEXPR_OP")
+    kind = body["kind"]
     name = (strings(body.get("name")) or [""])[-1]
     left, right = body.get("lexpr"), body.get("rexpr", {})
     if kind in _ALWAYS:

@@ -91,7 +91,7 @@ class Folder:
         if holds_all(self, body, inner):
             return True
         if any(part in inner for part in ("fromClause", "whereClause", "limitCount", "limitOffset", "havingClause",
-                                          "withClause", "valuesLists", "larg")):  # fmt: skip
+                                          "withClause", "larg")):  # fmt: skip
             return UNKNOWN
         if kind == "EXISTS_SUBLINK":
             return True
@@ -148,7 +148,7 @@ class Folder:
         tag, body = only(node)
         if tag == "A_Const":
             return not body.get("isnull", False)
-        if tag == "A_Expr" and body.get("kind", "AEXPR_OP") == "AEXPR_OP" and "lexpr" in body and "rexpr" in body:
+        if tag == "A_Expr" and body["kind"] == "AEXPR_OP" and "lexpr" in body and "rexpr" in body:
             return self.not_null(body["lexpr"]) and self.not_null(body["rexpr"])
         if tag == "BoolExpr":
             return all(self.not_null(argument) for argument in body.get("args", ()))
@@ -161,7 +161,7 @@ class Folder:
         return column in SYSTEM_COLUMNS or (entry is not None and column in entry.not_null)
 
     def _operator(self, body: Node) -> object:
-        kind = body.get("kind", "AEXPR_OP")
+        kind = body["kind"]
         name = (strings(body.get("name")) or [""])[-1]
         left, right = body.get("lexpr"), body.get("rexpr")
         if right is None:

@@ -112,13 +112,12 @@ def returned_columns(walk: Walk, return_type: str) -> list[str] | None:
     from decision.analysis.session import parse_search_path
 
     if return_type.startswith("TABLE(") and return_type.endswith(")"):
-        names, depth, start = [], 0, 6
-        inner = return_type
-        for position in range(6, len(inner)):
-            char = inner[position]
+        names, depth, start = [], 0, 0
+        inner = return_type.removeprefix("TABLE(").removesuffix(")") + ","
+        for position, char in enumerate(inner):
             depth += char in "([" and 1
             depth -= char in ")]" and 1
-            if (char == "," and depth == 0) or position == len(inner) - 1:
+            if char == "," and depth == 0:
                 part = inner[start:position].strip()
                 start = position + 1
                 quoted = part.startswith('"')
@@ -135,7 +134,7 @@ def returned_columns(walk: Walk, return_type: str) -> list[str] | None:
 def body_row(walk: Walk, function: CatalogFunction, output: Shape | None) -> Shape | None:
     """The columns of a function's row, each with what the query that is its whole body puts into it; None where that
     is not known, or the function gives back one plain value."""
-    if output is None or output.open or function.language != "sql" or function.kind not in ("function", "procedure"):
+    if output is None or output.open or function.language != "sql":
         return None
     names = returned_columns(walk, function.return_type)
     if names is None:

@@ -25,7 +25,7 @@ def condition(walk: Walk, scope: Scope, node: Node, target: Item | None) -> None
 
 def _holds(walk: Walk, scope: Scope, body: Node, target: Item) -> bool:
     """Whether an equality, of one value or of rows, holds columns of the target to values that whoever asks has."""
-    kind, left, right = body.get("kind", "AEXPR_OP"), body.get("lexpr", {}), body.get("rexpr", {})
+    kind, left, right = body["kind"], body.get("lexpr", {}), body.get("rexpr", {})
     items = [right]
     if kind == "AEXPR_IN":
         items = right.get("List", {}).get("items", [])

@@ -178,7 +178,7 @@ def constant(body: Node) -> str | None:
     if "boolval" in body:
         return "true" if body["boolval"].get("boolval", False) else "false"
     if "bsval" in body:
-        return str(body["bsval"].get("bsval", ""))
+        return str(body["bsval"]["bsval"])
     return None
 
 

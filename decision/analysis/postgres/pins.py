@@ -118,7 +118,7 @@ def _boolean(folder: Folding, body: Node, pinned: dict[str, None]) -> None:
 
 def _comparison(folder: Folding, body: Node, pinned: dict[str, None], wanted: str) -> None:
     left, right = body["lexpr"], body["rexpr"]
-    kind = body.get("kind", "AEXPR_OP")
+    kind = body["kind"]
     name = strings(body.get("name"))[-1:]
     if wanted == "=" and kind in ("AEXPR_BETWEEN", "AEXPR_BETWEEN_SYM"):
         low, high = right.get("List", {}).get("items", [{}, {}])[:2]

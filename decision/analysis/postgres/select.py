@@ -34,7 +34,7 @@ def _select(walk: Walk, parent: Scope | None, body: Node) -> Shape:
         shape = _values(walk, scope, body["valuesLists"])
         tail(walk, scope, body, shape)
         return shape
-    if body.get("op", "SETOP_NONE") != "SETOP_NONE":
+    if body["op"] != "SETOP_NONE":
         shape = _set_operation(walk, scope, body)
         ordered = Scope(scope)
         ordered.aliases = shape.lookup
@@ -71,7 +71,7 @@ def pinned_texts(where: Node, found: dict[str, str]) -> None:
     if tag == "BoolExpr" and body.get("boolop") == "AND_EXPR":
         for argument in body.get("args", ()):
             pinned_texts(argument, found)
-    elif tag == "A_Expr" and body.get("kind", "AEXPR_OP") == "AEXPR_OP" and qualified(body.get("name"))[1] == "=":
+    elif tag == "A_Expr" and body["kind"] == "AEXPR_OP" and qualified(body.get("name"))[1] == "=":
         left, right = body.get("lexpr", {}), body.get("rexpr", {})
         fields = left.get("ColumnRef", {}).get("fields", [])
         text = literal(right)
@@ -205,7 +205,7 @@ def _common_table(walk: Walk, scope: Scope, entry: Node, *, recursive: bool) -> 
     if tag != "SelectStmt":
         walk.flags.add("dml_in_cte")
     columns = [n["String"].get("sval", "") for n in entry.get("aliascolnames", ())]
-    if recursive and tag == "SelectStmt" and body.get("op", "SETOP_NONE") != "SETOP_NONE":
+    if recursive and tag == "SelectStmt" and body["op"] != "SETOP_NONE":
         shape = _recursive(walk, scope, name, body, columns)
     else:
         inner = Scope(scope)

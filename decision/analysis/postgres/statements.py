@@ -9,7 +9,7 @@ from decision.analysis.postgres.closure import lock_relation, read_relation
 from decision.analysis.postgres.definitions import comes_to_be
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
-from decision.analysis.postgres.names import creation_schema, made_columns, resolve
+from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve
 from decision.analysis.postgres.ordering import limit_of
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
 from decision.analysis.postgres.predicates import predicate_of
@@ -137,7 +137,7 @@ def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
         if flow.transform is not Transform.IDENTITY:
             walk.use(flow, Usage.CHECK)  # how large the copy is tells of what was computed
     target = into["rel"]
-    persistence = target.get("relpersistence", "p")
+    persistence = target["relpersistence"]
     schema = creation_schema(walk, target.get("schemaname", ""), persistence)
     kind = RelationKind.TEMPORARY if persistence == "t" or schema == "pg_temp" else kind
     name = target.get("relname", "")
@@ -160,30 +160,39 @@ def copy(walk: Walk, body: Node) -> None:
     elif filename:
         walk.flags.add("file")
         walk.files[first_path(filename)] = None
+    if inward:
+        _copy_in(walk, body)
+        return
     if "query" in body:
         before = walk.dml
         shape = query(walk, walk.root, body["query"])
         if walk.dml == before:
             _select_predicate(walk, only(body["query"])[1])
     else:
-        shape = _copy_table(walk, body, inward)
-    if not inward:
-        _output(walk, shape)
-        walk.returns_rows = not filename
+        shape = _copy_out(walk, body)
+    _output(walk, shape)
+    walk.returns_rows = not filename
 
 
-def _copy_table(walk: Walk, body: Node, inward: bool) -> Shape:
-    target = body.get("relation", {})
-    relation = resolve(walk, target.get("schemaname", ""), target.get("relname", ""))
-    names = strings(body.get("attlist"))
-    if inward:
-        for name in names or relation.shape.names:
-            walk.use_key((relation.schema, relation.name, name), Usage.WRITE)
-        write_relation(walk, relation, ("insert",), names or relation.shape.names)
-        scope = Scope()
-        scope.items.append(Item(relation.name, relation.shape, relation=relation.key))
-        filtered(walk, scope, body.get("whereClause"))
-        return Shape((), ())
+def _copied(walk: Walk, body: Node) -> tuple[Relation, list[str]]:
+    """The table, and the columns where they are listed."""
+    target = body["relation"]
+    return resolve(walk, target.get("schemaname", ""), target["relname"]), strings(body.get("attlist"))
+
+
+def _copy_in(walk: Walk, body: Node) -> None:
+    relation, listed = _copied(walk, body)
+    names = listed or relation.shape.names
+    for name in names:
+        walk.use_key((relation.schema, relation.name, name), Usage.WRITE)
+    write_relation(walk, relation, ("insert",), names)
+    scope = Scope()
+    scope.items.append(Item(relation.name, relation.shape, relation=relation.key))
+    filtered(walk, scope, body.get("whereClause"))
+
+
+def _copy_out(walk: Walk, body: Node) -> Shape:
+    relation, names = _copied(walk, body)
     shape = read_relation(walk, relation, only_parent=True)
     walk.predicates.append(Predicate())
     estimate(walk, relation, Predicate())

@@ -120,6 +120,6 @@ def event_triggers(walk: Walk) -> None:
                     raise
                 effects = (Effect.OPAQUE,)
             walk.functions.setdefault((function.schema, function.name), effects)
-        if not found and trigger.function_schema != "pg_catalog":
+        if not found:
             walk.functions.setdefault((trigger.function_schema, trigger.function_name), (Effect.OPAQUE,))
     walk.via = before

@@ -26,7 +26,7 @@ def create_rule(walk: Walk, body: Node) -> None:
     rule_actions(inner, body, relation.key, relation.shape)
     _attach(walk, inner)
     event = body.get("event", "").removeprefix("CMD_").lower()
-    walk.effects.append(RuleMade(*relation.key, event, body.get("instead", False), facts_of(inner)))
+    walk.effects.append(RuleMade(*relation.key, event, facts_of(inner)))
     altered(walk, relation)
 
 

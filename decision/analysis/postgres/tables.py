@@ -24,7 +24,7 @@ from decision.model.facts import Access, Kind, ObjectName, RelationKind, Usage
 def create_table(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     target = body["relation"]
-    persistence = target.get("relpersistence", "p")
+    persistence = target["relpersistence"]
     schema = creation_schema(walk, target.get("schemaname", ""), persistence)
     name = target.get("relname", "")
     temporary = schema == TEMP_SCHEMA

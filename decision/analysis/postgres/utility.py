@@ -76,6 +76,8 @@ def _on_object(verb: str, *, field: str = "object") -> Handler:
         if "relation" in body:
             relation = define(walk, body["relation"])
             walk.operation(verb, object_type(kind), [ObjectName(relation.schema, relation.name)])
+            if verb == "set_schema":
+                taken_away(walk, relation.key)
             if verb != "comment":
                 sequences(walk, relation)
                 altered(walk, relation)
@@ -128,7 +130,7 @@ def _discard(walk: Walk, body: Node) -> None:
 def _create_sequence(walk: Walk, body: Node) -> None:
     walk.kind(Kind.DDL)
     target = body["sequence"]
-    schema = creation_schema(walk, target.get("schemaname", ""), target.get("relpersistence", "p"))
+    schema = creation_schema(walk, target.get("schemaname", ""), target["relpersistence"])
     name = target.get("relname", "")
     kind = RelationKind.SEQUENCE
     comes_to_be(walk, schema, name, kind)
