@@ -15,6 +15,7 @@ from decision.analysis.postgres.definitions import (
     object_type,
     on_relation,
     sequences,
+    taken_away,
 )
 from decision.analysis.postgres.names import creation_schema
 from decision.analysis.postgres.parse import Node, only, options, strings
