@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from decision.analysis import Analyzer, Limits, SessionState
 from decision.analysis.limits import EXPANSION, Budget, check_runs, check_text, check_tokens
+from decision.analysis.postgres.canonical import MAX_DEPTH, Canonical
+from decision.analysis.postgres.parse import Node, parse
 from decision.model.errors import LimitExceeded, TextRefused
 
 
@@ -93,3 +97,25 @@ def test_depth_columns_and_ctes_are_counted() -> None:
     budget.add_ctes(2)
     with pytest.raises(LimitExceeded, match="more than 4 common table expressions"):
         budget.add_ctes(1)
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        lambda levels: "a" + " + 1" * (levels - 1),
+        lambda levels: "lower(" * (levels - 1) + "a" + ")" * (levels - 1),
+        lambda levels: "(" * (levels - 1) + "a" + " IS NULL)" * (levels - 1),
+    ],
+    ids=["operators", "calls", "tests"],
+)
+def test_expressions_are_compared_as_deep_as_the_limit_says(nested: Callable[[int], str]) -> None:
+    """One level deeper nothing is known of them; a form that has been made gives its levels back."""
+    forms = Canonical(lambda _: None)
+
+    def node(levels: int) -> Node:
+        found: Node = parse(f"SELECT {nested(levels)}")[0]["stmt"]["SelectStmt"]["targetList"][0]["ResTarget"]["val"]
+        return found
+
+    assert forms.form(node(MAX_DEPTH)) is not None
+    assert forms.form(node(MAX_DEPTH + 1)) is None
+    assert forms.form(node(MAX_DEPTH)) is not None

@@ -161,6 +161,7 @@ def test_options_of_statements() -> None:
     [
         ("SELECT 1 FRM t", 14, 'syntax error at or near "t"'),
         ("SELECT 'ü' FRM t", 16, 'syntax error at or near "t"'),
+        ("SELEC 1", 1, 'syntax error at or near "SELEC"'),
         ("SELECT (", 9, "syntax error at end of input"),
         ("SELECT 'abc", 8, "unterminated quoted string"),
         ('SELECT "abc', 8, "unterminated quoted identifier"),
