@@ -84,12 +84,14 @@ def rename(walk: Walk, body: Node) -> None:
         if kind == "OBJECT_INDEX":
             define_index(walk, body["relation"].get("schemaname", ""), body["relation"].get("relname", ""))
         relation = define(walk, body["relation"], missing_ok=missing_ok)
-        if kind in ("OBJECT_COLUMN", "OBJECT_ATTRIBUTE"):  # ALTER TYPE … RENAME ATTRIBUTE takes tables, too
+        known = relation.entry is not None or relation.made is not None
+        # ALTER TYPE … RENAME ATTRIBUTE and ALTER INDEX … RENAME take a table, too.
+        if kind == "OBJECT_COLUMN" or (kind == "OBJECT_ATTRIBUTE" and known):
             with_family(walk, relation, only="inh" not in body["relation"])
             _renamed(walk, relation, body.get("subname", ""), body.get("newname", ""))
         walk.operation("rename", object_type(kind), [relation_name(relation)])
         altered(walk, relation)
-        if kind in RELATIONS or (kind == "OBJECT_INDEX" and (relation.entry is not None or relation.made is not None)):
+        if kind in RELATIONS or (kind == "OBJECT_INDEX" and known):
             taken_away(walk, relation.key)
             walk.touch(relation.schema, body.get("newname", ""), relation.kind, Access.DDL)
             walk.effects.append(RelationAltered(relation.schema, body.get("newname", "")))

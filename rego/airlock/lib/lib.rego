@@ -209,3 +209,11 @@ keeps(s) if {
 	"ddl" in relation.access
 	not relation.kind == "view"
 }
+
+# What goes on under another name isn't what its tags were said of any more.
+keeps(s) if {
+	"ddl" in s.kinds
+	not temporary(s)
+	some op in s.operations
+	op.verb in {"rename", "set_schema"}
+}

@@ -108,11 +108,12 @@ may_flow(s) if {
 	effect in {"opaque", "dynamic_sql"}
 }
 
-# Copied elsewhere, a value would lose its tag and come back in clear. Temporary tables keep their lineage.
+# Copied elsewhere, a value would lose its tag and come back in clear, and so it would under another name of its column,
+# table or schema. Temporary tables keep their lineage.
 deny contains {
 	"rule": "masking.copy",
 	"message": sprintf(
-		"this would copy %s data, which you may not see, to where it is not protected; leave the column %s out",
+		"this would copy %s data, which you may not see, to where it is not protected, or give it a name that is not; leave the column %s out",
 		[family_of(tag), column.column],
 	),
 	"severity": "high",

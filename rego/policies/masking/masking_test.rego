@@ -299,6 +299,30 @@ test_a_new_table_is_a_copy_and_a_view_is_not if {
 	count(masking.deny) == 0 with input as t.prod(t.human, made("view"))
 }
 
+renamed(verb, type, kind) := {
+	"kinds": ["ddl"],
+	"operations": [t.operation(verb, type, [])],
+	"relations": [object.union(t.table("x", ["ddl"], []), {"kind": kind})],
+	"columns": [t.column("email", ["inner"], ["pii.email"])],
+}
+
+test_another_name_is_a_copy_of_a_view_too if {
+	t.rules(masking.deny) == {"masking.copy"} with input as t.dev(t.human, renamed("rename", "table", "table"))
+	t.rules(masking.deny) == {"masking.copy"} with input as t.dev(t.human, renamed("rename", "view", "view"))
+	t.rules(masking.deny) == {"masking.copy"} with input as t.dev(t.human, renamed("set_schema", "view", "view"))
+	t.rules(masking.deny) == {"masking.copy"} with input as t.dev(t.human, object.union(
+		renamed("rename", "schema", "view"),
+		{"relations": []},
+	))
+}
+
+test_another_name_is_none_for_readers_and_of_what_is_not_tagged if {
+	cleared := t.member("human", ["pii_readers", "secret_readers"])
+	count(masking.deny) == 0 with input as t.dev(cleared, renamed("rename", "table", "table"))
+	count(masking.deny) == 0 with input as t.dev(t.human, object.union(renamed("rename", "table", "table"), {"columns": []}))
+	count(masking.deny) == 0 with input as t.dev(t.human, renamed("comment", "view", "view"))
+}
+
 activity(name) := object.union(system("pg_stat_activity"), {
 	"functions": [t.function("pg_stat_get_activity", [])],
 	"columns": [{"schema": "pg_catalog", "table": "pg_stat_activity", "column": name, "usage": ["output"], "tags": []}],
