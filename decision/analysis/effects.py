@@ -58,7 +58,8 @@ class MadeColumn:
 
 @dataclass(frozen=True, slots=True)
 class RelationMade:
-    """`parents`: of inheritance and partitioning, whose rows it shares; `behind`: the facts of a view's query."""
+    """`parents`: of inheritance and partitioning, whose rows it shares; `behind`: the facts of a view's query, which a
+    materialized one runs when it is refreshed."""
 
     schema: str
     name: str
@@ -67,6 +68,11 @@ class RelationMade:
     complete: bool = True  # all columns are known
     parents: tuple[tuple[str, str], ...] = ()
     behind: Statement | None = None
+
+    @property
+    def seen_through(self) -> Statement | None:
+        """What each statement on it reaches."""
+        return None if self.kind is RelationKind.MATERIALIZED_VIEW else self.behind
 
 
 @dataclass(frozen=True, slots=True)

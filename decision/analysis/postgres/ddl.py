@@ -211,7 +211,8 @@ def lock(walk: Walk, body: Node) -> None:
         target = node.get("RangeVar", {})
         relation = define(walk, target, Access.LOCK)
         lock_relation(walk, relation)
-        for behind in relation.made.behind.relations if relation.made is not None and relation.made.behind else ():
+        query_behind = relation.made.seen_through if relation.made is not None else None
+        for behind in query_behind.relations if query_behind is not None else ():
             if Access.READ in behind.access:
                 walk.touch(behind.schema, behind.name, behind.kind, Access.LOCK, behind.oid, behind.tags, Via.VIEW)
         for part in parts(walk, relation.key) if "inh" in target else ():

@@ -39,8 +39,8 @@ def _ancestors(walk: Walk, bottom: Name) -> list[RelationMade]:
 
 def read(walk: Walk, relation: Relation, shape: Shape, *, only_parent: bool) -> Shape:
     """The columns with what flowed into the relation's family; the relations behind a view are read, too."""
-    if relation.made is not None and relation.made.behind is not None:
-        _behind(walk, relation.made.behind)
+    if relation.made is not None and relation.made.seen_through is not None:
+        _behind(walk, relation.made.seen_through)
     if not any(made.parents for made in walk.state.made):
         return shape
     children = [] if only_parent else _descendants(walk, relation.key)
@@ -59,6 +59,12 @@ def read(walk: Walk, relation: Relation, shape: Shape, *, only_parent: bool) -> 
         for name, flow in zip(shape.names, shape.flows, strict=True)
     ]
     return Shape(shape.names, flows, shape.open)
+
+
+def refreshed(walk: Walk, relation: Relation) -> None:
+    """A materialized view's query is run again."""
+    if relation.made is not None and relation.made.behind is not None:
+        _behind(walk, relation.made.behind)
 
 
 def _behind(walk: Walk, known: Statement) -> None:
@@ -84,14 +90,14 @@ def _redefined(walk: Walk, relation: RelationUse, known: Statement) -> None:
     """A view behind a view may have got another query since."""
     found = at(walk, relation.schema, relation.name)
     marker = ("behind", relation.schema, relation.name)
-    if found is None or found.made is None or found.made.behind is None or marker in walk.expanding:
+    if found is None or found.made is None or found.made.seen_through is None or marker in walk.expanding:
         return
-    now = {(each.schema, each.name) for each in found.made.behind.relations}
+    now = {(each.schema, each.name) for each in found.made.seen_through.relations}
     if found.made.complete and now <= {(each.schema, each.name) for each in known.relations}:
         return
     walk.unresolved(relation.name, "the view was made again after what is built on it")
     walk.expanding.add(marker)
-    _behind(walk, found.made.behind)
+    _behind(walk, found.made.seen_through)
     walk.expanding.discard(marker)
 
 
@@ -106,10 +112,11 @@ def written(
             walk.touch(child.schema, child.name, child.kind, Access.WRITE, via=Via.INHERITANCE)
             for name in columns:
                 walk.use_key((child.schema, child.name, name), Usage.WRITE)
-    if relation.made is None or relation.made.behind is None or walk.catalog is None:
+    behind = relation.made.seen_through if relation.made is not None else None
+    if relation.made is None or behind is None or walk.catalog is None:
         return bases
-    _behind(walk, relation.made.behind)
-    for base in relation.made.behind.relations:
+    _behind(walk, behind)
+    for base in behind.relations:
         if base.kind is RelationKind.SYSTEM or base.via not in (Via.DIRECT, Via.VIEW):
             continue
         walk.touch(base.schema, base.name, base.kind, Access.WRITE, base.oid, base.tags, Via.VIEW)

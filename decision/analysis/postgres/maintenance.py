@@ -16,6 +16,7 @@ from decision.analysis.postgres.definitions import (
     relation_name,
     with_family,
 )
+from decision.analysis.postgres.made import refreshed
 from decision.analysis.postgres.names import resolve
 from decision.analysis.postgres.parse import Node, option_true, options
 from decision.analysis.postgres.walk import STATEMENTS, Walk
@@ -85,6 +86,7 @@ def _refresh(walk: Walk, body: Node) -> None:
     walk.kind(Kind.MAINTENANCE)
     relation = define(walk, body["relation"])
     read_relation(walk, relation)
+    refreshed(walk, relation)
     walk.touch(relation.schema, relation.name, relation.kind, Access.WRITE, relation.oid, relation.tags)
     found = ["concurrently"] if body.get("concurrent") else []
     walk.operation("refresh", "materialized_view", [relation_name(relation)], found)

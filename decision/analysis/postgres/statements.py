@@ -9,6 +9,7 @@ from decision.analysis.postgres.closure import lock_relation, read_relation
 from decision.analysis.postgres.definitions import comes_to_be
 from decision.analysis.postgres.estimates import estimate
 from decision.analysis.postgres.expressions import expression, filtered
+from decision.analysis.postgres.finish import facts_of
 from decision.analysis.postgres.names import Relation, creation_schema, made_columns, resolve
 from decision.analysis.postgres.ordering import limit_of
 from decision.analysis.postgres.parse import Node, only, option_true, options, qualified, strings
@@ -118,8 +119,8 @@ def explain(walk: Walk, body: Node) -> None:
 
 def create_table_as(walk: Walk, body: Node) -> None:
     kind = RelationKind.MATERIALIZED_VIEW if body.get("objtype") == "OBJECT_MATVIEW" else RelationKind.TABLE
-    walk.flags.add("ctas")
     _create_as(walk, body["into"], body["query"], kind)
+    walk.flags.add("ctas")
 
 
 def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
@@ -136,6 +137,7 @@ def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
         walk.use(flow, Usage.INNER)
         if flow.transform is not Transform.IDENTITY:
             walk.use(flow, Usage.CHECK)  # how large the copy is tells of what was computed
+    behind = facts_of(walk) if kind is RelationKind.MATERIALIZED_VIEW else None
     target = into["rel"]
     persistence = target["relpersistence"]
     schema = creation_schema(walk, target.get("schemaname", ""), persistence)
@@ -146,7 +148,7 @@ def _create_as(walk: Walk, into: Node, node: Node, kind: RelationKind) -> None:
     object_type = "materialized_view" if kind is RelationKind.MATERIALIZED_VIEW else "table"
     walk.operation("create", object_type, [ObjectName(schema, name)], ["as"])
     columns = made_columns(shape, strings(into.get("colNames")))
-    walk.effects.append(RelationMade(schema, name, kind, columns, not shape.open))
+    walk.effects.append(RelationMade(schema, name, kind, columns, not shape.open, (), behind))
 
 
 def copy(walk: Walk, body: Node) -> None:

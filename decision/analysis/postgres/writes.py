@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from decision.analysis.catalog import Entry
-from decision.analysis.flow import Shape
+from decision.analysis.catalog import CatalogIndex, Entry
+from decision.analysis.flow import Key, Shape
 from decision.analysis.postgres import attached, made
 from decision.analysis.postgres.closure import (
     Expansion,
@@ -169,7 +169,7 @@ def _through_view(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]
     targets: dict[tuple[str, str], set[str]] = {}
     for name, flow in zip(expansion.shape.names, expansion.shape.flows, strict=True):
         for key in flow.sources:
-            if key[:2] != entry.key and flow.transform is Transform.IDENTITY:
+            if key[:2] != entry.key and (flow.transform is Transform.IDENTITY or _generated(walk.catalog, key)):
                 touched = targets.setdefault(key[:2], set())
                 if name in columns or event == "delete":
                     touched.add(key[2])
@@ -182,6 +182,12 @@ def _through_view(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]
             for column in written:
                 walk.use_key((*target, column), Usage.WRITE)
         entry_event(walk, base, event, tuple(sorted(written)))
+
+
+def _generated(catalog: CatalogIndex, key: Key) -> bool:
+    """A generated column flows from others as well as from itself; DEFAULT may be written to it."""
+    entry = catalog.entry(*key[:2])
+    return entry is not None and any(column.generated and column.name == key[2] for column in entry.relation.columns)
 
 
 def _foreign_keys(walk: Walk, entry: Entry, event: str, columns: tuple[str, ...]) -> None:
