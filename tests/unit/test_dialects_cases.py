@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from decision.analysis import Analyzer, SessionState
+from decision.analysis.effects import FunctionMade, RelationMade, RoleSet, SearchPathSet, SessionEffect
 from decision.analysis.result import Analysis, BoundValue
 from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot
 from decision.model.errors import AnalysisError, AnalysisFault
@@ -38,10 +39,18 @@ def catalog() -> CatalogSnapshot:
 
 def load() -> list[tuple[str, str, str, str]]:
     return [
-        (file.stem.split(".")[0], case["id"], case["sql"], case["want"])
+        (file.stem.split(".")[0], case["id"], sql, case["want"])
         for file in sorted(FOLDER.glob("*.jsonl"))
         for case in map(json.loads, file.read_text().splitlines())
+        for sql in forms(case["sql"], case.get("each"))
     ]
+
+
+def forms(sql: str, each: str | list[str] | None) -> list[str]:
+    """The statement, or one for each word of a table, in the place of {}."""
+    if each is None:
+        return [sql]
+    return [sql.replace("{}", word) for word in (each.split() if isinstance(each, str) else each)]
 
 
 def holds(word: str, analysis: Analysis) -> bool:
@@ -67,6 +76,16 @@ def holds(word: str, analysis: Analysis) -> bool:
             return any(u.what == rest for s in all_ for u in s.unresolved)
         case "op":
             return any(o.verb == rest for s in all_ for o in s.operations)
+        case "obj":
+            return any(one.name == rest for s in all_ for o in s.operations for one in o.objects)
+        case "opt":
+            return any(rest in o.options for s in all_ for o in s.operations)
+        case "file":
+            return any(rest in s.files for s in all_)
+        case "p":
+            return any(s.parameter_count == int(rest) for s in all_)
+        case "eff":
+            return rest in [marked(effect) for effects in analysis.effects for effect in effects]
         case "prog":
             return any(rest in s.programs for s in all_)
         case "set":
@@ -88,6 +107,21 @@ def told(value: BoundValue) -> str:
     """`0:pinned:users.id=1`, with $2 for a parameter and ? for what isn't known."""
     text = f"${value.parameter}" if value.parameter else "?" if value.literal is None else value.literal.decode()
     return f"{value.statement_index}:{value.role}:{value.table}.{value.column}={text}"
+
+
+def marked(effect: SessionEffect) -> str:
+    """What a statement does to its session, in a word."""
+    match effect:
+        case RoleSet():
+            return f"role={effect.role}"
+        case SearchPathSet():
+            return "path"
+        case RelationMade():
+            return f"made={effect.kind.value}={effect.name}"
+        case FunctionMade():
+            return f"function={effect.name}"
+        case _:
+            return ""
 
 
 @pytest.mark.parametrize(("dialect", "name", "sql", "want"), load(), ids=lambda one: None)

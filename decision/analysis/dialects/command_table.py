@@ -106,6 +106,6 @@ ROWS: tuple[Row, ...] = (
 )  # fmt: skip
 PROCEDURAL = frozenset(
     {"BEGIN", "DECLARE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "CASE", "GO", "GOTO", "RETURN", "RAISE", "RAISERROR",
-     "THROW", "PRINT", "OPEN", "FETCH", "CLOSE", "DEALLOCATE", "EXECUTE", "EXEC", "CALL", "LET", "DO", "SIGNAL",
+     "THROW", "PRINT", "OPEN", "FETCH", "CLOSE", "DEALLOCATE", "EXEC", "LET", "DO", "SIGNAL",
      "RESIGNAL", "ENABLE", "DISABLE", "END"}
 )  # fmt: skip

@@ -19,9 +19,8 @@ from decision.model.facts import Access, Kind, ObjectName
 
 _TRANSACTION = frozenset(
     {"BEGIN", "START", "TRANSACTION", "TRAN", "WORK", "COMMIT", "ROLLBACK", "SAVEPOINT", "SAVE", "RELEASE", "TO",
-     "AND", "NO", "CHAIN", "ABORT", "END", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "READ", "ONLY", "WRITE",
-     "ISOLATION", "LEVEL", "REPEATABLE", "COMMITTED", "UNCOMMITTED", "SERIALIZABLE", "WITH", "CONSISTENT",
-     "SNAPSHOT", ",", ";"}
+     "AND", "NO", "CHAIN", "ABORT", "END", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "READ", "ONLY", "WRITE", "WITH",
+     "CONSISTENT", "SNAPSHOT", ","}
 )  # fmt: skip
 _NAMED = ("SAVEPOINT", "TO", "TRAN", "TRANSACTION", "SAVE", "RELEASE")  # a name may stand behind them
 _STARTS = frozenset({"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SAVE", "RELEASE", "ABORT", "END"})
@@ -73,8 +72,8 @@ def command(walk: Walk, found: Sequence[Piece]) -> bool:
 
 
 _FILLERS = frozenset(
-    {"OR", "REPLACE", "TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "PUBLIC", "SECURE", "DEFINER", "IF", "NOT", "EXISTS",
-     "EDITIONABLE", "NONEDITIONABLE", "SCALAR", "PERSISTENT"}
+    {"OR", "REPLACE", "TEMP", "TEMPORARY", "PUBLIC", "SECURE", "IF", "NOT", "EXISTS", "EDITIONABLE", "NONEDITIONABLE",
+     "PERSISTENT"}
 )  # fmt: skip
 
 
@@ -124,12 +123,6 @@ def _apply(walk: Walk, row: Row, found: Sequence[Piece]) -> None:
         record.refuse(row.words, "only its first words are read")
 
 
-_NO_RELATIONS = frozenset(
-    {"PROCEDURE", "FUNCTION", "SCHEMA", "DATABASE", "WAREHOUSE", "SERVER", "ROLE", "USER", "LOGIN", "ALL", "FUTURE",
-     "DIRECTORY", "STAGE", "INTEGRATION", "ACCOUNT", "TYPE", "PACKAGE", "SEQUENCE", "TASK", "PIPE", "EXTERNAL"}
-)  # fmt: skip
-
-
 def _privileges(walk: Walk, found: Sequence[Piece], objects: list[ObjectName]) -> tuple[str, ...]:
     """Which privileges GRANT, REVOKE or DENY names; the relation that they are on goes to `objects`."""
     words = [piece.upper for piece in found]
@@ -149,7 +142,7 @@ def _privileges(walk: Walk, found: Sequence[Piece], objects: list[ObjectName]) -
     path, count = dotted(behind)
     following = behind[count].upper if len(behind) > count else ""
     code = {"EXECUTE", "USAGE"} >= set(words[1:stop])
-    if path and not code and following in ("TO", "FROM", ",", "(") and behind[0].upper not in _NO_RELATIONS:
+    if path and not code and following in ("TO", "FROM", ",", "(") and behind[0].upper != "ACCOUNT":
         source = by_name(walk, path, Access.DDL)
         objects.append(ObjectName(*(source.relation or ("", walk.shown(path[-1])))))
     return tuple(sorted({word.lower() for word in words[1:stop] if word.isalpha()})) + granting

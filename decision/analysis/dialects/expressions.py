@@ -176,7 +176,6 @@ def _dot(walk: Walk, node: exp.Dot, scope: Scope, usage: Usage) -> Flow:
         path: list[str] = []
         left = node.this
         while isinstance(left, exp.Dot):
-            walk.see(left)
             path.insert(0, left.expression.name)
             left = left.this
         if isinstance(left, exp.Identifier | exp.Var | exp.Column):
@@ -219,7 +218,6 @@ def _function(walk: Walk, node: exp.Func, scope: Scope, usage: Usage, schema: st
     inner, name = function_name(node)
     schema = schema.lower() or inner
     if isinstance(node, exp.Count) and all(isinstance(c, exp.Star | exp.Literal) for c in _children(node)):
-        walk.see(*node.find_all(exp.Star))
         flows = [CONSTANT]
     else:
         flows = _arguments(walk, node, scope, usage)

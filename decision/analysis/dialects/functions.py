@@ -134,44 +134,11 @@ _COMMON = (
     "pragma_foreign_key_list flatten split_to_table generate_array generate_date_array string_split openjson "
     "sqlite_version last_insert_rowid sha512 to_base64 from_base64 inet_aton inet_ntoa is_uuid uuid_to_bin bin_to_uuid "
     "connection_id found_rows schema session_user system_user suser_sname db_name object_id scope_identity "
-    "sqlite_source_id hash list_transform list_filter array_transform"
+    "sqlite_source_id hash list_transform list_filter array_transform json_arrayagg"
 )
 _PLAIN = frozenset(_COMMON.split())
-AGGREGATES = frozenset(
-    [
-        "count",
-        "sum",
-        "avg",
-        "min",
-        "max",
-        "total",
-        "group_concat",
-        "string_agg",
-        "array_agg",
-        "any_value",
-        "first",
-        "last",
-        "stddev",
-        "stddev_pop",
-        "stddev_samp",
-        "variance",
-        "var_pop",
-        "var_samp",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
-        "approx_count_distinct",
-        "median",
-        "mode",
-        "json_group_array",
-        "json_group_object",
-        "json_arrayagg",
-        "json_objectagg",
-        "object_agg",
-        "list",
-        "listagg",
-    ]
-)
+# Aggregates of MySQL, DuckDB and SQLite that are no AggFunc of sqlglot's.
+AGGREGATES = frozenset({"json_arrayagg", "list", "total"})
 
 
 def effects_of(dialect: str, name: str) -> tuple[Effect, ...] | None:
@@ -182,7 +149,7 @@ def effects_of(dialect: str, name: str) -> tuple[Effect, ...] | None:
     if found is not None:
         return found
     last = name.rsplit(".", 1)[-1]
-    if last == name and (name in _PLAIN or name in AGGREGATES):
+    if last == name and name in _PLAIN:
         return ()
     for prefix, effects in PACKAGES.get(dialect, ()):
         if name.startswith(prefix):

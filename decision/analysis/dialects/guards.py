@@ -117,14 +117,13 @@ _VERBS = frozenset(
 )
 _MAY_FOLLOW = {
     "FETCH": {"ROWS", "ROW"},
-    "DELETE": {"THEN", "ON", "FOR", "AFTER"},
-    "UPDATE": {"THEN", "ON", "FOR", "AFTER"},
-    "INSERT": {"THEN", "FOR", "AFTER"},
-    "MERGE": {"INNER", "LEFT", "RIGHT", "FULL", "OPTION", "("},
-    "ALTER": {"TABLE"},
+    "DELETE": {"THEN", "ON"},
+    "UPDATE": {"THEN", "ON"},
+    "INSERT": {"THEN"},
+    "MERGE": {"INNER", "LEFT", "RIGHT", "FULL", "OUTER", "("},
     "IF": {"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE"},
 }
-_ALTERED = (["COLUMN"], ["CONSTRAINT"])
+_ALTERED = (["COLUMN"], ["CONSTRAINT"])  # what ALTER TABLE drops and alters; neither can begin a name
 
 
 def check_tree(walk: Walk, tree: exp.Expr, text: str) -> None:
@@ -151,7 +150,7 @@ def _check_batch(walk: Walk, text: str) -> None:
     if words and words[0] == "WITH":
         main = next((i for i, w in enumerate(words) if w in _VERBS and i and words[i - 1] == ")"), 0)
     for place, word in enumerate(words):
-        if words[0] == "ALTER" and word in ("DROP", "ALTER") and words[place + 1 : place + 2] in _ALTERED:
+        if words[place + 1 : place + 2] in _ALTERED:
             continue
         if place and place != main and word in _VERBS and words[place - 1] not in _MAY_FOLLOW.get(word, ()):
             walk.record.refuse("batch", "a second statement without a separator")

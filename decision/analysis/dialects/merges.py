@@ -28,14 +28,12 @@ def merge(walk: Walk, node: exp.Merge) -> None:
         value(walk, on, inside, Usage.JOIN)
     whens = node.args.get("whens")
     for when in whens.expressions if whens is not None else ():
-        walk.see(when)
         condition = when.args.get("condition")
         if condition is not None:
             value(walk, condition, inside, Usage.FILTER)
         then = when.args.get("then")
         if isinstance(then, exp.Update):
             walk.record.kind(Kind.UPDATE)
-            walk.see(then)
             if then.expressions:
                 assign(walk, then.expressions, inside, target)
             else:
@@ -54,7 +52,6 @@ def merge(walk: Walk, node: exp.Merge) -> None:
 
 def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) -> None:
     walk.record.kind(Kind.INSERT)
-    walk.see(then)
     columns = then.this.expressions if isinstance(then.this, exp.Tuple) else []
     for column in columns:
         walk.see(*column.find_all(exp.Column))
@@ -75,9 +72,6 @@ def _merge_insert(walk: Walk, then: exp.Insert, scope: Scope, target: Source) ->
 
 def truncate(walk: Walk, node: exp.TruncateTable) -> None:
     walk.record.kind(Kind.TRUNCATE)
-    walk.see(node)
-    if node.args.get("is_database"):
-        walk.record.refuse("TRUNCATE DATABASE", "it is not known what this changes")
     for one in node.expressions:
         found = target_of(walk, one)
         walk.record.operate("truncate", "table", ObjectName(*(found.relation or ("", ""))))

@@ -64,7 +64,6 @@ def ctes(walk: Walk, with_: exp.With, scope: Scope) -> None:
         walk.record.unresolved("WITH", "a clause that is not known")
     walk.budget.add_ctes(len(with_.expressions))
     for cte in with_.expressions:
-        walk.see(cte)
         name = cte.alias.casefold()
         alias = cte.args.get("alias")
         labels = [column.name for column in alias.columns] if alias is not None else []
@@ -235,8 +234,8 @@ def _tail(walk: Walk, node: exp.Expr, scope: Scope, only: Source | None) -> None
                     value(walk, part, inside, Usage.FILTER) if not isinstance(part, exp.LimitOptions) else None
     if node.args.get("locks"):
         walk.record.flags.add("row_lock")
-        for key, found in walk.record.relations.items():
-            if Access.READ in found.access and key[2] is walk.record.via:
+        for found in walk.record.relations.values():
+            if Access.READ in found.access:
                 found.access.add(Access.LOCK)
 
 
@@ -268,7 +267,6 @@ def _select_extras(walk: Walk, node: exp.Select, result: Result) -> None:
 
 
 def join_source(walk: Walk, join: exp.Join, scope: Scope) -> None:
-    walk.see(join)
     scope.sources.append(source(walk, join.this, scope))
     on = join.args.get("on")
     if on is not None:
@@ -285,7 +283,6 @@ def join_source(walk: Walk, join: exp.Join, scope: Scope) -> None:
                 _merge(walk, scope, name)
     for name in using:
         scope.merged = True
-        walk.see(*name.find_all(exp.Column))
         _merge(walk, scope, name.name)
     if join.args.get("pivots"):
         walk.record.unresolved("PIVOT", "its columns depend on the rows")

@@ -26,7 +26,6 @@ def returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
     clause = node.args.get("returning")
     if clause is None:
         return
-    walk.see(clause)
     inside = with_pseudo(scope, target)
     selecting = exp.Select()
     selecting.args["expressions"] = list(clause.expressions)
@@ -38,7 +37,6 @@ def returning(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
     output, _ = projection(walk, selecting, narrow, True)
     into = clause.args.get("into")
     if into:
-        walk.see(into)
         walk.record.touch("", walk.shown(into.name), RelationKind.UNKNOWN, Access.WRITE)
         walk.record.unresolved("OUTPUT INTO", "where the rows go is not known")
     given = union(walk.assigned)

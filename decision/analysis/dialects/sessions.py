@@ -12,7 +12,7 @@ from decision.analysis.dialects.walk import Walk
 from decision.analysis.effects import SearchPathSet
 from decision.model.facts import Access, Kind, Usage
 
-_SHOWN = frozenset({"CREATE TABLE", "CREATE VIEW", "COLUMNS", "FULL COLUMNS", "FIELDS", "INDEX", "INDEXES", "KEYS"})
+_SHOWN = frozenset({"CREATE TABLE", "CREATE VIEW", "COLUMNS", "FULL COLUMNS", "INDEX"})
 
 
 def use(walk: Walk, tree: exp.Use) -> None:
@@ -32,7 +32,6 @@ def assign(walk: Walk, tree: exp.Set) -> None:
     record = walk.record
     record.kind(Kind.SESSION)
     for item in tree.expressions:
-        walk.see(item)
         kind = str(item.args.get("kind") or "").upper()
         assigned = item.this if isinstance(item, exp.SetItem) else item
         if kind in ("TRANSACTION", "SESSION TRANSACTION"):

@@ -7,8 +7,8 @@ LEXER_SETTINGS = frozenset({"sql_mode", "quoted_identifier", "ansi_defaults", "n
 SECURITY_SETTINGS = frozenset(
     {
         "local_infile", "general_log", "general_log_file", "secure_file_priv", "sql_log_bin", "slow_query_log_file",
-        "global", "foreign_key_checks", "writable_schema", "trusted_schema", "enable_external_access", "key", "rekey",
-        "lock_configuration", "allow_unsigned_extensions", "load_extension", "log_bin_trust_function_creators",
+        "foreign_key_checks", "writable_schema", "trusted_schema", "enable_external_access", "key", "rekey",
+        "lock_configuration", "allow_unsigned_extensions", "log_bin_trust_function_creators",
         "home_directory", "extension_directory", "secret_directory", "temp_directory", "temp_store_directory",
         "custom_extension_repository", "autoinstall_extension_repository", "autoinstall_known_extensions",
         "autoload_known_extensions", "allow_community_extensions", "allow_unredacted_secrets", "allowed_paths",

@@ -116,7 +116,6 @@ def _time_travel(walk: Walk, clause: exp.Expr, scope: Scope) -> None:
     from decision.analysis.dialects.expressions import value
 
     walk.record.flags.add("time_travel")
-    walk.see(clause)
     expression = clause.args.get("expression")
     if isinstance(expression, exp.Expr):
         value(walk, expression, scope, Usage.FILTER)
@@ -146,7 +145,6 @@ def _outside(walk: Walk, node: exp.Table, inner: exp.Expr) -> Source:
 def lateral(walk: Walk, node: exp.Lateral, scope: Scope) -> Source:
     from decision.analysis.dialects.queries import query
 
-    walk.see(node)
     if isinstance(node.this, exp.Subquery | exp.Query):
         columns, is_open = query(walk, node.this, Scope(scope), output=False)
         return _named(walk, node, Source(node.alias, columns, is_open=is_open))

@@ -86,9 +86,7 @@ def _create(walk: Walk, tree: exp.Create) -> None:
     if isinstance(tree.this, exp.Index):
         table = tree.this.args.get("table")
         if table is not None:
-            walk.see(table)
             _checked(walk, tree.this, names.relation(walk, table, Access.DDL))
-        walk.see(*tree.this.find_all(exp.Column))
     record.operate("create", kind.lower(), ObjectName(schema, name))
     temporary = properties is not None and any(isinstance(p, exp.TemporaryProperty) for p in properties.expressions)
     made_kind = RelationKind.VIEW if kind in _TABLES and kind != "TABLE" else RelationKind.TABLE

@@ -50,7 +50,7 @@ class Traits:
     row_functions: frozenset[str] = field(default_factory=frozenset)
 
 
-_AT = r"|(?P<variable>@@?[\w$]+(?:\.[\w$]+)*|@[`'\"][^`'\"]*[`'\"])"
+_AT = r"|(?P<variable>\?|@@?[\w$]+(?:\.[\w$]+)*|@[`'\"][^`'\"]*[`'\"])"
 _MYSQL_LEXER = _lexer(
     r"|--(?=[\s\x00-\x1f]|\Z)[^\n]*|\#[^\n]*",
     r"(?:[nNxXbB]|_[a-zA-Z0-9]+[ \t]*)?" + _ESCAPED + r"|\"(?:[^\"\\]|\"\"|\\[\s\S])*\"",
@@ -69,7 +69,7 @@ TRAITS: dict[str, Traits] = {
             "sqlite",
             _lexer(_DASHES, r"[xX]?" + _PLAIN, _DOUBLE_NAME + r"|\[[^\]]+\]|`(?:[^`]|``)+`",
                    parameters=r"|(?P<variable>\?\d*|[:@$][\w$]+)"),
-            ("main", "temp", "public"), double="either", system=frozenset({"sqlite_schema"}),
+            ("main", "temp", "public"), double="either",
             system_columns=frozenset({"rowid", "oid", "_rowid_"}), aliases_in_where=True,
         ),
         Traits(

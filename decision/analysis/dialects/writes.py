@@ -27,7 +27,6 @@ _KNOWN = frozenset(
 
 def begin(walk: Walk, node: exp.Expr, kind: Kind) -> Scope:
     walk.record.kind(kind)
-    walk.see(node)
     for name, argument in node.args.items():
         if argument and name not in _KNOWN:
             walk.record.unresolved(name.rstrip("_").upper(), "a clause that is not known")
@@ -77,8 +76,6 @@ def insert(walk: Walk, node: exp.Insert) -> None:
     record = walk.record
     target = target_of(walk, node.this)
     labels = [one.name for one in node.this.expressions] if isinstance(node.this, exp.Schema) else None
-    for column in node.this.expressions if isinstance(node.this, exp.Schema) else ():
-        walk.see(*column.find_all(exp.Column))
     write_columns(walk, target, None if node.args.get("by_name") else labels)
     if node.args.get("overwrite"):
         record.kind(Kind.DELETE)
@@ -106,7 +103,6 @@ def insert(walk: Walk, node: exp.Insert) -> None:
 
 def _conflict(walk: Walk, conflict: exp.OnConflict, scope: Scope, target: Source) -> None:
     walk.record.flags.add("on_conflict")
-    walk.see(*conflict.find_all(exp.Schema))
     inside = with_pseudo(scope, target)
     for key in conflict.args.get("conflict_keys") or ():
         value(walk, key, inside, Usage.CHECK)
@@ -127,7 +123,6 @@ def assign(walk: Walk, items: list[exp.Expr], scope: Scope, target: Source) -> N
             walk.record.unresolved(type(item).__name__, "an assignment that is not known")
             value(walk, item, scope, Usage.INNER)
             continue
-        walk.see(item)
         walk.assigned.append(value(walk, item.expression, scope, Usage.INNER))
         columns = item.this.expressions if isinstance(item.this, exp.Tuple) else [item.this]
         for column in columns:
@@ -199,10 +194,8 @@ def _retarget(walk: Walk, known: Source) -> None:
 
 def _filters(walk: Walk, node: exp.Expr, scope: Scope, target: Source) -> None:
     where = node.args.get("where")
-    if where is not None:
-        walk.see(where)
-        if isinstance(where.this, exp.Expr):
-            condition(walk, where.this, scope, target)
+    if where is not None and isinstance(where.this, exp.Expr):
+        condition(walk, where.this, scope, target)
     order = node.args.get("order")
     for item in order.expressions if order is not None else ():
         value(walk, item, scope, Usage.ORDER)
