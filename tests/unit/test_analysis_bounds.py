@@ -119,3 +119,12 @@ def test_expressions_are_compared_as_deep_as_the_limit_says(nested: Callable[[in
     assert forms.form(node(MAX_DEPTH)) is not None
     assert forms.form(node(MAX_DEPTH + 1)) is None
     assert forms.form(node(MAX_DEPTH)) is not None
+
+
+def test_a_text_inside_another_is_looked_at_before_it_is_parsed() -> None:
+    """Runs of operators and comments in a body are as bounded as those of a message."""
+    limits = Limits()
+    with pytest.raises(LimitExceeded, match="nest deeper"):
+        parse("SELECT 1 " + "/*" * (limits.comment_depth + 1) + "*/" * (limits.comment_depth + 1))
+    with pytest.raises(LimitExceeded, match="operator characters"):
+        parse("SELECT 1 " + "+-" * limits.operator_run + " 1")

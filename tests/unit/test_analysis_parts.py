@@ -239,3 +239,9 @@ def test_places_of_statements_are_bytes() -> None:
     spans = [text[s.location : s.location + s.length].decode().strip() for s in statements]
     assert spans == ["SELECT 'ü'", "SELECT 'ä'", "SELECT 3"]
     assert [statement.normalized_text for statement in statements] == ["SELECT $1", "SELECT $2", "SELECT $3"]
+
+
+def test_facts_name_the_parser() -> None:
+    """By the version of PostgreSQL whose grammar it has."""
+    facts = Analyzer().analyze(b"SELECT 1", None, SessionState()).facts
+    assert facts.parser_version.startswith("pg-18.")

@@ -56,8 +56,8 @@ def function_shape(walk: Walk, call: Node, flow: Flow, definitions: list[Node], 
 
     if tag == "FuncCall" and builtin_effects(name) is None and not known_function(walk, name):
         return Shape((), (), is_open=True)
-    own = walk.catalog.functions.get(name, []) if walk.catalog is not None and builtin_effects(name) is None else []
-    if any(_composite(walk, function.return_type) for function in own):
+    own = walk.catalog.functions.get(name, ()) if walk.catalog is not None else ()
+    if any(_composite(function.return_type) for function in own):
         return Shape((), (), is_open=True)
     return Shape([alias or (name if tag == "FuncCall" else output_name(call))], [value])
 
@@ -78,9 +78,10 @@ def _populated(walk: Walk, body: Node, value: Flow) -> Shape:
     return Shape((), (), is_open=True)
 
 
-def _composite(walk: Walk, return_type: str) -> bool:
+def _composite(return_type: str) -> bool:
     """Whether a function of this result may have more than one column."""
-    return return_type.removeprefix("SETOF ") in ("record", "anyelement") or "." in return_type
+    named = return_type.startswith("TABLE(") or "." in return_type
+    return named or return_type.removeprefix("SETOF ") in ("record", "anyelement")
 
 
 def _declared_columns(walk: Walk, schema: str, name: str) -> list[str] | None:

@@ -11,7 +11,7 @@ from decision.analysis.postgres.parse import Node, strings
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import RelationKind, Transform, Usage
 
-_ANY = frozenset({"text", "varchar", "character varying"})  # take every value as its text
+_ANY = frozenset({"text", "character varying"})  # take every value as its text
 _OF_ROW = frozenset({"CONSTR_CHECK", "CONSTR_EXCLUSION", "CONSTR_FOREIGN", "CONSTR_PRIMARY", "CONSTR_UNIQUE",
                      "CONSTR_GENERATED"})  # fmt: skip
 _PRINTED = {"int4": "integer", "int8": "bigint", "int2": "smallint", "float8": "double precision", "float4": "real",

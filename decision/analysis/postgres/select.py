@@ -192,7 +192,7 @@ def with_clause(walk: Walk, scope: Scope, clause: Node) -> None:
     entries = [node.get("CommonTableExpr", {}) for node in clause.get("ctes", ())]
     walk.budget.add_ctes(len(entries))
     recursive = clause.get("recursive", False)
-    if recursive and len(entries) > 1:
+    if recursive:
         entries = referred_first(entries)
     for entry in entries:
         _common_table(walk, scope, entry, recursive=recursive)

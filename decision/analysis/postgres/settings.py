@@ -110,7 +110,7 @@ def variable_set(walk: Walk, body: Node) -> None:
         walk.effects.append(SearchPathSet(path, walk.root is None))
     else:
         value = values[0] if values else None
-        if name.lower() in _ROLES and value is not None and value.lower() == "none":
+        if name.lower() in _ROLES and (value or "").lower() == "none":
             value = ""
         changed(walk, name, value, known=known)
 
