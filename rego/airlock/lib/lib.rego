@@ -163,6 +163,15 @@ grants_function(fn) if {
 
 grants_function(fn) if trusted(fn)
 
+# Where a sequence goes on is part of the schema, whether ALTER SEQUENCE … RESTART says it or a function.
+moves_sequence(s) if {
+	some fn in s.functions
+	fn.schema in {"", "pg_catalog"}
+	lower(fn.name) == "setval"
+	not trusted(fn)
+	not planned(s)
+}
+
 # EXPLAIN without ANALYZE runs nothing.
 planned(s) if {
 	"explain" in s.kinds

@@ -19,10 +19,16 @@ hold contains object.union(terms(data.settings.changes), {
 }) if {
 	some s in lib.changing
 	input.resource.environment == "prod"
+	schema_change(s)
+}
+
+schema_change(s) if {
 	"ddl" in s.kinds
 	not lib.planned(s)
 	not lib.temporary(s)
 }
+
+schema_change(s) if lib.moves_sequence(s)
 
 # Changes of rows that no key names (`WHERE created_at < …`): the condition may hold for more rows than meant, or for
 # all. A second person looks; a small table (`mass_change.small_rows`, by the server's estimate) goes without. Without an

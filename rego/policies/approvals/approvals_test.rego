@@ -22,6 +22,29 @@ test_a_schema_change_elsewhere_or_of_a_temporary_table_is_not if {
 	count(approvals.hold) == 0 with input as t.prod(t.human, temporary)
 }
 
+calls(name) := {
+	"kinds": ["select"],
+	"functions": [t.function(name, ["writes"])],
+	"relations": [object.union(t.table("orders_id_seq", ["write"], []), {"kind": "sequence"})],
+}
+
+test_setting_a_sequence_is_a_schema_change_and_taking_from_it_is_not if {
+	some h in approvals.hold with input as t.prod(t.human, calls("setval"))
+	h.rule == "approvals.schema_change"
+	count(approvals.hold) == 0 with input as t.prod(t.human, calls("nextval"))
+	count(approvals.hold) == 0 with input as t.dev(t.human, calls("setval"))
+	planned := object.union(calls("setval"), {"kinds": ["explain", "select"], "flags": ["explain"]})
+	count(approvals.hold) == 0 with input as t.prod(t.human, planned)
+	known := [{"schema": "pg_catalog", "name": "setval"}]
+	count(approvals.hold) == 0 with input as t.prod(t.human, calls("setval")) with data.settings.trusted_functions as known
+}
+
+test_setting_a_sequence_beside_a_temporary_table_is_held if {
+	beside := object.union(calls("setval"), {"kinds": ["ddl", "select"], "relations": [t.temporary("x", ["ddl"])]})
+	some h in approvals.hold with input as t.prod(t.human, beside)
+	h.rule == "approvals.schema_change"
+}
+
 changed(kind, predicate) := {
 	"kinds": [kind],
 	"relations": [t.table("orders", ["write"], [])],

@@ -134,8 +134,12 @@ deny contains {
 	some s in lib.changing
 	input.principal.kind == "agent"
 	input.resource.environment == "prod"
-	"ddl" in s.kinds
+	schema_change(s)
 }
+
+schema_change(s) if "ddl" in s.kinds
+
+schema_change(s) if lib.moves_sequence(s)
 
 # A read beside something else in one message is how read-only sessions are escaped from.
 deny contains {

@@ -107,6 +107,9 @@ test_agents_do_not_change_schemas_in_production if {
 	"guardrails.agent_schema_change" in t.rules(guardrails.deny) with input as t.prod(t.agent, made)
 	count(guardrails.deny) == 0 with input as t.dev(t.agent, made)
 	count(guardrails.deny) == 0 with input as t.prod(t.human, made)
+	sequence := {"kinds": ["select"], "functions": [t.function("setval", ["writes"])]}
+	"guardrails.agent_schema_change" in t.rules(guardrails.deny) with input as t.prod(t.agent, sequence)
+	count(guardrails.deny) == 0 with input as t.prod(t.human, sequence)
 }
 
 test_agents_send_several_statements_only_if_all_read if {
