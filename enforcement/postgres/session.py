@@ -1,7 +1,8 @@
 """One running session: performs what the protocol core says, and asks the decision service what the core wants to know.
 
 All work happens in callbacks of the event loop: bytes in, then `_flush`. Tasks exist only for what has to wait:
-decisions, approvals, cancel requests, catalog readings.
+decisions, approvals, cancel requests, catalog readings. Reading, flushing and ending stay together here, a little over
+the usual length: each of them may end the session, and nothing is passed on after that.
 """
 
 from __future__ import annotations

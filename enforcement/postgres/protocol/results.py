@@ -1,4 +1,8 @@
-"""What each answer means: names confirmed, masks planned, executions reported, errors rewritten."""
+"""What each answer means: names confirmed, masks planned, executions reported, errors rewritten.
+
+One method an answer, in one table: parted, a masked or refused result would be followed through two modules. Hence a
+little over the usual length.
+"""
 
 from __future__ import annotations
 
