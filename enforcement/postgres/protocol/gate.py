@@ -3,7 +3,8 @@
 Two positions move along the queue. *Preparing* goes ahead: it resolves names and asks for decisions, in order, as far
 as the meaning of a text can't be changed by something that has not run yet (a barrier). *Releasing* follows: it
 forwards the head, or its substitute, once decided. What follows a refused message up to Sync is dropped here, as the
-server would skip it. Both move one queue and share its state, so they stay in one module, a little over the usual length.
+server would skip it. Both move one queue and share its state, so they stay in one module, a little over the usual
+length.
 """
 
 from __future__ import annotations
