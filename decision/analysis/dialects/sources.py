@@ -121,9 +121,12 @@ def _time_travel(walk: Walk, clause: exp.Expr, scope: Scope) -> None:
         value(walk, expression, scope, Usage.FILTER)
 
 
-def _outside(walk: Walk, node: exp.Table, inner: exp.Expr) -> Source:
+def _outside(walk: Walk, node: exp.Table, inner: exp.Expr | None) -> Source:
     """Stages, linked servers, names that are computed."""
     record = walk.record
+    if inner is None:
+        record.unresolved("relation", "the parser found no name of one here")
+        return Source(node.alias_or_name, (), is_open=True)
     if isinstance(inner, exp.Var) and inner.name.startswith("@"):
         record.flags.add("file")
         record.files[inner.name.split("/")[0]] = None

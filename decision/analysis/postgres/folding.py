@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decision.analysis.postgres.parse import Node, only
+from decision.analysis.postgres.parse import Node, bigint, only
 
 UNKNOWN = object()
 
@@ -41,7 +41,8 @@ def cast_value(value: object, names: list[str]) -> object:
             return int(value)
         if isinstance(value, int):
             return value
-        return int(value) if isinstance(value, str) and value.strip().lstrip("-").isdigit() else UNKNOWN
+        number = bigint(value) if isinstance(value, str) else None
+        return UNKNOWN if number is None else number
     if name in ("text", "varchar"):
         if isinstance(value, bool | int):
             return str(value).lower()

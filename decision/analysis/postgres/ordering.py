@@ -7,7 +7,7 @@ from decision.analysis.postgres.calls import literal
 from decision.analysis.postgres.closure import lock_relation
 from decision.analysis.postgres.expressions import expression
 from decision.analysis.postgres.names import resolve
-from decision.analysis.postgres.parse import Node, only
+from decision.analysis.postgres.parse import Node, bigint, only
 from decision.analysis.postgres.walk import Walk
 from decision.model.facts import Usage
 
@@ -66,7 +66,5 @@ def limit_of(body: Node) -> int | None:
     if body.get("limitOption") == "LIMIT_OPTION_WITH_TIES" or "limitCount" not in body:
         return None
     text = literal(body["limitCount"])
-    try:
-        return max(0, int(text)) if text is not None else None
-    except ValueError:
-        return None
+    count = None if text is None else bigint(text)
+    return None if count is None else max(0, count)

@@ -81,6 +81,7 @@ def _too_deep() -> LimitExceeded:
 
 
 # Where the parser's message ends with a word or sign of the text that is no literal.
+_INTEGER = re.compile(r"[ \t\n\r\f\v]*([+-]?[0-9]{1,1000})[ \t\n\r\f\v]*")
 _NEAR = re.compile(r'(?: at or near "(?:[^\W\d][\w$]*|[^\w\s\'"$]+)")?$')
 
 
@@ -165,6 +166,13 @@ def option_text(node: Node | None) -> str | None:
     if tag == "TypeCast":
         return option_text(body.get("arg"))
     return None
+
+
+def bigint(text: str) -> int | None:
+    """The number that PostgreSQL reads in a text of decimal digits; None for what is none or needs over 64 bits."""
+    found = _INTEGER.fullmatch(text)
+    value = None if found is None else int(found[1])
+    return value if value is not None and -(2**63) <= value < 2**63 else None
 
 
 def constant(body: Node) -> str | None:

@@ -9,7 +9,7 @@ from decision.analysis.flow import Item, Scope
 from decision.analysis.postgres.canonical import Canonical
 from decision.analysis.postgres.folding import UNKNOWN, array_items
 from decision.analysis.postgres.names import resolve
-from decision.analysis.postgres.parse import Node, constant, only, strings
+from decision.analysis.postgres.parse import Node, bigint, constant, only, strings
 from decision.analysis.postgres.walk import Walk
 from decision.analysis.result import BoundValue
 from decision.model.facts import Transform
@@ -230,8 +230,7 @@ def _limit(node: Node) -> int | None:
     count = body.get("limitCount", {}).get("A_Const")
     if count is None or body.get("limitOption") == "LIMIT_OPTION_WITH_TIES" or count.get("isnull"):
         return None
-    text = constant(count) or ""
-    return int(text) if text.isdigit() else None
+    return bigint(constant(count) or "")
 
 
 __all__ = ["SYSTEM_COLUMNS", "Folding", "bound_value", "covers_key", "is_value", "pins", "rows_of"]

@@ -240,7 +240,8 @@ def _recursive(walk: Walk, scope: Scope, name: str, body: Node, columns: list[st
         inner.ctes[name] = shape
         right = query(walk, inner, {"SelectStmt": body["rarg"]})
         _compared(walk, body, shape, right)
-        grown = union(shape, union(left, right)).renamed(columns)
+        grown = union(shape, union(left, right).renamed(columns))  # a shape that is open grows by each renaming
+        walk.budget.charge(len(grown.flows))
         known = [(flow.sources, flow.opaque) for flow in shape.flows]
         shape = grown
         if [(flow.sources, flow.opaque) for flow in grown.flows] == known:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from decision.analysis.flow import Flow
-from decision.analysis.postgres.parse import Node, constant, only, qualified
+from decision.analysis.postgres.parse import Node, bigint, constant, only, qualified
 
 _TEXTS = """ascii bit_count bit_length bpchar btrim casefold char_length character_length concat concat_ws crc32 crc32c
     initcap left length lower ltrim md5 name octet_length position quote_ident quote_literal quote_nullable
@@ -101,7 +101,8 @@ def _plain_call(node: Node) -> bool:
 
 
 def _large(text: str) -> bool:
-    return text.isdigit() and int(text) > _SMALL
+    number = bigint(text)
+    return text.isdigit() if number is None else number > _SMALL
 
 
 def _text(node: Node) -> str | None:
