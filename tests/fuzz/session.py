@@ -68,7 +68,11 @@ def play(
     for _ in range(rnd.randint(1, 6)):
         texts.append(mutated(rnd, corpus))
         started = time.process_time()
-        state = check(analyzer, texts[-1], seen, state)
+        try:
+            state = check(analyzer, texts[-1], seen, state)
+        except Exception as error:
+            error.add_note(repr(texts[-1]))
+            raise
         if time.process_time() - started > slow_s:
             raise Broken("too slow", texts[-1])
     return texts
