@@ -116,7 +116,8 @@ def message_for(evaluation: Evaluation, results: tuple[RuleResult, ...]) -> str:
         return "denied: no policy allows this statement"
     first = speaking[0]
     verb = "denied" if evaluation.effect is PolicyEffect.DENY else "held"
-    more = f" (and {len(speaking) - 1} more)" if len(speaking) > 1 else ""
+    others = len({result.rule for result in speaking}) - 1
+    more = f" (and {others} more)" if others else ""
     return f"{verb} by {first.rule}: {first.message}{more}"
 
 

@@ -6,10 +6,11 @@ import pytest
 
 from decision.analysis.postgres.locate import position
 from decision.analysis.postgres.parse import parse
-from decision.denials import NOT_UNDERSTOOD, hint_for, missing_name
-from decision.model.decision import PolicyEffect, RuleResult
+from decision.denials import NOT_UNDERSTOOD, hint_for, message_for, missing_name
+from decision.model.decision import Decision, Evaluation, PolicyEffect, RuleResult
 from decision.model.errors import SyntaxRefused
 from decision.model.facts import Effect, Facts, FunctionUse, Statement, Unresolved
+from enforcement.postgres.protocol.denial import refusal_of
 
 
 def facts(*unresolved: tuple[str, str], functions: tuple[FunctionUse, ...] = ()) -> Facts:
@@ -95,3 +96,13 @@ def test_what_is_no_sql_is_shown_with_its_place(text: str, message: str, cursor:
         parse(text)
     error = caught.value
     assert (error.message, error.cursor, error.shown) == (message, cursor, shown)
+
+
+def test_a_rule_that_speaks_twice_is_counted_once() -> None:
+    """As it does where it holds for the agent and for its human: the message counts other rules, the detail names each."""
+    results = denied("guardrails.files", "guardrails.files", "guardrails.read_only")
+    evaluation = Evaluation(PolicyEffect.DENY, results)
+    assert message_for(evaluation, results[:2]) == "denied by guardrails.files: "
+    assert message_for(evaluation, results).endswith(" (and 1 more)")
+    detail = refusal_of(Decision("d", PolicyEffect.DENY, results=results)).detail
+    assert detail == "decision d, rule guardrails.files, guardrails.read_only"

@@ -40,7 +40,7 @@ def error_of(refusal: Refusal) -> bytes:
 
 def refusal_of(decision: Decision) -> Refusal:
     """The error for a decision that does not let the message pass."""
-    rules = ", ".join(result.rule for result in decision.results if result.effect is decision.effect)
+    rules = ", ".join(dict.fromkeys(result.rule for result in decision.results if result.effect is decision.effect))
     default = "approval is needed" if decision.effect is PolicyEffect.HOLD else "refused by policy"
     detail = f"decision {decision.decision_id}" + (f", rule {rules}" if rules else "")
     if decision.approval_id:
