@@ -99,7 +99,7 @@ def test_what_is_no_sql_is_shown_with_its_place(text: str, message: str, cursor:
 
 
 def test_a_rule_that_speaks_twice_is_counted_once() -> None:
-    """As it does where it holds for the agent and for its human: the message counts other rules, the detail names each."""
+    """It may hold for the agent and for its human: the message counts other rules, the detail names each once."""
     results = denied("guardrails.files", "guardrails.files", "guardrails.read_only")
     evaluation = Evaluation(PolicyEffect.DENY, results)
     assert message_for(evaluation, results[:2]) == "denied by guardrails.files: "
