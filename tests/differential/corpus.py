@@ -91,7 +91,7 @@ class Run:
         if outcome.sqlstate:
             self.tally.failed += 1
         elif isinstance(analysis, Denied):
-            self.tally.refused += 1
+            self.tally.refusals.append(f"{self.name} {line}: {analysis.message}")
         else:
             self._compare(line, text, analysis, outcome)
         return outcome

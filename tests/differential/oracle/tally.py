@@ -32,7 +32,6 @@ class Tally:
 
     ran: int = 0
     failed: int = 0
-    refused: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)  # why something was unresolved
     wanted: Counter[str] = field(default_factory=Counter)
@@ -48,6 +47,7 @@ class Tally:
     holes: list[Hole] = field(default_factory=list)
     extras: list[Hole] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)  # of what the server ran
 
     def add(self, file: str, line: int, text: str, made: Comparison, kinds: set[str], closed: str) -> None:
         """One message that ran."""
@@ -76,11 +76,11 @@ class Tally:
                 self.extras.append(Hole(file, line, Miss("extra", ".".join(name), "", 0, ""), text))
 
     def merge(self, other: Tally) -> None:
-        for name in ("ran", "failed", "refused", "claimed", "extra", "possible"):
+        for name in ("ran", "failed", "claimed", "extra", "possible"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("closed", "reasons", "wanted", "lost", "open", "checked", "missed", "excused", "extra_via"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("holes", "extras", "crashes"):
+        for name in ("holes", "extras", "crashes", "refusals"):
             getattr(self, name).extend(getattr(other, name))
 
     def recall(self, what: str = "data") -> float:
@@ -101,7 +101,7 @@ class Tally:
         """The figures; no SQL."""
         holes = sorted({(h.file, h.line, h.miss.what, h.miss.name, h.miss.wanted) for h in self.holes})
         return {
-            "messages": {"ran": self.ran, "failed_on_server": self.failed, "refused_by_us": self.refused},
+            "messages": {"ran": self.ran, "failed_on_server": self.failed, "refused_by_us": sorted(self.refusals)},
             "relations": {
                 "touched": dict(sorted(self.wanted.items())),
                 "recall": {what: round(self.recall(what), 5) for what in sorted(self.wanted)},
