@@ -98,7 +98,8 @@ async def test_no_token_or_a_wrong_one_is_refused_on_every_method(
     async with serving(token_settings(tmp_path)) as (service, target), connected(target, **shown) as client:
         with pytest.raises(ServiceUnavailable, match="does not accept this enforcement point"):
             await client.open_session(REQUEST)
-        with pytest.raises(ServiceUnavailable, match="unauthenticated"):
+        # The server ends the stream at once: where that meets the client's first write, grpc calls it internal itself.
+        with pytest.raises(ServiceUnavailable, match=r"can't be reached \((unauthenticated|internal)\)"):
             await client.decide(DecideRequest("session-1", b"allow"))
         with pytest.raises(ServiceUnavailable):
             await client.list_approvals("alice")
