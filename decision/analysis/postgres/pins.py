@@ -230,7 +230,8 @@ def _limit(node: Node) -> int | None:
     count = body.get("limitCount", {}).get("A_Const")
     if count is None or body.get("limitOption") == "LIMIT_OPTION_WITH_TIES" or count.get("isnull"):
         return None
-    return bigint(constant(count) or "")
+    rows = bigint(constant(count) or "")
+    return None if rows is None or rows < 0 else rows  # the server refuses a negative one
 
 
 __all__ = ["SYSTEM_COLUMNS", "Folding", "bound_value", "covers_key", "is_value", "pins", "rows_of"]
