@@ -14,6 +14,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -112,12 +113,12 @@ def corpus(found: list[str], snapshot: CatalogSnapshot) -> dict[str, dict[str, f
     for text in found:
         raw = text.encode()
         try:
-            first.append(best(lambda raw=raw: fresh.analyze(raw, snapshot, state)))  # type: ignore[misc]
+            first.append(best(partial(fresh.analyze, raw, snapshot, state)))
         except AnalysisError:
             refused += 1
             continue
         cached.analyze(raw, snapshot, state)
-        again.append(best(lambda raw=raw: cached.analyze(raw, snapshot, state), 1))  # type: ignore[misc]
+        again.append(best(partial(cached.analyze, raw, snapshot, state), 1))
     return {"fresh": points(first, refused=refused), "repeated": points(again)}
 
 
@@ -132,12 +133,12 @@ def beside(found: list[str], snapshot: CatalogSnapshot) -> dict[str, dict[str, f
     raw = failed = unqualified = 0
     for text in found:
         try:
-            ours.append(best(lambda text=text: analyzer.analyze(text.encode(), snapshot, state)))  # type: ignore[misc]
+            ours.append(best(partial(analyzer.analyze, text.encode(), snapshot, state)))
         except AnalysisError:
             continue
         try:
             tree = sqlglot.parse_one(text, read="postgres")
-            took = best(lambda text=text: sqlglot.parse_one(text, read="postgres"), 2)  # type: ignore[misc]
+            took = best(partial(sqlglot.parse_one, text, read="postgres"), 2)
         except (SqlglotError, RecursionError):
             failed += 1
             continue

@@ -12,8 +12,6 @@ What is missing skips the tests that ask for it, and the run's last lines say so
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from psycopg import sql
 from airlock.demo.postgres import BundledPostgres
 from tests.support import system_postgres, toolchains
 from tests.support.require import require, unmet
+from tests.support.servers import started
 
 NewDatabase = Callable[..., str]
 
@@ -32,16 +31,9 @@ NewDatabase = Callable[..., str]
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[BundledPostgres]:
     """A PostgreSQL 18 server on a free loopback port; SCRAM, no TLS; durability off, because it lives for the run."""
-    folder = Path(tempfile.mkdtemp(prefix="airlock-tests-"))
-    folder.chmod(0o755)  # the server's account must get in when the tests run as root
     settings = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-    server = BundledPostgres(folder / "postgres", settings=settings)
-    server.start()
-    try:
+    with started(lambda folder: BundledPostgres(folder, settings=settings)) as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def tally_of(steps: tuple[Step, ...], postgres: BundledPostgres, dsn: str) -> Ta
     log, tally = postgres.data_dir / "server.log", Tally()
     for step in steps:
         catalog = asyncio.run(read_catalog(dsn, "shop"))
-        count(recorded(log, lambda step=step: step(dsn)), catalog, tally)  # type: ignore[misc]
+        count(recorded(log, partial(step, dsn)), catalog, tally)
     return tally
 
 

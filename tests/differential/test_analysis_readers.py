@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -20,6 +17,7 @@ from decision.analysis.postgres.walk import Walk
 from decision.analysis.session import SessionState
 from decision.model.catalog import CatalogSnapshot
 from enforcement.catalog import read_catalog
+from tests.support.servers import started
 
 pytestmark = pytest.mark.postgres
 BODIES = """SELECT p.proname, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)
@@ -56,21 +54,11 @@ def test_bundled_server(postgres: BundledPostgres) -> None:
 
 def test_installed_server(installed_postgres: Path) -> None:
     """The same of the server that this machine's packages have."""
-    held(lambda folder: BundledPostgres(folder, installation=installed_postgres))
+    with started(lambda folder: BundledPostgres(folder, installation=installed_postgres)) as server:
+        check(server.dsn("postgres"))
 
 
 def test_bundled_sixteen() -> None:
     """The same of PostgreSQL 16, which the wheel brings, too."""
-    held(lambda folder: BundledPostgres(folder, version=16))
-
-
-def held(make: Callable[[Path], BundledPostgres]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="airlock-tests-"))
-    folder.chmod(0o755)  # the server's account must get in when the tests run as root
-    server = make(folder / "postgres")
-    server.start()
-    try:
+    with started(lambda folder: BundledPostgres(folder, version=16)) as server:
         check(server.dsn("postgres"))
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)

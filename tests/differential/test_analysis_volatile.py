@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -13,6 +10,7 @@ import pytest
 from airlock.demo.postgres import BundledPostgres
 from decision.analysis.postgres import builtins
 from decision.analysis.postgres.effects import _HARMLESS, EFFECTS, builtin_effects
+from tests.support.servers import started
 
 pytestmark = pytest.mark.postgres
 # By declaration they only compute; by their code they reach further, so they have effects of their own.
@@ -82,21 +80,11 @@ def test_dangerous_names_have_effects() -> None:
 
 def test_bundled_sixteen() -> None:
     """The same of PostgreSQL 16, which the wheel brings, too."""
-    held(lambda folder: BundledPostgres(folder, version=16))
+    with started(lambda folder: BundledPostgres(folder, version=16)) as server:
+        check(server.dsn("postgres"))
 
 
 def test_installed_server(installed_postgres: Path) -> None:
     """The same of the server that this machine's packages have."""
-    held(lambda folder: BundledPostgres(folder, installation=installed_postgres))
-
-
-def held(make: Callable[[Path], BundledPostgres]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="airlock-tests-"))
-    folder.chmod(0o755)  # the server's account must get in when the tests run as root
-    server = make(folder / "postgres")
-    server.start()
-    try:
+    with started(lambda folder: BundledPostgres(folder, installation=installed_postgres)) as server:
         check(server.dsn("postgres"))
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
