@@ -23,6 +23,7 @@ from decision.journal.settings import JournalSettings
 from decision.model.errors import SettingsError
 from decision.server_settings import ServerSettings
 from enforcement.config import EnforcementSettings, PointSettings, UpstreamDatabase
+from ingest.kafka_settings import KafkaSettings
 
 DEFAULT_FILE = Path("airlock.toml")
 SHIPPED_BUNDLES = (Path(__file__).parent / "rego", Path(__file__).parent.parent / "rego")
@@ -163,6 +164,7 @@ class Settings(BaseSettings):
     grpc: ServerSettings = ServerSettings()
     proxy: ProxySettings = ProxySettings()
     console: ConsoleSettings = ConsoleSettings()
+    kafka: KafkaSettings = KafkaSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

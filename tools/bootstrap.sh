@@ -44,6 +44,6 @@ if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$uv_version" ];
         fail "uv can't be installed" "pip's message above says why; it needs a package index"
 fi
 echo "installing what uv.lock names ..."
-UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV='' UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --frozen --quiet ||
+UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV='' UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --frozen --all-extras --quiet ||
     fail "the dependencies can't be installed" "uv's message above says why; make again goes on where it stopped"
 touch .venv/.ready

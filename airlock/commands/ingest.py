@@ -1,10 +1,13 @@
-"""`airlock ingest`: the projection of the journal into the analytics store."""
+"""`airlock ingest`: what takes events onward. Alone: the journal's projection into the analytics store on one machine;
+its subcommands are the services of the distributed form."""
 
 from __future__ import annotations
 
+import importlib
 import signal
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
@@ -13,8 +16,24 @@ from airlock.runtime import sole_instance
 from ingest.local import run_local
 from ingest.priority import NICE, step_back
 
+SERVICES: tuple[str, ...] = ()
+"""Of each, `airlock.commands.ingest_NAME` has the command NAME."""
 
-@click.command("ingest")
+
+class Services(click.Group):
+    """A subcommand's module is imported only when it runs: each brings libraries of its own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in SERVICES if self.get_command(ctx, name) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in SERVICES:
+            return None
+        module: Any = importlib.import_module(f"airlock.commands.ingest_{cmd_name}")
+        return cast(click.Command, getattr(module, cmd_name))
+
+
+@click.group("ingest", cls=Services, invoke_without_command=True)
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -32,12 +51,15 @@ from ingest.priority import NICE, step_back
     help="How far to step back behind decisions when processors are short: 0 not at all, 19 the furthest.",
 )
 @log_option
-def ingest(data_dir: Path, nice: int) -> None:
+@click.pass_context
+def ingest(context: click.Context, data_dir: Path, nice: int) -> None:
     """Fold the journal's events into DuckDB and Parquet until told to stop (`airlock up` runs this by itself).
 
     It runs at a lower priority than what decides, so a saturated machine delays what analysts see, never a statement;
     `airlock doctor` shows how far behind it is.
     """
+    if context.invoked_subcommand is not None:
+        return
     step_back(nice)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
