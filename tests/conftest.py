@@ -4,6 +4,9 @@
     shop            DSN of the demo database `shop`, loaded small; shared: tests leave its rows as they were
     new_database    makes a database of its own for a test: new_database() or new_database(template="shop")
     installed_postgres  PostgreSQL as this machine's packages have it: with TLS, and often of another version
+    kafka           a running Kafka broker, for the whole run: nobody stops it
+    kafka_topics    the topics under a prefix of this test's own, made in `kafka`, 3 partitions each
+    own_kafka       a running broker of this test's own, which it may kill, stop and start
     opa_binary      the OPA program
     go, java, maven the toolchains; pgjdbc the JDBC driver
 
@@ -21,7 +24,9 @@ import pytest
 from psycopg import sql
 
 from airlock.demo.postgres import BundledPostgres
+from ingest.topics import Topics
 from tests.support import system_postgres, toolchains
+from tests.support.kafka import Broker, running_broker
 from tests.support.require import require, unmet
 from tests.support.servers import started
 
@@ -68,6 +73,36 @@ def new_database(postgres: BundledPostgres) -> Iterator[NewDatabase]:
 def installed_postgres() -> Path:
     """The installation folder of a PostgreSQL server with TLS."""
     return require("a PostgreSQL server with TLS", system_postgres.installation(), "install the package postgresql")
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """The folder with what a broker runs from."""
+    require("Java (17 or later)", toolchains.program("java"), "install openjdk-17-jre-headless or the like")
+    return require("Kafka's jars", toolchains.kafka(), f"install Maven and {toolchains.FETCH}")
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_jars: Path) -> Iterator[Broker]:
+    """A broker that all tests of this process share."""
+    with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka_topics(kafka: Broker) -> Topics:
+    """Fresh topics; alerts and counters compacted, as they may be."""
+    topics = Topics(f"test-{uuid.uuid4().hex[:12]}")
+    kafka.create_topics(topics.events, topics.approvals)
+    kafka.create_topics(topics.alerts, topics.counters, configs={"cleanup.policy": "compact"})
+    return topics
+
+
+@pytest.fixture
+def own_kafka(kafka_jars: Path) -> Iterator[Broker]:
+    """A broker without topics that no other test knows."""
+    with running_broker() as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

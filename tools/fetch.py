@@ -23,6 +23,7 @@ CACHE = ROOT / ".cache"
 OPA = "github.com/open-policy-agent/opa@v1.22.0"
 COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.2"
 PGJDBC = "org.postgresql:postgresql:42.7.8"
+KAFKA = ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
 REGRESSION = "libpg_query/test/sql/postgres_regress"
 
 
@@ -75,6 +76,36 @@ def pgjdbc() -> None:
         f"-Dartifact={PGJDBC}", f"-DoutputDirectory={CACHE / 'java'}", cwd=CACHE)  # fmt: skip
 
 
+def kafka() -> None:
+    """A Kafka broker's jars, and the archive of its classes that halves its start-up."""
+    target = CACHE / "kafka"
+    if not target.exists():
+        if shutil.which("mvn") is None:
+            raise RuntimeError("Maven is not installed")
+        print("fetch: Kafka's jars, 44 MB once ...", flush=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            Path(folder, "pom.xml").write_text(project_of(KAFKA), encoding="utf-8")
+            run("mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
+                f"-DoutputDirectory={folder}/jars", cwd=Path(folder), minutes=10)  # fmt: skip
+            Path(folder, "jars").replace(target)
+    if not (target / "classes.jsa").exists() and shutil.which("java") is not None:
+        run(sys.executable, "-m", "tests.support.kafka")
+
+
+def project_of(artifacts: tuple[str, ...]) -> str:
+    """A Maven project that depends on the artifacts and is nothing else."""
+    names = [
+        dict(zip(("groupId", "artifactId", "version"), artifact.split(":"), strict=True)) for artifact in artifacts
+    ]
+    wanted = ["".join(f"<{key}>{value}</{key}>" for key, value in name.items()) for name in names]
+    dependencies = "".join(f"<dependency>{each}</dependency>" for each in wanted)
+    return (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<groupId>airlock</groupId><artifactId>broker</artifactId><version>1</version>"
+        f"<dependencies>{dependencies}</dependencies></project>"
+    )
+
+
 def compose() -> None:
     """The compose specification's JSON schema, from its reference implementation."""
     target = CACHE / "compose" / "compose-spec.json"
@@ -125,7 +156,7 @@ def source_package(name: str, into: Path) -> Path:
 
 def main() -> int:
     CACHE.mkdir(exist_ok=True)
-    for what in (pgjdbc, compose, pgx, regression, opa):
+    for what in (pgjdbc, kafka, compose, pgx, regression, opa):
         try:
             what()
         except (RuntimeError, OSError) as error:

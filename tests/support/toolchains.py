@@ -40,6 +40,12 @@ def compose_schema() -> Path | None:
     return schema if schema.is_file() else None
 
 
+def kafka() -> Path | None:
+    """The folder with a Kafka broker's jars, fetched from Maven Central."""
+    folder = CACHE / "kafka"
+    return folder if any(folder.glob("kafka_2.13-*.jar")) else None
+
+
 def regression_sql() -> Path | None:
     """The folder with PostgreSQL's regression statements, from the source package of its parser."""
     folder = CACHE / "regression" / "postgres_regress"
