@@ -25,6 +25,11 @@ AirlockError
 │   └── ObligationUnfulfillable the enforcement point can't do what the decision demands
 ├── BundleRejected            a policy bundle that must not become active
 ├── ChainBroken               the journal's chain does not verify
+├── LogError                  the tamper-evident log
+│   ├── NoteInvalid           a note, checkpoint or key that is malformed, or signed by nobody who is trusted
+│   ├── ProofInvalid          an inclusion or consistency proof that does not verify
+│   ├── LogDamaged            a tile, an entry or the log's state is missing or is not what was signed
+│   └── LogUnavailable        a part of the log can't be reached now: another process has it, a witness is away, …
 ├── SettingsError             file, key and remedy
 └── ApprovalError             an approval that can't be given (unknown, self-approval, not an approver, expired)
 
@@ -157,6 +162,32 @@ class ChainBroken(AirlockError):
         self.producer_id = producer_id
         self.epoch = epoch
         self.seq = seq
+
+
+class LogError(AirlockError):
+    code = "log_error"
+
+
+class NoteInvalid(LogError):
+    code = "note_invalid"
+
+
+class ProofInvalid(LogError):
+    code = "proof_invalid"
+
+
+class LogDamaged(LogError):
+    """`index` is the first leaf that is concerned, -1 where none can be named."""
+
+    code = "log_damaged"
+
+    def __init__(self, message: str, *, hint: str = "", index: int = -1) -> None:
+        super().__init__(message, hint=hint)
+        self.index = index
+
+
+class LogUnavailable(LogError):
+    code = "log_unavailable"
 
 
 class SettingsError(AirlockError):
