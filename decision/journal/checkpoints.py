@@ -1,18 +1,17 @@
 """Checkpoints: what a log says of its tree (C2SP tlog-checkpoint). Pure; `notes` signs them.
 
-    origin         the log's name
-    size           the number of leaves, decimal
-    root           base64
-    …              extension lines, which we neither write nor refuse
+origin         the log's name
+size           the number of leaves, decimal
+root           base64
+…              extension lines, which we neither write nor refuse
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 
+from decision.journal.encoding import base64_text, parse_base64
 from decision.journal.merkle import HASH_BYTES
 from decision.model.errors import NoteInvalid
 
@@ -31,8 +30,8 @@ class Checkpoint:
 
     def text(self) -> str:
         """The note's text, with its last newline."""
-        root = base64.b64encode(self.root).decode("ascii")
-        return "".join(f"{line}\n" for line in (self.origin, str(self.size), root, *self.extensions))
+        lines = (self.origin, str(self.size), base64_text(self.root), *self.extensions)
+        return "".join(f"{line}\n" for line in lines)
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -59,15 +58,4 @@ def parse_hash(text: str) -> bytes:
     found = parse_base64(text)
     if len(found) != HASH_BYTES:
         raise NoteInvalid(f"a hash of {len(found)} bytes where {HASH_BYTES} must stand")
-    return found
-
-
-def parse_base64(text: str) -> bytes:
-    """Standard base64 (RFC 4648 §4), padded, in the one way to write it. Raises NoteInvalid."""
-    try:
-        found = base64.b64decode(text.encode("ascii"), validate=True)
-    except (UnicodeEncodeError, binascii.Error):
-        raise NoteInvalid("that is no base64") from None
-    if base64.b64encode(found).decode("ascii") != text:
-        raise NoteInvalid("that is not the one way to write these bytes in base64")
     return found
