@@ -19,6 +19,7 @@ AirlockError
 │   │   ├── JournalPoisoned   a commit failed; the process must restart through verification
 │   │   ├── JournalFull       quota or disk
 │   │   └── JournalBusy       the bounded queue is full
+│   ├── VaultUnavailable      the keys of the statement texts can't be used
 │   ├── SessionRefused        no session: unknown database, not permitted, …
 │   ├── SessionUnknown        a decision was asked for a session that is not open
 │   ├── ServiceUnavailable    the decision service can't be reached, or not in time
@@ -30,6 +31,12 @@ AirlockError
 │   ├── ProofInvalid          an inclusion or consistency proof that does not verify
 │   ├── LogDamaged            a tile, an entry or the log's state is missing or is not what was signed
 │   └── LogUnavailable        a part of the log can't be reached now: another process has it, a witness is away, …
+├── TextGone                  the text of a statement was erased
+├── VaultRefused              whoever asked may neither read nor erase texts, or asked for what is none
+├── BackboneError             the way of events to Kafka and from it
+│   ├── KafkaUnavailable      no broker answers, or it refuses us
+│   ├── TopicRefused          a topic that is missing, or could lose or reorder events
+│   └── RelayRefused          the journal is not the one that was relayed so far, or the topics are others
 ├── SettingsError             file, key and remedy
 └── ApprovalError             an approval that can't be given (unknown, self-approval, not an approver, expired)
 
@@ -132,6 +139,10 @@ class JournalBusy(JournalUnavailable):
     code = "journal_busy"
 
 
+class VaultUnavailable(Denied):
+    code = "vault_unavailable"
+
+
 class SessionRefused(Denied):
     code = "session_refused"
 
@@ -188,6 +199,32 @@ class LogDamaged(LogError):
 
 class LogUnavailable(LogError):
     code = "log_unavailable"
+
+
+class TextGone(AirlockError):
+    code = "text_gone"
+
+
+class VaultRefused(AirlockError):
+    code = "vault_refused"
+
+
+class BackboneError(AirlockError):
+    code = "backbone_error"
+
+
+class KafkaUnavailable(BackboneError):
+    """Worth another try later, unless it is said that the brokers refuse us."""
+
+    code = "kafka_unavailable"
+
+
+class TopicRefused(BackboneError):
+    code = "topic_refused"
+
+
+class RelayRefused(BackboneError):
+    code = "relay_refused"
 
 
 class SettingsError(AirlockError):
