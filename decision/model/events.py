@@ -114,6 +114,7 @@ class StatementDecided:
     parse_decision_id: str = ""
     client: ClientInfo = ClientInfo()
     enforcement_point: str = ""
+    sealed_text: bytes = b""  # the exact text, encrypted under an erasable key (decision.vault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,9 @@ class CatalogChanged:
 
 @dataclass(frozen=True, slots=True)
 class AlertRaised:
+    """Something that a detection saw. `alert_id` follows from rule, principal and window: the alert is raised again as
+    `observed`, which is compared with `threshold`, grows, and of an alert the greatest counts."""
+
     alert_id: str
     rule: str
     severity: str
@@ -211,6 +215,8 @@ class AlertRaised:
     issuer: str = ""
     database: str = ""
     evidence: tuple[tuple[str, str], ...] = ()
+    observed: int = 0
+    threshold: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -356,7 +356,7 @@ class CatalogChanged(_message.Message):
     def __init__(self, database: _Optional[str] = ..., version: _Optional[str] = ..., previous_version: _Optional[str] = ..., relations: _Optional[int] = ..., enforcement_point: _Optional[str] = ...) -> None: ...
 
 class AlertRaised(_message.Message):
-    __slots__ = ("alert_id", "rule", "severity", "title", "window_start_unix_nano", "window_end_unix_nano", "subject", "issuer", "database", "evidence")
+    __slots__ = ("alert_id", "rule", "severity", "title", "window_start_unix_nano", "window_end_unix_nano", "subject", "issuer", "database", "evidence", "observed", "threshold")
     ALERT_ID_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     SEVERITY_FIELD_NUMBER: _ClassVar[int]
@@ -367,6 +367,8 @@ class AlertRaised(_message.Message):
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     DATABASE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     alert_id: str
     rule: str
     severity: str
@@ -377,7 +379,9 @@ class AlertRaised(_message.Message):
     issuer: str
     database: str
     evidence: _containers.RepeatedCompositeFieldContainer[_common_pb2.NameValue]
-    def __init__(self, alert_id: _Optional[str] = ..., rule: _Optional[str] = ..., severity: _Optional[str] = ..., title: _Optional[str] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., subject: _Optional[str] = ..., issuer: _Optional[str] = ..., database: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[_common_pb2.NameValue, _Mapping]]] = ...) -> None: ...
+    observed: int
+    threshold: int
+    def __init__(self, alert_id: _Optional[str] = ..., rule: _Optional[str] = ..., severity: _Optional[str] = ..., title: _Optional[str] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., subject: _Optional[str] = ..., issuer: _Optional[str] = ..., database: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[_common_pb2.NameValue, _Mapping]]] = ..., observed: _Optional[int] = ..., threshold: _Optional[int] = ...) -> None: ...
 
 class CheckpointSigned(_message.Message):
     __slots__ = ("origin", "tree_size", "root_hash", "note")
