@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from airlock.metrics_settings import MetricsSettings
 from console.settings import ConsoleSettings
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.identity.settings import IssuerSettings
@@ -165,6 +166,7 @@ class Settings(BaseSettings):
     proxy: ProxySettings = ProxySettings()
     console: ConsoleSettings = ConsoleSettings()
     kafka: KafkaSettings = KafkaSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:
