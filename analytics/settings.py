@@ -1,8 +1,10 @@
-"""The settings of the analytics store."""
+"""The settings of the analytics store, of what is kept in it, and of its copy in Iceberg."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,20 @@ class StoreSettings:
 
 
 DEFAULTS = StoreSettings()
+
+
+class RetentionSettings(BaseModel):
+    """How many days each class of data stays in the audit store; 0: for ever. What is older goes by whole UTC days when
+    `airlock retention apply` is run, except what a legal hold keeps. `decisions` are decisions with their rules,
+    statements, tables and columns; `administration` is changes of policy, settings and catalogs, checkpoints and gaps;
+    `events` the stored bytes of every event. The journal and the log have limits of their own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    decisions: int = Field(default=400, ge=0, le=36_500)
+    executions: int = Field(default=400, ge=0, le=36_500)
+    sessions: int = Field(default=400, ge=0, le=36_500)
+    approvals: int = Field(default=1_096, ge=0, le=36_500)
+    alerts: int = Field(default=400, ge=0, le=36_500)
+    administration: int = Field(default=1_096, ge=0, le=36_500)
+    events: int = Field(default=914, ge=0, le=36_500)
