@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from decision.model.ports import Clock, DecisionPort, PromptDecisions
 from decision.model.session import ApprovalState
 from enforcement.config import EnforcementSettings
 from enforcement.masking.engine import MaskingEngine
+from enforcement.meter import PointMeter
 from enforcement.postgres.catalogs import Catalogs
 from enforcement.postgres.faults import place_of
 from enforcement.postgres.gaps import Gaps
@@ -44,6 +45,7 @@ class Surroundings:
     catalogs: Catalogs
     reporter: Reporter
     prompt: PromptDecisions | None = None
+    meter: PointMeter = field(default_factory=PointMeter)
 
 
 class Step(Protocol):
@@ -94,8 +96,9 @@ class Decisions:
         return ()
 
     def _prompt_answer(self, exchange: Exchange, answer: Decision | Exception) -> None:
-        if self._prompted.pop(exchange, None) is not None:  # else it took too long, or the session is over
-            self._ways.step(self._take, exchange, answer)
+        since = self._prompted.pop(exchange, None)
+        if since is not None:  # else it took too long, or the session is over
+            self._ways.step(self._take, exchange, answer, since)
 
     def close(self) -> None:
         self._closed = True
@@ -125,6 +128,7 @@ class Decisions:
 
     async def _decide(self, asked: Sequence[Exchange]) -> None:
         answers: Sequence[Decision | Exception]
+        since = self._around.clock.monotonic_ns()
         try:
             if len(asked) == 1:
                 answers = [await self._around.port.decide(self._core.request(asked[0]))]
@@ -141,13 +145,14 @@ class Decisions:
         current = asyncio.current_task()
         if current is not None:
             self._asked.pop(current, None)
-        self._ways.step(self._take_all, asked, answers)
+        self._ways.step(self._take_all, asked, answers, since)
 
-    def _take_all(self, asked: Sequence[Exchange], answers: Sequence[Decision | Exception]) -> None:
+    def _take_all(self, asked: Sequence[Exchange], answers: Sequence[Decision | Exception], since_ns: int) -> None:
         for exchange, answer in zip(asked, answers, strict=True):
-            self._take(exchange, answer)
+            self._take(exchange, answer, since_ns)
 
-    def _take(self, exchange: Exchange, answer: Decision | Exception) -> None:
+    def _take(self, exchange: Exchange, answer: Decision | Exception, since_ns: int) -> None:
+        self._around.meter.answered(answer, self._core.state.now_ns - since_ns)
         if isinstance(answer, Decision):
             self._core.decided(exchange, answer)
         else:
@@ -165,6 +170,17 @@ class Decisions:
 
     async def hold(self, exchange: Exchange) -> None:
         """Keep the client waiting for the approval, telling it what for; then ask again, or refuse."""
+        meter = self._around.meter
+        meter.holds += 1
+        meter.holding += 1
+        try:
+            state = await self._waited(exchange)
+        finally:
+            meter.holding -= 1
+        await self._after(exchange, state)
+
+    async def _waited(self, exchange: Exchange) -> ApprovalState:
+        """The approval's state once it is decided, or when waiting is over."""
         decision = exchange.decision
         assert decision is not None
         clock = self._around.clock
@@ -181,6 +197,11 @@ class Decisions:
             except Exception as error:  # noqa: BLE001 - no waiting then: the client may run it again
                 log.warning("waiting for an approval failed: %s", type(error).__name__)
                 break
+        return state
+
+    async def _after(self, exchange: Exchange, state: ApprovalState) -> None:
+        decision = exchange.decision
+        assert decision is not None
         if exchange.dropped or not exchange.holding:
             return
         if state is ApprovalState.GRANTED:

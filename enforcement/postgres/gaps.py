@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decision.model.errors import AirlockError, JournalUnavailable
 from decision.model.ports import Clock, DecisionPort
 from decision.model.session import EnforcementGap
+from enforcement.meter import PointMeter
 
 log = logging.getLogger(__name__)
 RETRY_S = 1.0
@@ -21,8 +22,9 @@ class OpenGap:
 
 
 class Gaps:
-    def __init__(self, port: DecisionPort, name: str, clock: Clock) -> None:
+    def __init__(self, port: DecisionPort, name: str, clock: Clock, meter: PointMeter | None = None) -> None:
         self._port = port
+        self._meter = meter or PointMeter()
         self._name = name
         self._clock = clock
         self._open: dict[str, OpenGap] = {}
@@ -31,13 +33,14 @@ class Gaps:
     @property
     def denials(self) -> int:
         """Denials not yet reported."""
-        return sum(gap.denials for gap in self._open.values())
+        return sum(gap.denials for gap in list(self._open.values()))
 
     def count(self, error: Exception) -> None:
         """One denial without an event, because of `error`."""
         reason = error.code if isinstance(error, AirlockError) else "service_unavailable"
         if isinstance(error, JournalUnavailable):
             reason = "journal_unavailable"
+        self._meter.denied_alone(reason)
         gap = self._open.setdefault(reason, OpenGap(0, self._clock.time_unix_nano()))
         gap.denials += 1
         if self._task is None or self._task.done():

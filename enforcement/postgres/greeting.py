@@ -12,9 +12,9 @@ import ssl
 
 from enforcement.config import EnforcementSettings
 from enforcement.postgres.link import Link
-from enforcement.postgres.protocol import messages
+from enforcement.postgres.protocol import messages, parsing
 from enforcement.postgres.protocol.errors import StartupRefused
-from enforcement.postgres.protocol.messages import INT32
+from enforcement.postgres.protocol.messages import INT32, Front
 from enforcement.postgres.protocol.startup import (
     LONGEST_STARTUP,
     CancelRequest,
@@ -129,3 +129,15 @@ class Greeter:
 def check_length(length: int) -> None:
     if not 8 <= length <= LONGEST_STARTUP:
         raise ValueError("a startup packet of impossible length")
+
+
+async def ask_password(link: Link) -> str:
+    link.write(messages.ASK_CLEARTEXT_PASSWORD)
+    raw = await link.read_message()
+    if raw[0] != Front.PASSWORD:
+        raise StartupRefused("08P01", "a password message was expected")
+    password, _ = parsing.string_at(raw, 5)
+    try:
+        return password.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise StartupRefused("28P01", "the password is no token", hint="use: PGPASSWORD=$(airlock token …)") from error

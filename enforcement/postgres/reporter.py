@@ -32,6 +32,11 @@ class Reporter:
         self._due = False  # what is queued is to be sent without waiting for company
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Reports that are not recorded yet, those on their way not counted."""
+        return len(self._queue)
+
     def watch(self, session_id: str, on_level: Callable[[int], None]) -> None:
         """`on_level` is called with the number of the session's reports that wait, whenever some were recorded."""
         self._levels[session_id] = on_level

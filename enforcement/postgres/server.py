@@ -6,25 +6,26 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from decision.model.errors import AirlockError, Denied, IdentityError, JournalUnavailable, ServiceUnavailable
+from decision.model.metrics import Sample
 from decision.model.ports import Clock, DecisionPort, PromptDecisions
 from decision.model.session import ClientInfo, SessionEnd, SessionGrant, SessionRequest
 from enforcement.config import EnforcementSettings
 from enforcement.masking.engine import MaskingEngine
+from enforcement.meter import Level, PointMeter
 from enforcement.postgres import upstream as upstreams
 from enforcement.postgres.cancel import CancelKeys
 from enforcement.postgres.catalogs import Catalogs, ReadCatalog
 from enforcement.postgres.decisions import Surroundings
 from enforcement.postgres.faults import place_of
 from enforcement.postgres.gaps import Gaps
-from enforcement.postgres.greeting import Greeter
+from enforcement.postgres.greeting import Greeter, ask_password
 from enforcement.postgres.link import Link
 from enforcement.postgres.masks import learning, mask_key
-from enforcement.postgres.protocol import messages, parsing
+from enforcement.postgres.protocol import messages
 from enforcement.postgres.protocol.errors import StartupRefused
-from enforcement.postgres.protocol.messages import Front
 from enforcement.postgres.protocol.startup import NEWEST_MINOR, CancelRequest, EncryptionRequest, Startup
 from enforcement.postgres.reporter import Reporter
 from enforcement.postgres.session import Session
@@ -53,11 +54,22 @@ class PostgresEnforcementPoint:
         self._clock = clock
         self._randomness = randomness
         self._keys = CancelKeys(settings.worker_id, randomness)
-        self._gaps = Gaps(port, settings.name, clock)
+        self._reporter = Reporter(port)
+        self._meter = PointMeter(
+            (
+                Level("proxy_sessions_open", "Sessions that are open now.", lambda: len(self._sessions)),
+                Level("proxy_connections_open", "Connections that are open now.", lambda: len(self._connections)),
+                Level("proxy_unreported", "Denials given alone that are not reported yet.", lambda: self._gaps.denials),
+                Level("proxy_reports_waiting", "Executions not recorded yet.", lambda: self._reporter.waiting),
+            )
+        )
+        self._gaps = Gaps(port, settings.name, clock, self._meter)
         masks = masks or MaskingEngine(mask_key(settings.data_dir, randomness))
         self._catalogs = Catalogs(port, learning(read_catalog, masks), settings.catalog_poll_s)
         prompt = port if isinstance(port, PromptDecisions) else None
-        self._around = Surroundings(settings, port, clock, masks, self._gaps, self._catalogs, Reporter(port), prompt)
+        self._around = Surroundings(
+            settings, port, clock, masks, self._gaps, self._catalogs, self._reporter, prompt, self._meter
+        )
         self._socket: socket.socket | None = None
         self._acceptor: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -80,6 +92,10 @@ class PostgresEnforcementPoint:
         assert self._socket is not None, "not started"
         host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
+
+    def samples(self) -> Iterable[Sample]:
+        """See decision.model.metrics."""
+        return self._meter.samples()
 
     @property
     def session_count(self) -> int:
@@ -109,7 +125,7 @@ class PostgresEnforcementPoint:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._around.reporter.close()
+        await self._reporter.close()
         await self._catalogs.close()
         await self._gaps.close()
 
@@ -126,8 +142,10 @@ class PostgresEnforcementPoint:
                 await asyncio.sleep(0.1)
                 continue
             if len(self._connections) >= 2 * self._settings.max_connections:
+                self._meter.turned_away += 1
                 accepted.close()  # too many that have not even signed in
                 continue
+            self._meter.connections += 1
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setblocking(False)
             task = loop.create_task(self._connection(accepted, str(peer[0]), int(peer[1])))
@@ -148,12 +166,16 @@ class PostgresEnforcementPoint:
             if session is not None:
                 await self._run(session)
         except (StartupRefused, UpstreamFailed) as error:
+            self._meter.failures["upstream" if isinstance(error, UpstreamFailed) else "refused"] += 1
             self._refuse(link, error.sqlstate, error)
         except Denied as error:
+            self._meter.failures["denied"] += 1
             self._refuse(link, sqlstate_of(error), error)
         except (TimeoutError, OSError, ssl.SSLError, ValueError) as error:
+            self._meter.failures["network"] += 1
             log.info("connection from %s ended during sign-in: %s", host, type(error).__name__)
         except Exception as error:  # noqa: BLE001 - one fault must not end the other connections
+            self._meter.failures["fault"] += 1
             log.error("connection from %s failed: %s", host, place_of(error))
         finally:
             if link is not None:
@@ -166,12 +188,14 @@ class PostgresEnforcementPoint:
             link.write(messages.error_response(sqlstate, error.message, hint=error.hint, severity="FATAL"))
 
     async def _cancel(self, request: CancelRequest) -> None:
+        self._meter.cancels += 1
         session = self._keys.find(request.process_id, request.secret)
         if session is not None:
             await session.cancel()
 
     async def _run(self, session: tuple[Session, Callable[[], None]]) -> None:
         running, give_up_key = session
+        self._meter.sessions += 1
         self._sessions.add(running)
         try:
             await running.run()
@@ -269,15 +293,3 @@ def sqlstate_of(error: Denied) -> str:
     if isinstance(error, JournalUnavailable | ServiceUnavailable):
         return "57P03"
     return "28000"
-
-
-async def ask_password(link: Link) -> str:
-    link.write(messages.ASK_CLEARTEXT_PASSWORD)
-    raw = await link.read_message()
-    if raw[0] != Front.PASSWORD:
-        raise StartupRefused("08P01", "a password message was expected")
-    password, _ = parsing.string_at(raw, 5)
-    try:
-        return password.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise StartupRefused("28P01", "the password is no token", hint="use: PGPASSWORD=$(airlock token …)") from error

@@ -78,6 +78,7 @@ class Session:
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._ended = False
         self._began_ns = around.clock.monotonic_ns()
+        self._meter = around.meter
         self._bytes_in = 0
         self._answered = 0  # bytes that the server has sent since the client last sent something
         self._max_queued = around.settings.max_queued_bytes
@@ -124,10 +125,12 @@ class Session:
         self._client.close()
         core.lost()
         reporter = self._around.reporter
+        self._meter.executed(core.state.reports)
         reporter.add(self._grant.session_id, core.state.reports)
         lost = await reporter.drain(self._grant.session_id, self._around.settings.report_grace_s)
         for _ in range(lost):
             self._around.gaps.count(JournalUnavailable("an execution could not be recorded"))
+        self._meter.session_over(reason, lost)
         end = SessionEnd(
             self._grant.session_id, reason, core.state.now_ns - self._began_ns, core.state.statement_count,
             self._bytes_in, self._bytes_out,
@@ -169,6 +172,7 @@ class Session:
         if self._ended:
             return
         self._bytes_in += len(data)
+        self._meter.bytes_in += len(data)
         self._answered = 0
         self._state.now_ns = self._now()
         try:
@@ -237,8 +241,10 @@ class Session:
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             self._bytes_out += len(data)
+            self._meter.bytes_out += len(data)
             self._client.write(data)
         if state.reports:
+            self._meter.executed(state.reports)
             self._reports_waiting(self._around.reporter.add(state.session_id, state.reports))
             state.reports = []
         if state.asks:
