@@ -13,12 +13,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from analytics import ddl
+from analytics.retention import CLASS_OF
+from analytics.retention_ledger import Book, Ledger, LedgerDamaged
 from analytics.segments import sync_folder
 
 CATALOG = "catalog.duckdb"
@@ -31,6 +33,13 @@ CREATE SCHEMA meta;
 CREATE TABLE meta.coverage (producer_id VARCHAR, epoch BIGINT, first_seq BIGINT, last_seq BIGINT);
 CREATE TABLE meta.segments (table_name VARCHAR, path VARCHAR, day DATE, rows BIGINT, bytes BIGINT);
 CREATE TABLE meta.status (published TIMESTAMPTZ, events BIGINT, duplicates BIGINT, dead_letters BIGINT, missing BIGINT);
+CREATE TABLE meta.retention (
+  class VARCHAR, table_name VARCHAR, complete_since DATE, expired_at TIMESTAMPTZ, expired_rows BIGINT
+);
+CREATE TABLE meta.holds (
+  hold_id VARCHAR, scope VARCHAR, reason VARCHAR, set_by VARCHAR, set_at TIMESTAMPTZ, principal VARCHAR,
+  database VARCHAR, first_day DATE, last_day DATE, released_by VARCHAR, released_at TIMESTAMPTZ, released_reason VARCHAR
+);
 CREATE SCHEMA cold;
 CREATE SCHEMA fact;
 """
@@ -46,11 +55,19 @@ class CatalogPublisher:
         for leftover in self._work.iterdir():
             leftover.unlink()
         self._template: Path | None = None
+        self._ledger = Ledger(folder)
+        self._shown: tuple[int, int] | None = None
+        self._book = Book()
         self.outdated: set[str] = set(ddl.facts())
 
     def outdate(self, tables: Iterable[str]) -> None:
         """The lists of these tables' segments have changed."""
         self.outdated.update(tables)
+
+    @property
+    def stale(self) -> bool:
+        """Whether a legal hold or an expiry was recorded since the last publication."""
+        return self._shown != self._ledger.signature()
 
     def publish(
         self,
@@ -66,12 +83,13 @@ class CatalogPublisher:
         """
         if self._template is None:
             self._template = self._make_template()
+        shown = self._read_ledger()
         if self.outdated:
             try:
                 with _attached(live, self._template, "template"):
                     self._list_segments(live, segments)
                     if not hot:
-                        _fill(live, "template", (), status)
+                        self._fill(live, "template", (), status)
             except BaseException:
                 self._template, self.outdated = None, set(ddl.facts())
                 raise
@@ -83,7 +101,7 @@ class CatalogPublisher:
         shutil.copyfile(self._template, fresh)
         if not filled:
             with _attached(live, fresh, "fresh"):
-                _fill(live, "fresh", hot, status)
+                self._fill(live, "fresh", hot, status)
         fresh.chmod(0o444)
         descriptor = os.open(fresh, os.O_RDONLY)
         try:
@@ -92,6 +110,15 @@ class CatalogPublisher:
             os.close(descriptor)
         fresh.rename(self._folder / CATALOG)
         sync_folder(self._folder)
+        self._shown = shown
+
+    def _read_ledger(self) -> tuple[int, int]:
+        """Take what the ledger says now. A damaged one shows what it said before; `airlock retention` tells why."""
+        signature = self._ledger.signature()
+        if signature != self._shown:
+            with suppress(LedgerDamaged):
+                self._book = self._ledger.read()
+        return signature
 
     def _make_template(self) -> Path:
         path = self._work / "template.duckdb"
@@ -107,6 +134,30 @@ class CatalogPublisher:
             connection.execute(ddl.create_comments())
             connection.execute("COMMIT")
         return path
+
+    def _fill(
+        self,
+        live: duckdb.DuckDBPyConnection,
+        name: str,
+        hot: Sequence[str],
+        status: tuple[int, int, int, int, int],
+    ) -> None:
+        for table in hot:
+            live.execute(f"INSERT INTO {name}.hot.{table} FROM hot.{table}")
+        for table in ("coverage", "status", "retention", "holds"):
+            live.execute(f"DELETE FROM {name}.meta.{table}")
+        live.execute(f"INSERT INTO {name}.meta.coverage FROM meta.coverage")
+        live.execute(f"INSERT INTO {name}.meta.status SELECT make_timestamptz(?::BIGINT), ?, ?, ?, ?", list(status))
+        live.execute(f"INSERT INTO {name}.meta.retention VALUES {_retention(self._book)}")
+        for hold in self._book.holds:
+            live.execute(
+                f"INSERT INTO {name}.meta.holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    hold.id, hold.scope(), hold.reason, hold.set_by, hold.set_at, hold.principal or None,
+                    hold.database or None, hold.first, hold.last, hold.released_by or None, hold.released_at,
+                    hold.released_reason or None,
+                ],
+            )  # fmt: skip
 
     def _list_segments(self, live: duckdb.DuckDBPyConnection, segments: Listed) -> None:
         tables = sorted(self.outdated)
@@ -139,12 +190,13 @@ def _attached(live: duckdb.DuckDBPyConnection, path: Path, name: str) -> Iterato
         live.execute(f"DETACH {name}")
 
 
-def _fill(
-    live: duckdb.DuckDBPyConnection, name: str, hot: Sequence[str], status: tuple[int, int, int, int, int]
-) -> None:
-    for table in hot:
-        live.execute(f"INSERT INTO {name}.hot.{table} FROM hot.{table}")
-    live.execute(f"DELETE FROM {name}.meta.coverage")
-    live.execute(f"INSERT INTO {name}.meta.coverage FROM meta.coverage")
-    live.execute(f"DELETE FROM {name}.meta.status")
-    live.execute(f"INSERT INTO {name}.meta.status SELECT make_timestamptz(?::BIGINT), ?, ?, ?, ?", list(status))
+def _retention(book: Book) -> str:
+    """The rows of meta.retention, one for each fact table."""
+    floors, expired = book.floors(), book.expired_rows()
+    last = {name: run.time for run in book.runs for name in run.rows_of}
+    rows = []
+    for table, name in CLASS_OF.items():
+        since = f"DATE '{floors[name]}'" if name in floors else "NULL"
+        when = f"TIMESTAMPTZ '{last[name].isoformat()}'" if name in last else "NULL"
+        rows.append(f"({ddl.quote(name)}, {ddl.quote(table)}, {since}, {when}, {expired.get(name, 0)})")
+    return ", ".join(rows)

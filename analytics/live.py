@@ -180,9 +180,11 @@ class LiveFile:
 
     def retire(self, paths: Sequence[str], since: int) -> None:
         """Take the segments out of the manifest; their files wait for readers that still list them."""
-        for path in paths:
-            self.connection.execute("DELETE FROM meta.segment WHERE path = ?", [path])
-            self.connection.execute("INSERT INTO meta.retired VALUES (?, ?)", [path, since])
+        for start in range(0, len(paths), 1000):
+            part = paths[start : start + 1000]
+            self.connection.execute(f"DELETE FROM meta.segment WHERE path IN ({', '.join(map(ddl.quote, part))})")
+            values = ", ".join(f"({ddl.quote(path)}, {since})" for path in part)
+            self.connection.execute(f"INSERT INTO meta.retired VALUES {values}")
 
     def forget(self, paths: Sequence[str]) -> None:
         for path in paths:

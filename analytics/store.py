@@ -11,7 +11,7 @@ at any moment leaves each event taken once or not at all, and the source's posit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -189,13 +189,13 @@ class AnalyticsStore:
     @property
     def dirty(self) -> bool:
         """Whether there is something that analysts don't see yet."""
-        return self._dirty
+        return self._dirty or self._publisher.stale
 
     def publish(self) -> bool:
         """Make everything taken so far visible to analysts. Returns whether there was anything new."""
         if self._seal_is_due():
             self.seal()
-        if not self._dirty:
+        if not self.dirty:
             return False
         listed: dict[str, list[tuple[str, str, int, int]]] = {}
         changed = self._publisher.outdated
@@ -270,6 +270,27 @@ class AnalyticsStore:
         self._retired |= dict.fromkeys(old, now)
         self._dirty = True
         self._publisher.outdate((merge.table,))
+
+    def expire(self, choose: Callable[[Sequence[Segment]], Iterable[Segment]]) -> list[Segment]:
+        """Take out of the manifest what `choose` picks of all segments, in one transaction; the files go after the time
+        of grace. Before that rows in no segment yet are sealed, and a merge under way is finished: it would bring back
+        what went. Returns what was picked."""
+        if self._hot:
+            self.seal()
+        if self._running is not None:
+            merge, future = self._running
+            self._running = None
+            self._replace(merge, future.result())
+        gone = {segment.path: segment for segment in choose(tuple(self._segments))}
+        if gone:
+            now = self._clock.time_unix_nano() // 1_000_000_000
+            with self._live:
+                self._live.retire(list(gone), now)
+            self._segments = [segment for segment in self._segments if segment.path not in gone]
+            self._retired |= dict.fromkeys(gone, now)
+            self._dirty = True
+            self._publisher.outdate({segment.table for segment in gone.values()})
+        return list(gone.values())
 
     def retire_files(self, paths: Iterable[str]) -> None:
         """Keep files that this store did not make for the time of grace, as readers of another state may list them."""

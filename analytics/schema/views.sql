@@ -505,3 +505,85 @@ SELECT
   root_hash, -- The tree's root, hexadecimal
   note, -- The signed note
 FROM fact.checkpoints;
+
+CREATE VIEW activity_per_minute AS -- What each principal did on each database minute by minute: rates, latencies, denials
+SELECT
+  time_bucket(INTERVAL '1 minute', d.time) AS minute, -- The minute it was decided in
+  d.database, -- The database entry
+  d.environment, -- dev, staging or prod
+  d.who, -- Who asked, for people: `agent for human`
+  d.principal, -- The principal's subject
+  d.principal_issuer, -- The identity provider that vouches for it
+  count(*) FILTER (d.message_kind <> 'parse') AS statements, -- Messages that were to run
+  count(*) FILTER (d.effect = 'deny') AS denials, -- Denied, the parse and the bind of a statement each
+  count(*) FILTER (d.effect = 'hold') AS holds, -- Held for an approval
+  quantile_cont(d.latency_us, 0.5) AS decision_p50_us, -- Median time to decide, in microseconds
+  quantile_cont(d.latency_us, 0.99) AS decision_p99_us, -- 99 of 100 were decided within it, in microseconds
+  coalesce(sum(x.executions), 0)::BIGINT AS executions, -- Statements that ran
+  coalesce(sum(x.failed), 0)::BIGINT AS failed, -- Statements that the database refused or broke off
+  coalesce(sum(x.rows), 0)::BIGINT AS rows, -- Rows returned or affected
+  coalesce(sum(x.bytes), 0)::BIGINT AS bytes, -- Bytes sent to the client
+  coalesce(sum(x.masked_cells), 0)::BIGINT AS masked_cells, -- Values masked
+  max(x.duration_ms) AS longest_ms, -- The longest execution, in milliseconds
+FROM fact.decisions d
+LEFT JOIN (
+  SELECT decision_id, count(*) AS executions, count(*) FILTER (outcome <> 'completed') AS failed, sum(rows) AS rows,
+    sum(bytes) AS bytes, sum(masked_cells) AS masked_cells, max(duration_ms) AS duration_ms
+  FROM fact.executions GROUP BY decision_id
+) x ON x.decision_id = d.decision_id
+GROUP BY minute, d.database, d.environment, d.who, d.principal, d.principal_issuer;
+
+CREATE VIEW denials_per_minute AS -- Denials minute by minute, by database, rule and principal; one that several rules led to counts for each
+SELECT
+  minute, -- The minute
+  database, -- The database entry
+  rule, -- The rule, or the code where no policy was asked
+  who, -- Who asked, for people
+  principal, -- The principal's subject
+  count(*) AS denials, -- How many
+FROM (
+  SELECT time_bucket(INTERVAL '1 minute', time) AS minute, database, who, principal,
+    unnest(CASE WHEN len(rules) > 0 THEN rules ELSE [coalesce(nullif(error_code, ''), 'none')] END) AS rule
+  FROM denials
+) GROUP BY minute, database, rule, who, principal;
+
+CREATE VIEW retention AS -- From when on each kind of data is complete: what is older has expired, but for what a hold keeps
+SELECT
+  class, -- The class of data, a key of [retention]
+  list(table_name ORDER BY table_name) AS facts, -- The fact tables of that class
+  any_value(complete_since) AS complete_since, -- The first UTC day that is kept in full; NULL: nothing has expired yet
+  any_value(expired_at) AS expired_at, -- When something of it expired last
+  any_value(expired_rows) AS expired_rows, -- How many rows have expired so far
+  min(oldest) AS oldest, -- The oldest day of which anything is there, by a legal hold if it lies before
+  coalesce(sum(held_days), 0)::BIGINT AS held_days, -- Days of its tables before that are there still: held, or to go next
+FROM meta.retention r LEFT JOIN (
+  SELECT s.table_name, min(s.day) AS oldest, count(DISTINCT s.day) FILTER (s.day < f.complete_since) AS held_days
+  FROM meta.segments s JOIN meta.retention f USING (table_name) WHERE s.day > DATE '1970-01-01' GROUP BY ALL
+) USING (table_name)
+GROUP BY class;
+
+CREATE VIEW legal_holds AS -- Legal holds: what must be kept, who said so and why
+SELECT
+  hold_id, -- The hold
+  released_at IS NULL AS active, -- Whether it is in force
+  scope, -- What it keeps, for people
+  reason, -- Why
+  set_by, -- Who set it
+  set_at, -- When
+  principal, -- Whose data it keeps; NULL: everybody's
+  database, -- The database entry; NULL: all of them
+  first_day, -- From which UTC day on; NULL: from the first
+  last_day, -- To which UTC day; NULL: without an end
+  released_by, -- Who released it
+  released_at, -- When it was released
+  released_reason, -- Why it was released
+FROM meta.holds;
+
+CREATE VIEW ingestion AS -- How far the audit store is: what was taken, and when it was published
+SELECT
+  published, -- When this state was published
+  events, -- How many events were taken
+  duplicates, -- How many came again and changed nothing
+  dead_letters, -- How many could not be read or projected
+  missing, -- How many are missing now: numbered by their journal, not arrived
+FROM meta.status;
