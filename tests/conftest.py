@@ -6,6 +6,7 @@
     installed_postgres  PostgreSQL as this machine's packages have it: with TLS, and often of another version
     kafka           a running Kafka broker, for the whole run: nobody stops it
     kafka_topics    the topics under a prefix of this test's own, made in `kafka`, 3 partitions each
+    kafka_settings  the settings [kafka] for them
     own_kafka       a running broker of this test's own, which it may kill, stop and start
     opa_binary      the OPA program
     go, java, maven the toolchains; pgjdbc the JDBC driver
@@ -24,9 +25,10 @@ import pytest
 from psycopg import sql
 
 from airlock.demo.postgres import BundledPostgres
+from ingest.kafka_settings import KafkaSettings
 from ingest.topics import Topics
 from tests.support import system_postgres, toolchains
-from tests.support.kafka import Broker, running_broker
+from tests.support.kafka import Broker, running_broker, settings_for
 from tests.support.require import require, unmet
 from tests.support.servers import started
 
@@ -96,6 +98,12 @@ def kafka_topics(kafka: Broker) -> Topics:
     kafka.create_topics(topics.events, topics.approvals)
     kafka.create_topics(topics.alerts, topics.counters, configs={"cleanup.policy": "compact"})
     return topics
+
+
+@pytest.fixture
+def kafka_settings(kafka: Broker, kafka_topics: Topics) -> KafkaSettings:
+    """Settings for `kafka_topics`."""
+    return settings_for(kafka, kafka_topics.prefix)
 
 
 @pytest.fixture

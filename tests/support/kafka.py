@@ -26,9 +26,12 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.support import toolchains
+
+if TYPE_CHECKING:
+    from ingest.kafka_settings import KafkaSettings
 
 START_S = 60.0
 STOP_S = 15.0
@@ -249,6 +252,14 @@ def running_broker(settings: Mapping[str, str] | None = None) -> Iterator[Broker
     finally:
         broker.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def settings_for(broker: Broker, prefix: str, **more: Any) -> KafkaSettings:
+    """The settings `[kafka]` for a broker of these tests: one copy, three partitions."""
+    from ingest.kafka_settings import KafkaSettings
+
+    given = {"partitions": 3, "replication": 1, **more}
+    return KafkaSettings(bootstrap_servers=(broker.bootstrap,), topic_prefix=prefix, **given)
 
 
 def make_archive(jars: Path) -> None:

@@ -1,0 +1,214 @@
+"""Clients of Kafka from our settings: kafka-python's producer, consumer and admin, and what aiokafka and Faust need.
+
+All of them sign in alike, never create a topic by asking for it, and say what fails as errors of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import kafka.errors as errors
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from decision.model.errors import KafkaUnavailable, SettingsError, TopicRefused
+from ingest.kafka_settings import KafkaSettings
+
+BOOTSTRAP_MS = 10_000
+_FOR_EVER_MS = 2**31 - 1
+_LINGER_MS = 5
+
+_REFUSED = (
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+    errors.ClusterAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.TopicAuthorizationFailedError,
+    errors.TransactionalIdAuthorizationFailedError,
+)
+
+
+def producer(settings: KafkaSettings, **more: Any) -> KafkaProducer:
+    """Idempotent, every copy in sync acknowledges, nothing is given up while it is away: an event ends in Kafka or in
+    an exception that says why it never will. Raises KafkaUnavailable, SettingsError."""
+    options = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "compression_type": None if settings.compression == "none" else settings.compression,
+        "batch_size": settings.batch_bytes,
+        "linger_ms": _LINGER_MS,
+        "delivery_timeout_ms": _FOR_EVER_MS,
+        "max_block_ms": BOOTSTRAP_MS,
+        "max_request_size": 4 * settings.shape.message_bytes,
+        "allow_auto_create_topics": False,
+        "metrics_enabled": False,
+        **more,
+    }
+    with said(settings):
+        return KafkaProducer(**connection(settings), **options)
+
+
+def consumer(settings: KafkaSettings, *topics: str, **more: Any) -> KafkaConsumer:
+    """Commits nothing by itself and begins at the beginning: who reads keeps its own positions, or names a `group_id`.
+    Raises KafkaUnavailable, SettingsError."""
+    options = {
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "allow_auto_create_topics": False,
+        "isolation_level": "read_uncommitted",
+        "metrics_enabled": False,
+        **more,
+    }
+    with said(settings):
+        return KafkaConsumer(*topics, **connection(settings), **options)
+
+
+@contextlib.contextmanager
+def admin(settings: KafkaSettings, **more: Any) -> Iterator[KafkaAdminClient]:
+    """Raises KafkaUnavailable, SettingsError; what is asked inside raises them too, and TopicRefused."""
+    with said(settings):
+        client = KafkaAdminClient(**connection(settings), **more)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def connection(settings: KafkaSettings) -> dict[str, Any]:
+    """The options of kafka-python that say where the brokers are and how we sign in. Raises SettingsError."""
+    settings.demand()
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(settings.bootstrap_servers),
+        "client_id": settings.client_id,
+        "security_protocol": settings.security_protocol,
+        "request_timeout_ms": int(settings.request_timeout_s * 1000),
+        "reconnect_backoff_ms": 100,
+        "reconnect_backoff_max_ms": 2_000,
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
+    }
+    if settings.tls:
+        options["ssl_context"] = tls_context(settings)
+    if settings.sasl:
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        if settings.sasl_mechanism == "OAUTHBEARER":
+            options["sasl_oauth_token_provider"] = FileTokens(settings)
+        else:
+            options["sasl_plain_username"] = settings.username
+            options["sasl_plain_password"] = settings.password()
+    return options
+
+
+def tls_context(settings: KafkaSettings) -> ssl.SSLContext:
+    """TLS 1.2 or later, the brokers' names checked. Raises SettingsError for files that can't be used."""
+    try:
+        context = ssl.create_default_context(cafile=None if settings.ca_file is None else str(settings.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.certificate_file is not None and settings.key_file is not None:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except (OSError, ssl.SSLError) as error:
+        said_by = getattr(error, "strerror", "") or getattr(error, "reason", "") or type(error).__name__
+        raise SettingsError(
+            f"the certificates of [kafka] can't be used ({said_by})",
+            hint="check ca_file, certificate_file and key_file: PEM, readable, and belonging together",
+        ) from None
+    return context
+
+
+class FileTokens(AbstractTokenProvider):  # type: ignore[misc]
+    """The token that stands in the file now: whoever renews it writes the file anew."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    def token(self) -> str:
+        return self._settings.token()
+
+
+@contextlib.contextmanager
+def said(settings: KafkaSettings) -> Iterator[None]:
+    """What kafka-python raises, as KafkaUnavailable (a broker that is away or refuses us) or TopicRefused."""
+    servers = ", ".join(settings.bootstrap_servers)
+    try:
+        yield
+    except _REFUSED as error:
+        raise KafkaUnavailable(
+            f"Kafka at {servers} refuses us: {why(error)}", hint="check sasl_mechanism, the credentials and the ACLs"
+        ) from error
+    except (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError) as error:
+        raise TopicRefused(f"a topic is missing: {why(error)}", hint="airlock kafka topics create") from error
+    except errors.KafkaError as error:
+        raise KafkaUnavailable(
+            f"Kafka at {servers} can't be used: {why(error)}", hint="airlock kafka check looks closer"
+        ) from error
+    except OSError as error:
+        raise KafkaUnavailable(
+            f"Kafka at {servers} can't be reached: {error.strerror or type(error).__name__}",
+            hint="check [kafka] bootstrap_servers and the network",
+        ) from error
+
+
+def why(error: BaseException) -> str:
+    """In a few words: kafka-python's messages repeat whole requests."""
+    if isinstance(error, errors.KafkaTimeoutError):
+        return "no answer in time"
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+
+
+def quiet() -> None:
+    """Have kafka-python log only what ends it: while a broker is away it would repeat that many times a second."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def aiokafka_options(settings: KafkaSettings) -> dict[str, Any]:
+    """The options of aiokafka's clients for the same. Raises SettingsError."""
+    known = connection(settings)
+    options = {
+        "bootstrap_servers": known["bootstrap_servers"],
+        "client_id": settings.client_id,
+        "security_protocol": settings.security_protocol,
+        "request_timeout_ms": known["request_timeout_ms"],
+    }
+    for key in ("ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"):
+        if key in known:
+            options[key] = known[key]
+    if "sasl_oauth_token_provider" in known:
+        options["sasl_oauth_token_provider"] = _asynchronous_tokens(settings)
+    return options
+
+
+def faust_options(settings: KafkaSettings) -> dict[str, Any]:
+    """`broker` and `broker_credentials` of a Faust app for the same. Raises SettingsError."""
+    from faust import auth
+
+    settings.demand()
+    options: dict[str, Any] = {"broker": [f"kafka://{server}" for server in settings.bootstrap_servers]}
+    context = tls_context(settings) if settings.tls else None
+    if settings.sasl and settings.sasl_mechanism == "OAUTHBEARER":
+        tokens = _asynchronous_tokens(settings)
+        options["broker_credentials"] = auth.OAuthCredentials(oauth_cb=tokens, ssl_context=context)
+    elif settings.sasl:
+        options["broker_credentials"] = auth.SASLCredentials(
+            username=settings.username,
+            password=settings.password(),
+            mechanism=settings.sasl_mechanism,
+            ssl_context=context,
+        )
+    elif context is not None:
+        options["broker_credentials"] = auth.SSLCredentials(context)
+    return options
+
+
+def _asynchronous_tokens(settings: KafkaSettings) -> Any:
+    from aiokafka.abc import AbstractTokenProvider as Tokens
+
+    class AsynchronousTokens(Tokens):  # type: ignore[misc]
+        async def token(self) -> str:
+            return settings.token()
+
+    return AsynchronousTokens()
