@@ -23,7 +23,7 @@ from decision.identity.verifier import TokenVerifier
 from decision.journal.reader import SqliteJournalReader
 from decision.journal.sqlite import SqliteJournal
 from decision.judge import StatementJudge
-from decision.keys import load_or_make_key
+from decision.keys import load_key, load_or_make_key
 from decision.model.errors import AirlockError, SettingsError
 from decision.model.events import PolicyActivated, PolicyRejected
 from decision.model.ports import Clock, PolicyEngine
@@ -100,6 +100,13 @@ def make_engine(policy: PolicySettings, clock: Clock) -> Engine:
     return OpaEngine(policy.opa_url, clock, timeout_s=policy.timeout_s)
 
 
+def digest_key(settings: Settings) -> bytes:
+    """The secret of all keyed digests. Raises SettingsError."""
+    own = private_folder(settings.data_dir / "keys") / "digest.key"
+    shared = settings.decision.digest_key_file
+    return load_or_make_key(own) if shared is None else load_key(shared, "decision.digest_key_file")
+
+
 async def start_service(
     settings: Settings,
     databases: Mapping[str, DatabaseEntry],
@@ -111,7 +118,7 @@ async def start_service(
     """
     clock, ids, codec = SystemClock(), Uuid7Source(), ProtobufEventCodec()
     data_dir = settings.data_dir
-    digester = Digester(load_or_make_key(private_folder(data_dir / "keys") / "digest.key"))
+    digester = Digester(digest_key(settings))
     verifier = TokenVerifier(identity_settings(settings, DevelopmentIssuer(data_dir, clock)), clock)
     folder = private_folder(data_dir / "journal")
     journal = SqliteJournal.open(folder, producer_id=producer_id(data_dir), codec=codec, settings=settings.journal)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from decision.model.policy import Environment
@@ -38,6 +40,10 @@ class ServiceSettings(BaseModel):
 
     `max_sessions`: open sessions; one more is refused. `approval_wait_s`: the longest that a client may be kept
     waiting for an approval, whatever policy asks for. `approval_expires_s`: likewise for a grant's life.
+
+    With Kafka: `approval_confirm_s` is how long the use of an approval, or a vote, may take to come back from the event
+    stream; after that it is denied. `digest_key_file` holds the key of all digests (32 bytes; default: made in the data
+    folder): decision services that share approvals need the same one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,3 +52,5 @@ class ServiceSettings(BaseModel):
     max_sessions: int = Field(default=10_000, ge=1)
     approval_wait_s: int = Field(default=60, ge=0, le=3600)
     approval_expires_s: int = Field(default=24 * 3600, ge=1)
+    approval_confirm_s: float = Field(default=2.0, gt=0, le=60)
+    digest_key_file: Path | None = None

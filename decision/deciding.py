@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from decision.analysis import SessionState
 from decision.consent import Consent
-from decision.denials import SESSION_EXPIRED
+from decision.denials import APPROVALS_AWAY, OUTDATED, SESSION_EXPIRED
 from decision.digest import Digester
 from decision.judge import StatementJudge
 from decision.model.decision import Decision, PolicyEffect
@@ -116,7 +116,7 @@ class Decider:
     def _at_once(self, session: Session, request: DecideRequest, started_ns: int, done: Done) -> bool:
         """Decide and queue the event; False, and nothing done, where that can't be. What raises comes before the event
         is queued. Raises JournalUnavailable."""
-        if self._consent.may_be_granted(request):
+        if self._consent.may_be_granted(session, request):
             return False
         time_unix_nano = self._clock.time_unix_nano()
         warm = self._warm.find(
@@ -190,6 +190,7 @@ class Decider:
             judged = self._denied_unjudged(question)
             if judged is None:
                 judged = await self._judge.judge(question, self._consent.grant_for)
+                judged = await self._consented(question, judged)
             state = self._state_after(question, judged)
             waiting, decision = self._queue(question, judged, started_ns)
         except BaseException:
@@ -197,6 +198,22 @@ class Decider:
             raise
         self._go_on(question.session, question.request, state)
         return waiting, decision
+
+    async def _consented(self, question: Question, judged: Judged) -> Judged:
+        """`judged`, or its denial where it rests on an approval that can't be asked for or is not ours to use."""
+        effect, denial = judged.decision.effect, None
+        if effect is PolicyEffect.HOLD and question.request.kind is not MessageKind.PARSE and self._consent.away:
+            denial = APPROVALS_AWAY
+        elif effect is PolicyEffect.ALLOW and question.grant is not None:
+            denial = await self._consent.claim(question)
+            if denial is None and self._consent.awaited and not self._is_current(question, judged):
+                denial = OUTDATED
+        return judged if denial is None else self._judge.overruled(question, judged, denial)
+
+    def _is_current(self, question: Question, judged: Judged) -> bool:
+        """Whether what was judged a while ago would be judged likewise now."""
+        same_catalog = self._catalogs.get(question.session.entry.name) is question.catalog
+        return same_catalog and self._judge.is_current(judged)
 
     def _queue(
         self, question: Question, judged: Judged, started_ns: int
@@ -240,7 +257,7 @@ class Decider:
         """Wait for a decision's events, then fold those about approvals."""
         try:
             for event in [await one for one in waiting]:
-                self._consent.folded(event.payload, event.draft.time_unix_nano)
+                self._consent.appended(event)
         finally:
             self._consent.release(grant)
 

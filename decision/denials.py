@@ -64,6 +64,38 @@ SESSION_EXPIRED = BuiltinDenial(
     "get a new token and connect again",
     controls=("NIST:IA-2", "NIST:AC-12"),
 )
+APPROVALS_AWAY = BuiltinDenial(
+    "approvals_away",
+    "approvals can't be confirmed while the event stream is away",
+    "try again in a moment; statements that need no approval go on",
+    controls=("NIST:AC-3", "NIST:SI-17"),
+)
+APPROVAL_UNCONFIRMED = BuiltinDenial(
+    "approval_unconfirmed",
+    "the use of the approval did not come back from the event stream in time, so the statement was not run; the"
+    " approval is spent all the same",
+    "run the statement again once the event stream is back, to ask for a new approval",
+    controls=("NIST:AC-3", "NIST:SI-17"),
+)
+APPROVAL_USED = BuiltinDenial(
+    "approval_used",
+    "the approval was used elsewhere a moment before",
+    "run the statement again to ask for a new approval",
+    controls=("NIST:AC-3",),
+)
+APPROVAL_EXPIRED = BuiltinDenial(
+    "approval_expired",
+    "the approval expired before it could be used",
+    "run the statement again to ask for a new approval",
+    controls=("NIST:AC-3",),
+)
+OUTDATED = BuiltinDenial(
+    "outdated",
+    "the policy or the database's catalog changed while the approval's use was confirmed; the approval is spent all"
+    " the same",
+    "run the statement again to ask for a new approval",
+    controls=("NIST:AC-3", "NIST:SI-17"),
+)
 REPLICATION = BuiltinDenial(
     "replication",
     "replication connections bypass SQL policy and are not supported",

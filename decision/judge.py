@@ -9,6 +9,7 @@ import asyncio
 import logging
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from decision.analysis import Analysis, Analyzer, SessionState
 from decision.denials import (
@@ -166,6 +167,15 @@ class StatementJudge:
             cursor=denial.cursor,
         )
         return Judged(decision, evaluation, error_code=denial.code)
+
+    def is_current(self, judged: Judged) -> bool:
+        """Whether the policy that judged is still the active one."""
+        return judged.decision.policy_revision == self._engine.status().revision
+
+    def overruled(self, question: Question, judged: Judged, denial: BuiltinDenial) -> Judged:
+        """The denial of what policy would let through or hold, with all that it was judged by."""
+        denied = self.deny(question, denial)
+        return replace(denied, document=judged.document, analysis=judged.analysis, state=judged.state)
 
     def event(
         self, question: Question, judged: Judged, effect: PolicyEffect, approval_id: str, latency_ns: int

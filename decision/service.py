@@ -46,6 +46,7 @@ from decision.model.session import (
     SessionRequest,
 )
 from decision.obligations import TagIndex
+from decision.order import ApprovalOrder, LocalOrder
 from decision.policy.input import InputBuilder, principal_json, resource_json
 from decision.question import Catalog
 from decision.recorder import Recorder, Recording
@@ -62,7 +63,8 @@ class CredentialVerifier(Protocol):
 
 
 class DecisionService:
-    """Implements DecisionPort and PromptDecisions over its ports. `databases` are the settings' entries by name."""
+    """Implements DecisionPort and PromptDecisions over its ports. `databases` are the settings' entries by name;
+    `order` is whose order approvals follow, its journal's where none is given."""
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class DecisionService:
         digester: Digester,
         clock: Clock,
         ids: IdSource,
+        order: ApprovalOrder | None = None,
     ) -> None:
         self._settings = settings
         self._databases = databases
@@ -91,7 +94,8 @@ class DecisionService:
         self._sessions = Sessions(settings.max_sessions)
         self._catalogs: dict[str, Catalog] = {}
         self._recorder = Recorder(journal, clock, ids, settings.name)
-        self._consent = Consent(self.record, clock, ids, settings, digester)
+        self.order = order or LocalOrder()
+        self._consent = Consent(self.record, self.order, clock, ids, settings, digester)
         self._decider = Decider(
             recorder=self._recorder,
             judge=judge,
@@ -104,17 +108,17 @@ class DecisionService:
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def record(self, payload: Payload, correlation_id: str) -> AuditEvent:
+    async def record(self, payload: Payload, correlation_id: str, causation_id: str = "") -> AuditEvent:
         """Make one event durable and fold it. Raises JournalUnavailable."""
-        return await self._decider.to_the_end(self._recorded(payload, correlation_id))
+        return await self._decider.to_the_end(self._recorded(payload, correlation_id, causation_id))
 
-    async def _recorded(self, payload: Payload, correlation_id: str) -> AuditEvent:
-        event = await self._recorder.queue(payload, correlation_id)
-        self._consent.folded(payload, event.draft.time_unix_nano)
+    async def _recorded(self, payload: Payload, correlation_id: str, causation_id: str) -> AuditEvent:
+        event = await self._recorder.queue(payload, correlation_id, causation_id)
+        self._consent.appended(event)
         return event
 
     def replay(self, reader: JournalReader) -> int:
-        """Rebuild the approvals from the journal of earlier runs, before the first decision."""
+        """Rebuild the approvals from the journal of earlier runs, before the first decision, if it is their order."""
         return self._consent.replay(reader)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from decision.analysis import SessionState
+from decision.approvals.book import Holder, chain_of
 from decision.config import DatabaseEntry
 from decision.model.errors import SessionRefused, SessionUnknown
 from decision.model.policy import Context
@@ -32,7 +33,7 @@ class Session:
 
     `lock` keeps the session's decisions in the order in which they were asked for: `state` (prepared statements,
     cursors, search_path) of one is the ground of the next. `expires_unix` is the earliest end of any credential in the
-    chain; 0 for never.
+    chain; 0 for never. `holder` is whose approvals fit its messages.
     """
 
     session_id: str
@@ -47,6 +48,7 @@ class Session:
     settings: tuple[tuple[str, str], ...] = ()  # as reported with the statement that made `state`
     context: Context | None = None  # of the newest statement without a grant
     expires_unix: int = field(init=False)
+    holder: Holder = field(init=False)
     turns: int = 0  # calls of `decide` under way
     parsed: dict[bytes, str] = field(default_factory=dict)  # the newest texts of a Parse, with their decisions
     _written: Written | None = None
@@ -82,6 +84,7 @@ class Session:
     def __post_init__(self) -> None:
         ends = [p.authentication.expires_unix for p in self.principal.chain() if p.authentication.expires_unix]
         self.expires_unix = min(ends, default=0)
+        self.holder = chain_of(self.principal), self.entry.name
 
 
 class Turn:

@@ -1,8 +1,15 @@
 """The fold of approval events, and the match of a grant to the message that asks again.
 
-The book is what the events say, in their one order (embedded: the journal's; distributed: the approvals topic's).
+The book is what the events say, in their one order (embedded: the journal's; distributed: the approvals topic's, see
+decision.approvals.partitioned). The first event that decides something decides it; what contradicts it later changes
+nothing, so whoever folds the same order knows the same:
+
+    requested ──quorum of grants──▶ granted ──▶ used
+        │ └──────a denial──▶ denied     │
+        └──────────────expired──────────┴─────▶ expired
+
 `reserve` is the one thing beside the fold: between the moment a decision picks a grant and the moment its Used event
-is durable, no other decision may pick it.
+has its place in the order, no other decision of this service may pick it.
 """
 
 from __future__ import annotations
@@ -29,18 +36,28 @@ ApprovalEvent = ApprovalRequested | ApprovalGranted | ApprovalDenied | ApprovalE
 APPROVAL_EVENTS = (ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalExpired, ApprovalUsed)
 
 
+Chain = tuple[tuple[str, str], ...]
+Holder = tuple[Chain, str]
+"""Whose grants they are: a principal's chain and the database."""
+
+
+def chain_of(principal: Principal) -> Chain:
+    """Who asks and everyone behind, by their keys."""
+    return tuple([member.key for member in principal.chain()])
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What a grant is bound to: it fits no other principal chain, database, bytes or parameter values."""
 
-    chain: tuple[tuple[str, str], ...]
+    chain: Chain
     database: str
     statement_digest: bytes
     parameters_digest: bytes
 
     @staticmethod
     def of(principal: Principal, database: str, statement_digest: bytes, parameters_digest: bytes) -> Binding:
-        return Binding(tuple(member.key for member in principal.chain()), database, statement_digest, parameters_digest)
+        return Binding(chain_of(principal), database, statement_digest, parameters_digest)
 
 
 def covers(terms: HoldTerms, votes: tuple[Vote, ...]) -> bool:
@@ -61,36 +78,33 @@ class ApprovalBook:
         self._limit = limit
         self._by_id: dict[str, Approval] = {}
         self._by_binding: dict[Binding, list[str]] = {}
+        self._open: dict[Holder, int] = {}  # how many open ones each has
         self._reserved: set[str] = set()
+        self._spent: set[str] = set()  # reserved for good
 
-    def apply(self, payload: Payload, time_unix_nano: int) -> None:
-        """Fold one durable event. Events that are not about approvals, or come too late to change one, do nothing."""
-        if isinstance(payload, APPROVAL_EVENTS):
-            self._fold(payload, time_unix_nano)
+    def apply(self, payload: Payload, time_unix_nano: int) -> bool:
+        """Fold one durable event; whether it changed anything. Those that are not about approvals, or come too late to
+        change one, do nothing."""
+        return isinstance(payload, APPROVAL_EVENTS) and self._fold(payload, time_unix_nano)
 
-    def _fold(self, payload: ApprovalEvent, time_unix_nano: int) -> None:
+    def _fold(self, payload: ApprovalEvent, time_unix_nano: int) -> bool:
         if isinstance(payload, ApprovalRequested):
-            self._request(payload, time_unix_nano)
-            return
+            return self._request(payload, time_unix_nano)
         approval = self._by_id.get(payload.approval_id)
-        if approval is None or approval.state in CLOSED:
-            return
-        match payload:
-            case ApprovalGranted():
-                self._by_id[approval.approval_id] = _granted(approval, payload, time_unix_nano)
-            case ApprovalDenied():
-                vote = Vote(payload.approver, False, payload.reason, time_unix_nano)
-                self._close(replace(approval, state=ApprovalState.DENIED, votes=(*approval.votes, vote)))
-            case ApprovalExpired():
-                self._close(replace(approval, state=ApprovalState.EXPIRED))
-            case ApprovalUsed():
-                self._close(replace(approval, state=ApprovalState.USED))
-            case _:
-                assert_never(payload)
+        if approval is None:
+            return False
+        after = _after(approval, payload, time_unix_nano)
+        if after is approval:
+            return False
+        if after.state in CLOSED:
+            self._close(after)
+        else:
+            self._by_id[after.approval_id] = after
+        return True
 
-    def _request(self, payload: ApprovalRequested, time_unix_nano: int) -> None:
+    def _request(self, payload: ApprovalRequested, time_unix_nano: int) -> bool:
         if payload.approval_id in self._by_id:
-            return
+            return False
         groups = tuple(dict.fromkeys(group for terms in payload.holds for group in terms.approvers))
         self._by_id[payload.approval_id] = Approval(
             approval_id=payload.approval_id,
@@ -111,27 +125,40 @@ class ApprovalBook:
             session_id=payload.session_id,
             holds=payload.holds,
         )
-        self._by_binding.setdefault(_binding(self._by_id[payload.approval_id]), []).append(payload.approval_id)
+        binding = _binding(self._by_id[payload.approval_id])
+        self._by_binding.setdefault(binding, []).append(payload.approval_id)
+        holder = (binding.chain, binding.database)
+        self._open[holder] = self._open.get(holder, 0) + 1
+        return True
 
     def _close(self, approval: Approval) -> None:
         """Keep a closed approval for show, at the end of the order; forget the oldest closed ones past the limit."""
         self._by_id.pop(approval.approval_id, None)
         self._by_id[approval.approval_id] = approval
         self._reserved.discard(approval.approval_id)
-        ids = self._by_binding.get(_binding(approval), [])
-        if approval.approval_id in ids:
-            ids.remove(approval.approval_id)
+        self._spent.discard(approval.approval_id)
+        binding = _binding(approval)
+        ids = self._by_binding[binding]
+        ids.remove(approval.approval_id)
         if not ids:
-            self._by_binding.pop(_binding(approval), None)
+            del self._by_binding[binding]
+        holder = (binding.chain, binding.database)
+        self._open[holder] -= 1
+        if not self._open[holder]:
+            del self._open[holder]
         if len(self._by_id) > self._limit:
             oldest = next((key for key, value in self._by_id.items() if value.state in CLOSED), None)
             if oldest is not None:
                 del self._by_id[oldest]
 
     @property
-    def nothing_open(self) -> bool:
-        """Whether `find` can find nothing."""
-        return not self._by_binding
+    def open_count(self) -> int:
+        """How many wait for a vote or for use."""
+        return sum(self._open.values())
+
+    def may_hold(self, holder: Holder) -> bool:
+        """Whether `find` may find something for its messages."""
+        return bool(self._open) and holder in self._open
 
     def get(self, approval_id: str) -> Approval | None:
         return self._by_id.get(approval_id)
@@ -160,7 +187,16 @@ class ApprovalBook:
         self._reserved.add(approval_id)
 
     def release(self, approval_id: str) -> None:
-        self._reserved.discard(approval_id)
+        if approval_id not in self._spent:
+            self._reserved.discard(approval_id)
+
+    def spend(self, approval_id: str) -> None:
+        """From now on `release` does nothing: a Used event is on its way and may come to count at any time."""
+        self._spent.add(approval_id)
+
+    def unspend(self, approval_id: str) -> None:
+        """After all there will be no Used event."""
+        self._spent.discard(approval_id)
 
     def expired(self, now_unix_nano: int) -> list[str]:
         """Ids of open approvals whose time is over, for Expired events."""
@@ -196,11 +232,37 @@ def _binding(approval: Approval) -> Binding:
     return Binding.of(approval.requester, approval.database, approval.statement_digest, approval.parameters_digest)
 
 
+def _after(
+    approval: Approval, payload: ApprovalGranted | ApprovalDenied | ApprovalExpired | ApprovalUsed, time_unix_nano: int
+) -> Approval:
+    """The approval after an event: the same object where the event comes too late, or too early, to change it."""
+    waits, granted = approval.state is ApprovalState.REQUESTED, approval.state is ApprovalState.GRANTED
+    match payload:
+        case ApprovalGranted():
+            return _granted(approval, payload, time_unix_nano) if waits else approval
+        case ApprovalDenied():
+            if not waits or not _may_vote(approval, payload.approver):
+                return approval
+            vote = Vote(payload.approver, False, payload.reason, time_unix_nano)
+            return replace(approval, state=ApprovalState.DENIED, votes=(*approval.votes, vote))
+        case ApprovalExpired():
+            return replace(approval, state=ApprovalState.EXPIRED) if waits or granted else approval
+        case ApprovalUsed():
+            return replace(approval, state=ApprovalState.USED) if granted else approval
+        case _:
+            assert_never(payload)
+
+
 def _granted(approval: Approval, payload: ApprovalGranted, time_unix_nano: int) -> Approval:
-    """Count the vote, unless it is one that may not count (the log may hold what another version let through)."""
     known = {vote.approver.key for vote in approval.votes}
-    if payload.approver.key in known or payload.approver.involves(approval.requester):
+    if payload.approver.key in known or not _may_vote(approval, payload.approver):
         return approval
     votes = (*approval.votes, Vote(payload.approver, True, payload.reason, time_unix_nano))
     complete = all(covers(terms, votes) for terms in approval.holds)
     return replace(approval, votes=votes, state=ApprovalState.GRANTED if complete else approval.state)
+
+
+def _may_vote(approval: Approval, approver: Principal) -> bool:
+    """Whether the vote counts: `check_vote` refuses the others, but the log may hold what another version let through,
+    or what somebody else wrote."""
+    return approver.kind is PrincipalKind.HUMAN and not approver.involves(approval.requester)

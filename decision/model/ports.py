@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from decision.model.catalog import CatalogSnapshot
@@ -180,9 +181,21 @@ class PromptDecisions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FeedBatch:
+    """Records of a topic: events with their partition and offset, in the order of each partition.
+
+    `complete_ns`: at that moment (monotonic) the topic held nothing beyond this and the earlier batches; 0: not known.
+    """
+
+    records: tuple[tuple[AuditEvent, int, int], ...] = ()
+    complete_ns: int = 0
+
+
 class StateFeed(Protocol):
-    """Events that change what later decisions depend on (approvals, counters), in their one order."""
+    """Events that change what later decisions depend on (approvals), in their one order, from whoever made them."""
 
-    def replay(self) -> Iterator[AuditEvent]: ...
-
-    def follow(self) -> AsyncIterator[AuditEvent]: ...
+    def follow(self) -> AsyncIterator[FeedBatch]:
+        """From the first record on, for ever; records may come more than once. While the stream is away nothing comes,
+        and after it all that was missed: it ends and fails for nothing but being closed."""
+        ...
