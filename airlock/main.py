@@ -52,6 +52,7 @@ COMMANDS: dict[str, Entry] = {
     "tail": Entry("tail", "tail", "Events as they happen.", AUDIT),
     "verify": Entry("verify", "verify", "Check the journal's hash chain, offline.", AUDIT),
     "rebuild": Entry("rebuild", "rebuild", "Make the audit store again from the journal.", AUDIT),
+    "retention": Entry("retention", "retention", "How long the audit store keeps what, and legal holds.", AUDIT),
     "config": Entry("config", "config", "Check and show the settings.", LOOK),
     "catalog": Entry("catalog", "catalog", "Dump what analysis knows of a database.", LOOK),
     "doctor": Entry("doctor", "doctor", "Look for what is missing or wrong on this machine.", LOOK),

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from airlock.metrics_settings import MetricsSettings
+from analytics.settings import RetentionSettings
 from console.settings import ConsoleSettings
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.identity.settings import IssuerSettings
@@ -166,6 +167,7 @@ class Settings(BaseSettings):
     proxy: ProxySettings = ProxySettings()
     console: ConsoleSettings = ConsoleSettings()
     kafka: KafkaSettings = KafkaSettings()
+    retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @model_validator(mode="after")
