@@ -36,9 +36,18 @@ from decision.model.session import (
     SessionGrant,
     SessionRequest,
 )
+from decision.model.texts import TextKey
 from decision.wire.catalog import parts
 from decision.wire.errors import ERROR_KEY, error_of
-from decision.wire.gen import approvals_pb2, approvals_pb2_grpc, common_pb2, decision_pb2, decision_pb2_grpc
+from decision.wire.gen import (
+    approvals_pb2,
+    approvals_pb2_grpc,
+    common_pb2,
+    decision_pb2,
+    decision_pb2_grpc,
+    texts_pb2,
+    texts_pb2_grpc,
+)
 from decision.wire.mapping import WireMismatch
 from decision.wire.translate import (
     APPROVAL,
@@ -69,6 +78,7 @@ class GrpcDecisionPort:
             self._channel = grpc.aio.secure_channel(settings.target, credentials, options=settings.options())
         self._decisions: Any = decision_pb2_grpc.DecisionServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._approvals: Any = approvals_pb2_grpc.ApprovalServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._texts: Any = texts_pb2_grpc.TextServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._stream = StreamClient(settings, lambda: self._decisions.DecideStream(metadata=self._metadata))
         self._reports: Batcher[ExecutionReport] = Batcher(
             self._send_reports, settings.max_items, settings.max_in_flight
@@ -150,6 +160,28 @@ class GrpcDecisionPort:
         else:
             answer = await self._call(self._approvals.Deny, approvals_pb2.DenyRequest(**fields))
         return _understood(APPROVAL.decode, answer.approval)
+
+    async def reveal_text(self, credential: str, decision_id: str, sealed: bytes, digest: bytes, reason: str) -> bytes:
+        """The exact text of a decision's statement; recorded. Raises VaultRefused, TextGone, VaultUnavailable."""
+        asked = texts_pb2.RevealTextRequest(
+            credential=credential, decision_id=decision_id, sealed_text=sealed, statement_digest=digest, reason=reason
+        )
+        return bytes((await self._call(self._texts.RevealText, asked)).text)
+
+    async def erase_texts(self, credential: str, subject: str, before_month: str, reason: str, issuer: str = "") -> int:
+        """Throw away the keys of a subject's texts of the months before; how many there were. Raises VaultRefused."""
+        asked = texts_pb2.EraseTextsRequest(
+            credential=credential, subject=subject, before_month=before_month, reason=reason, issuer=issuer
+        )
+        return int((await self._call(self._texts.EraseTexts, asked)).keys)
+
+    async def text_keys(self, credential: str) -> list[TextKey]:
+        """The keys of texts that are left. Raises VaultRefused."""
+        answer = await self._call(self._texts.ListTextKeys, texts_pb2.ListTextKeysRequest(credential=credential))
+        return [
+            TextKey(key.key_id, key.subject, key.issuer, tuple(key.on_behalf_of), key.month, key.wrapping)
+            for key in answer.keys
+        ]
 
     async def close(self) -> None:
         """Send the reports that wait, refuse the decisions that wait, disconnect."""

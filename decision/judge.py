@@ -33,6 +33,7 @@ from decision.pinned import PinnedForm, value_of
 from decision.policy.input import InputBuilder
 from decision.question import GrantFor, Judged, Question, context_of
 from decision.template import TemplateCache
+from decision.texts import RedactedTexts, Texts
 from decision.wire import hot
 
 log = logging.getLogger(__name__)
@@ -41,13 +42,22 @@ LARGE_TEXT_BYTES = 16 * 1024
 
 
 class StatementJudge:
-    def __init__(self, analyzer: Analyzer, engine: PolicyEngine, builder: InputBuilder, digester: Digester) -> None:
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        engine: PolicyEngine,
+        builder: InputBuilder,
+        digester: Digester,
+        texts: Texts | None = None,
+    ) -> None:
+        """`texts` says what is kept of a statement's words; by default nothing but the text without literals."""
         self._analyzer = analyzer
         self._engine = engine
         self._prompt = engine if isinstance(engine, PromptEngine) else None
         self._builder = builder
         self._digester = digester
         self._templates = TemplateCache()
+        self._texts = texts or RedactedTexts()
         self._patient = Analyzer(analyzer.dialect, analyzer.limits)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="large-statements")
 
@@ -106,8 +116,9 @@ class StatementJudge:
         return await loop.run_in_executor(self._aside, self._patient.analyze, text, snapshot, state)
 
     def _begun(self, question: Question) -> tuple[Judged | None, SessionState]:
-        """The denial of what is never analysed, and the state in which the rest is."""
+        """The denial of what is never analysed, and the state in which the rest is. Raises VaultUnavailable."""
         request, session = question.request, question.session
+        question.sealed_text = self._texts.sealed(question)
         state: SessionState = session.state
         if request.kind is MessageKind.FUNCTION_CALL:
             return self.deny(question, FUNCTION_CALL), state
@@ -198,7 +209,7 @@ class StatementJudge:
             input_json=judged.document,
             statement_digest=question.statement_digest,
             parameters_digest=question.parameters_digest,
-            statement_text=judged.statement_text(request.text),
+            statement_text=self._texts.shown(judged, request.text),
             masked=judged.masked,
             limits=decision.limits,
             holds=judged.evaluation.holds,
@@ -211,6 +222,9 @@ class StatementJudge:
             parse_decision_id=request.parse_decision_id,
             client=session.request.client,
             enforcement_point=session.request.enforcement_point,
+            sealed_text=self._texts.sealed_or_nothing(question)
+            if question.sealed_text is None
+            else question.sealed_text,
         )
 
     def form(self, question: Question, judged: Judged) -> hot.DecidedForm | None:
@@ -233,11 +247,12 @@ class StatementJudge:
             written[0],
             judged.document,
             question.statement_digest,
-            analysis.normalized_text,
+            self._texts.shown(judged, question.request.text),
             written[1],
             question.intent,
             question.ticket,
             session.place,
+            question.sealed_text or b"",
         )
 
     def pinned_forms(self, analysis: Analysis) -> tuple[PinnedForm, ...]:

@@ -29,7 +29,8 @@ class Catalog:
 @dataclass(slots=True)
 class Question:
     """One message to decide, with everything that its decision depends on. `intent` and `ticket` are the message's
-    own or the session's. `grant` is set once, before it is judged."""
+    own or the session's. `grant` is set once, before it is judged, and so is `sealed_text`, where texts are kept
+    encrypted."""
 
     session: Session
     request: DecideRequest
@@ -42,6 +43,7 @@ class Question:
     ticket: str
     facts: Facts | None = None
     grant: ApprovalContext | None = None
+    sealed_text: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Judged:
         return () if self.made is None else self.made.masked
 
     def statement_text(self, text: bytes) -> str:
-        """What the audit keeps of `text`: normalized, without literals."""
+        """What the audit keeps of `text` for all to read: normalized, without literals."""
         return redact(text) if self.analysis is None else self.analysis.normalized_text
 
 

@@ -10,13 +10,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from decision.endpoint import read_file
+from decision.erasure import TextOffice
 from decision.model.errors import SettingsError
 from decision.model.ports import DecisionPort
 from decision.server_auth import AuthenticationInterceptor, Authenticator
 from decision.server_gate import Gate, Owners
 from decision.server_handlers import ApprovalHandlers, DecisionHandlers
 from decision.server_settings import ServerSettings
-from decision.wire.gen import approvals_pb2, approvals_pb2_grpc, decision_pb2, decision_pb2_grpc
+from decision.server_texts import TextHandlers
+from decision.wire.gen import (
+    approvals_pb2,
+    approvals_pb2_grpc,
+    decision_pb2,
+    decision_pb2_grpc,
+    texts_pb2,
+    texts_pb2_grpc,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -25,6 +34,7 @@ SERVICES = tuple(
     for file, name in (
         (decision_pb2.DESCRIPTOR, "DecisionService"),
         (approvals_pb2.DESCRIPTOR, "ApprovalService"),
+        (texts_pb2.DESCRIPTOR, "TextService"),
     )
 )
 
@@ -36,8 +46,11 @@ class DecisionServer:
     end within the settings' grace, and waits for decisions that have begun.
     """
 
-    def __init__(self, port: DecisionPort, settings: ServerSettings) -> None:
-        """Raises SettingsError for what must not listen or can't be read."""
+    def __init__(self, port: DecisionPort, settings: ServerSettings, texts: TextOffice | None = None) -> None:
+        """`texts` answers TextService; without it that is not implemented.
+
+        Raises SettingsError for what must not listen or can't be read.
+        """
         settings.check()
         self._settings = settings
         self._gate = Gate(port, settings.max_in_flight)
@@ -56,6 +69,10 @@ class DecisionServer:
         approvals_pb2_grpc.add_ApprovalServiceServicer_to_server(  # type: ignore[no-untyped-call]
             ApprovalHandlers(port, self._gate), self._server
         )
+        if texts is not None:
+            texts_pb2_grpc.add_TextServiceServicer_to_server(  # type: ignore[no-untyped-call]
+                TextHandlers(texts, self._gate), self._server
+            )
         if settings.reflection:
             names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)

@@ -50,6 +50,8 @@ _STATUS: tuple[tuple[type[AirlockError], grpc.StatusCode], ...] = (
     (errors.SessionUnknown, grpc.StatusCode.NOT_FOUND),
     (errors.ServiceUnavailable, grpc.StatusCode.UNAVAILABLE),
     (errors.Denied, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.VaultRefused, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.TextGone, grpc.StatusCode.NOT_FOUND),
     (errors.ChainBroken, grpc.StatusCode.DATA_LOSS),
     (AirlockError, grpc.StatusCode.FAILED_PRECONDITION),
 )

@@ -111,5 +111,10 @@ def _said_of_the_system(payload: e.Payload) -> tuple[str, str, str, str, list[st
             return "settings", "", "", f"{s.component}: {', '.join(key for key, _ in s.changes)}", []
         case e.EnforcementGapReported() as g:
             return "refused", g.enforcement_point, "", f"{g.denials} statements while alone: {g.reason}", []
+        case e.TextRevealed() as t:
+            return "revealed", who(t.principal).who, "", f"read the text of {t.decision_id}: {t.reason}", []
+        case e.KeysErased() as k:
+            said = f"erased the texts of {k.subject} before {k.before_month}: {k.reason}"
+            return "erased", who(k.principal).who, "", said, []
         case _:
             return "unknown", "", "", event_type(payload), []

@@ -183,7 +183,9 @@ def _system(
     | e.AlertRaised
     | e.CheckpointSigned
     | e.SettingsChanged
-    | e.EnforcementGapReported,
+    | e.EnforcementGapReported
+    | e.TextRevealed
+    | e.KeysErased,
 ) -> list[Row]:
     match payload:
         case e.PolicyActivated() as p:
@@ -223,5 +225,7 @@ def _system(
                     micros(g.until_unix_nano),
                 )
             ]
+        case e.TextRevealed() | e.KeysErased():
+            return []
         case _:
             assert_never(payload)

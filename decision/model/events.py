@@ -245,6 +245,27 @@ class EnforcementGapReported:
 
 
 @dataclass(frozen=True, slots=True)
+class TextRevealed:
+    """Someone read the exact text of a statement, and why."""
+
+    decision_id: str
+    principal: Principal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysErased:
+    """The exact texts of `subject`'s statements of all months (UTC) before `before_month` (`2026-11`) are to be
+    unreadable: their keys were thrown away. An empty `issuer` means every one. `principal` is who wanted it."""
+
+    subject: str
+    issuer: str
+    before_month: str
+    principal: Principal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownPayload:
     """What a reader sees of an event written by a newer version: its `type` and `why` it can't be understood.
 
@@ -273,6 +294,8 @@ Payload = (
     | CheckpointSigned
     | SettingsChanged
     | EnforcementGapReported
+    | TextRevealed
+    | KeysErased
     | UnknownPayload
 )
 

@@ -94,13 +94,14 @@ class DecidedForm:
         intent: str,
         ticket: str,
         place: bytes,
+        sealed_text: bytes = b"",
     ) -> None:
         self._links = links
         self._opening = b"".join((session, verdict, sized(b"\x62", document), sized(b"\x6a", statement_digest)))
         self._duty = sized(b"\x7a", text.encode()) + duty
         self._words = sized(b"\xaa\x01", intent.encode()) + sized(b"\xb2\x01", ticket.encode())
-        self._place = place
-        self._size = len(self._links) + len(self._opening) + len(self._duty) + len(self._words) + len(place)
+        self._place = place + sized(b"\xe2\x01", sealed_text) if sealed_text else place
+        self._size = len(self._links) + len(self._opening) + len(self._duty) + len(self._words) + len(self._place)
 
     @property
     def size(self) -> int:

@@ -42,6 +42,7 @@ def form_of(decided: StatementDecided, correlation_id: str, causation_id: str) -
         decided.intent,
         decided.ticket,
         hot.place_part(decided.client, decided.enforcement_point),
+        decided.sealed_text,
     )  # fmt: skip
 
 

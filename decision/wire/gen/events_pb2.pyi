@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AuditEvent(_message.Message):
-    __slots__ = ("id", "type", "source", "time_unix_nano", "producer_id", "epoch", "seq", "prev_hash", "correlation_id", "causation_id", "trace_id", "span_id", "omissions", "session_opened", "session_refused", "session_closed", "statement_decided", "statement_executed", "approval_requested", "approval_granted", "approval_denied", "approval_expired", "approval_used", "policy_activated", "policy_rejected", "catalog_changed", "alert_raised", "checkpoint_signed", "settings_changed", "enforcement_gap_reported")
+    __slots__ = ("id", "type", "source", "time_unix_nano", "producer_id", "epoch", "seq", "prev_hash", "correlation_id", "causation_id", "trace_id", "span_id", "omissions", "session_opened", "session_refused", "session_closed", "statement_decided", "statement_executed", "approval_requested", "approval_granted", "approval_denied", "approval_expired", "approval_used", "policy_activated", "policy_rejected", "catalog_changed", "alert_raised", "checkpoint_signed", "settings_changed", "enforcement_gap_reported", "text_revealed", "keys_erased")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,8 @@ class AuditEvent(_message.Message):
     CHECKPOINT_SIGNED_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ENFORCEMENT_GAP_REPORTED_FIELD_NUMBER: _ClassVar[int]
+    TEXT_REVEALED_FIELD_NUMBER: _ClassVar[int]
+    KEYS_ERASED_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: str
     source: str
@@ -69,7 +71,9 @@ class AuditEvent(_message.Message):
     checkpoint_signed: CheckpointSigned
     settings_changed: SettingsChanged
     enforcement_gap_reported: EnforcementGapReported
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., source: _Optional[str] = ..., time_unix_nano: _Optional[int] = ..., producer_id: _Optional[str] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ..., prev_hash: _Optional[bytes] = ..., correlation_id: _Optional[str] = ..., causation_id: _Optional[str] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., omissions: _Optional[_Iterable[_Union[Omission, _Mapping]]] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., session_refused: _Optional[_Union[SessionRefused, _Mapping]] = ..., session_closed: _Optional[_Union[SessionClosed, _Mapping]] = ..., statement_decided: _Optional[_Union[StatementDecided, _Mapping]] = ..., statement_executed: _Optional[_Union[StatementExecuted, _Mapping]] = ..., approval_requested: _Optional[_Union[ApprovalRequested, _Mapping]] = ..., approval_granted: _Optional[_Union[ApprovalGranted, _Mapping]] = ..., approval_denied: _Optional[_Union[ApprovalDenied, _Mapping]] = ..., approval_expired: _Optional[_Union[ApprovalExpired, _Mapping]] = ..., approval_used: _Optional[_Union[ApprovalUsed, _Mapping]] = ..., policy_activated: _Optional[_Union[PolicyActivated, _Mapping]] = ..., policy_rejected: _Optional[_Union[PolicyRejected, _Mapping]] = ..., catalog_changed: _Optional[_Union[CatalogChanged, _Mapping]] = ..., alert_raised: _Optional[_Union[AlertRaised, _Mapping]] = ..., checkpoint_signed: _Optional[_Union[CheckpointSigned, _Mapping]] = ..., settings_changed: _Optional[_Union[SettingsChanged, _Mapping]] = ..., enforcement_gap_reported: _Optional[_Union[EnforcementGapReported, _Mapping]] = ...) -> None: ...
+    text_revealed: TextRevealed
+    keys_erased: KeysErased
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., source: _Optional[str] = ..., time_unix_nano: _Optional[int] = ..., producer_id: _Optional[str] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ..., prev_hash: _Optional[bytes] = ..., correlation_id: _Optional[str] = ..., causation_id: _Optional[str] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., omissions: _Optional[_Iterable[_Union[Omission, _Mapping]]] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., session_refused: _Optional[_Union[SessionRefused, _Mapping]] = ..., session_closed: _Optional[_Union[SessionClosed, _Mapping]] = ..., statement_decided: _Optional[_Union[StatementDecided, _Mapping]] = ..., statement_executed: _Optional[_Union[StatementExecuted, _Mapping]] = ..., approval_requested: _Optional[_Union[ApprovalRequested, _Mapping]] = ..., approval_granted: _Optional[_Union[ApprovalGranted, _Mapping]] = ..., approval_denied: _Optional[_Union[ApprovalDenied, _Mapping]] = ..., approval_expired: _Optional[_Union[ApprovalExpired, _Mapping]] = ..., approval_used: _Optional[_Union[ApprovalUsed, _Mapping]] = ..., policy_activated: _Optional[_Union[PolicyActivated, _Mapping]] = ..., policy_rejected: _Optional[_Union[PolicyRejected, _Mapping]] = ..., catalog_changed: _Optional[_Union[CatalogChanged, _Mapping]] = ..., alert_raised: _Optional[_Union[AlertRaised, _Mapping]] = ..., checkpoint_signed: _Optional[_Union[CheckpointSigned, _Mapping]] = ..., settings_changed: _Optional[_Union[SettingsChanged, _Mapping]] = ..., enforcement_gap_reported: _Optional[_Union[EnforcementGapReported, _Mapping]] = ..., text_revealed: _Optional[_Union[TextRevealed, _Mapping]] = ..., keys_erased: _Optional[_Union[KeysErased, _Mapping]] = ...) -> None: ...
 
 class Omission(_message.Message):
     __slots__ = ("field", "sha256", "length")
@@ -172,7 +176,7 @@ class MaskedColumn(_message.Message):
     def __init__(self, statement_index: _Optional[int] = ..., ordinal: _Optional[int] = ..., name: _Optional[str] = ..., method: _Optional[str] = ..., rule: _Optional[str] = ...) -> None: ...
 
 class StatementDecided(_message.Message):
-    __slots__ = ("decision_id", "session_id", "principal", "database", "environment", "message_kind", "effect", "message", "results", "policy_revision", "engine", "input_json", "statement_digest", "parameters_digest", "statement_text", "masked", "limits", "holds", "approval_id", "pinned", "intent", "ticket", "error_code", "latency_ns", "parse_decision_id", "client", "enforcement_point")
+    __slots__ = ("decision_id", "session_id", "principal", "database", "environment", "message_kind", "effect", "message", "results", "policy_revision", "engine", "input_json", "statement_digest", "parameters_digest", "statement_text", "masked", "limits", "holds", "approval_id", "pinned", "intent", "ticket", "error_code", "latency_ns", "parse_decision_id", "client", "enforcement_point", "sealed_text")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +204,7 @@ class StatementDecided(_message.Message):
     PARSE_DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     ENFORCEMENT_POINT_FIELD_NUMBER: _ClassVar[int]
+    SEALED_TEXT_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     session_id: str
     principal: _common_pb2.Principal
@@ -227,7 +232,8 @@ class StatementDecided(_message.Message):
     parse_decision_id: str
     client: _common_pb2.ClientInfo
     enforcement_point: str
-    def __init__(self, decision_id: _Optional[str] = ..., session_id: _Optional[str] = ..., principal: _Optional[_Union[_common_pb2.Principal, _Mapping]] = ..., database: _Optional[str] = ..., environment: _Optional[str] = ..., message_kind: _Optional[str] = ..., effect: _Optional[_Union[_common_pb2.PolicyEffect, str]] = ..., message: _Optional[str] = ..., results: _Optional[_Iterable[_Union[_common_pb2.RuleResult, _Mapping]]] = ..., policy_revision: _Optional[str] = ..., engine: _Optional[str] = ..., input_json: _Optional[bytes] = ..., statement_digest: _Optional[bytes] = ..., parameters_digest: _Optional[bytes] = ..., statement_text: _Optional[str] = ..., masked: _Optional[_Iterable[_Union[MaskedColumn, _Mapping]]] = ..., limits: _Optional[_Union[_common_pb2.Limits, _Mapping]] = ..., holds: _Optional[_Iterable[_Union[_common_pb2.HoldTerms, _Mapping]]] = ..., approval_id: _Optional[str] = ..., pinned: _Optional[_Iterable[_Union[PinnedValue, _Mapping]]] = ..., intent: _Optional[str] = ..., ticket: _Optional[str] = ..., error_code: _Optional[str] = ..., latency_ns: _Optional[int] = ..., parse_decision_id: _Optional[str] = ..., client: _Optional[_Union[_common_pb2.ClientInfo, _Mapping]] = ..., enforcement_point: _Optional[str] = ...) -> None: ...
+    sealed_text: bytes
+    def __init__(self, decision_id: _Optional[str] = ..., session_id: _Optional[str] = ..., principal: _Optional[_Union[_common_pb2.Principal, _Mapping]] = ..., database: _Optional[str] = ..., environment: _Optional[str] = ..., message_kind: _Optional[str] = ..., effect: _Optional[_Union[_common_pb2.PolicyEffect, str]] = ..., message: _Optional[str] = ..., results: _Optional[_Iterable[_Union[_common_pb2.RuleResult, _Mapping]]] = ..., policy_revision: _Optional[str] = ..., engine: _Optional[str] = ..., input_json: _Optional[bytes] = ..., statement_digest: _Optional[bytes] = ..., parameters_digest: _Optional[bytes] = ..., statement_text: _Optional[str] = ..., masked: _Optional[_Iterable[_Union[MaskedColumn, _Mapping]]] = ..., limits: _Optional[_Union[_common_pb2.Limits, _Mapping]] = ..., holds: _Optional[_Iterable[_Union[_common_pb2.HoldTerms, _Mapping]]] = ..., approval_id: _Optional[str] = ..., pinned: _Optional[_Iterable[_Union[PinnedValue, _Mapping]]] = ..., intent: _Optional[str] = ..., ticket: _Optional[str] = ..., error_code: _Optional[str] = ..., latency_ns: _Optional[int] = ..., parse_decision_id: _Optional[str] = ..., client: _Optional[_Union[_common_pb2.ClientInfo, _Mapping]] = ..., enforcement_point: _Optional[str] = ..., sealed_text: _Optional[bytes] = ...) -> None: ...
 
 class StatementExecuted(_message.Message):
     __slots__ = ("decision_id", "session_id", "statement_index", "outcome", "command_tag", "rows", "bytes", "duration_ns", "sqlstate", "masked_cells", "in_transaction")
@@ -416,3 +422,27 @@ class EnforcementGapReported(_message.Message):
     since_unix_nano: int
     until_unix_nano: int
     def __init__(self, enforcement_point: _Optional[str] = ..., reason: _Optional[str] = ..., denials: _Optional[int] = ..., since_unix_nano: _Optional[int] = ..., until_unix_nano: _Optional[int] = ...) -> None: ...
+
+class TextRevealed(_message.Message):
+    __slots__ = ("decision_id", "principal", "reason")
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    decision_id: str
+    principal: _common_pb2.Principal
+    reason: str
+    def __init__(self, decision_id: _Optional[str] = ..., principal: _Optional[_Union[_common_pb2.Principal, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class KeysErased(_message.Message):
+    __slots__ = ("subject", "issuer", "before_month", "principal", "reason")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_MONTH_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    issuer: str
+    before_month: str
+    principal: _common_pb2.Principal
+    reason: str
+    def __init__(self, subject: _Optional[str] = ..., issuer: _Optional[str] = ..., before_month: _Optional[str] = ..., principal: _Optional[_Union[_common_pb2.Principal, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
