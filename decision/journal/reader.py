@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
 from decision.journal import frames
-from decision.journal.chain import GENESIS, broken, chain_hash
+from decision.journal.chain import GENESIS, Head, broken, chain_hash
 from decision.journal.codec import EventCodec
 from decision.journal.rows import META, ROWS, Row
 from decision.model.errors import JournalUnavailable
@@ -25,6 +26,18 @@ T = TypeVar("T")
 _HEAD = "SELECT last_seq, seal FROM batch ORDER BY last_seq DESC LIMIT 1"
 _BUSY_MS = 2_000
 _READ_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """One stored batch, or what of it comes after the seq that was asked for: `raws` are the exact bytes of the events
+    `first_seq` to `last_seq`, `seal` is the chain's hash after the last one."""
+
+    first_seq: int
+    last_seq: int
+    epoch: int
+    seal: bytes
+    raws: list[bytes]
 
 
 class SqliteJournalReader:
@@ -48,9 +61,46 @@ class SqliteJournalReader:
         """
         return self._decode(self._rows(after_seq, limit), after_seq, limit)
 
+    def read_batches(self, after_seq: int, limit: int, max_bytes: int = _READ_BYTES) -> list[RawBatch]:
+        """The stored batches after `after_seq`, whole and undecoded, until they hold `limit` events or `max_bytes`: at
+        least one, if there is one. The first begins after `after_seq` where that lies inside it. Raises ChainBroken
+        for a batch whose bytes don't make up its events."""
+        batches = [_batch(row, after_seq) for row in self._rows(after_seq, limit, max_bytes)]
+        for one in batches:
+            if (wanted := one.last_seq - one.first_seq + 1) != len(one.raws):
+                raise broken(f"{len(one.raws)} events where {wanted} must stand", "", one.epoch, one.first_seq)
+        return batches
+
+    def read_raw(self, after_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        """(seq, exact bytes) of up to `limit` durable events after `after_seq`, in order; fewer when they are large.
+        Nothing is decoded: seq is what the batch says. Pruned events are passed over."""
+        found: list[tuple[int, bytes]] = []
+        for batch in self.read_batches(after_seq, limit):
+            found += enumerate(batch.raws, batch.first_seq)
+        return found[:limit]
+
     def head(self) -> tuple[int, bytes]:
         with self._lock:
             return self._ask(self._head) or (0, GENESIS)
+
+    def base(self) -> Head:
+        """Where the journal begins: the end of what was pruned; `Head()` when nothing was."""
+        with self._lock:
+            meta = self._ask(lambda db: db.execute(META).fetchone())
+        return Head() if meta is None else Head(meta[3], meta[4], meta[5])
+
+    def hash_at(self, seq: int) -> bytes | None:
+        """The chain's hash after event `seq`; None where the journal does not hold it (pruned, or not yet there)."""
+        base = self.base()
+        if seq == base.seq:
+            return base.hash
+        if seq < base.seq:
+            return None
+        rows = self._rows(seq - 1, 1)
+        if not rows:
+            return None
+        batch = _batch(rows[0], seq - 1)
+        return batch.seal if batch.last_seq == seq else self._codec.place_of(batch.raws[1])[3]
 
     def changed(self) -> bool:
         """Whether something was committed since the last call (true at the first). Cheaper than a read."""
@@ -73,7 +123,7 @@ class SqliteJournalReader:
         meta = db.execute(META).fetchone()
         return (0, GENESIS) if meta is None else (meta[3], meta[4])
 
-    def _rows(self, after_seq: int, limit: int) -> list[Row]:
+    def _rows(self, after_seq: int, limit: int, max_bytes: int = _READ_BYTES) -> list[Row]:
         def read(db: apsw.Connection) -> list[Row]:
             rows: list[Row] = []
             size = 0
@@ -81,7 +131,7 @@ class SqliteJournalReader:
             for row in cursor:
                 rows.append(row)
                 size += len(row[4])
-                if row[0] - after_seq >= limit or size >= _READ_BYTES:
+                if row[0] - after_seq >= limit or size >= max_bytes:
                     break
             cursor.close(True)
             return rows
@@ -91,20 +141,15 @@ class SqliteJournalReader:
 
     def _decode(self, rows: list[Row], after_seq: int, limit: int) -> list[AuditEvent]:
         events: list[AuditEvent] = []
-        for _, first_seq, epoch, _, packed in rows:
-            place = max(first_seq, after_seq + 1)
-            try:
-                raws = frames.unpack(packed, place - first_seq)
-            except ValueError as error:
-                raise broken(str(error), "", epoch, place) from error
-            for raw in raws[: limit - len(events)]:
+        for row in rows:
+            batch = _batch(row, after_seq)
+            for place, raw in enumerate(batch.raws[: limit - len(events)], batch.first_seq):
                 event = self._event(raw)
                 if event.seq != place:
                     raise broken(f"seq {event.seq} where {place} must stand", event.producer_id, event.epoch, place)
                 if events and event.prev_hash != events[-1].hash:
                     raise broken("the event does not continue the chain", event.producer_id, event.epoch, place)
                 events.append(event)
-                place += 1
         return events
 
     def _event(self, raw: bytes) -> AuditEvent:
@@ -128,6 +173,17 @@ class SqliteJournalReader:
             self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
             self._db.set_busy_timeout(_BUSY_MS)
         return self._db
+
+
+def _batch(row: Row, after_seq: int) -> RawBatch:
+    """What of the row comes after `after_seq`. Raises ChainBroken where its bytes don't make up its events."""
+    last_seq, first_seq, epoch, seal, packed = row
+    place = max(first_seq, after_seq + 1)
+    try:
+        raws = frames.unpack(packed, place - first_seq)
+    except ValueError as error:
+        raise broken(str(error), "", epoch, place) from error
+    return RawBatch(place, last_seq, epoch, seal, raws)
 
 
 def _unreadable(error: Exception) -> JournalUnavailable:
