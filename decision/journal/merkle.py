@@ -208,9 +208,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         raise ProofInvalid(f"the inclusion proof of leaf {index} does not lead to the root of the tree of {size}")
 
 
-def verify_consistency(
-    old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]
-) -> None:
+def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise ProofInvalid unless the tree (new_size, new_root) begins with the tree (old_size, old_root).
 
     RFC 9162 §2.1.4.2. An empty old tree is no statement about the new one, so there is nothing to prove: refused, as
