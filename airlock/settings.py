@@ -21,9 +21,11 @@ from analytics.settings import RetentionSettings
 from console.settings import ConsoleSettings
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.identity.settings import IssuerSettings
+from decision.journal.log_settings import LogSettings
 from decision.journal.settings import JournalSettings
 from decision.model.errors import SettingsError
 from decision.server_settings import ServerSettings
+from decision.text_settings import TextSettings
 from enforcement.config import EnforcementSettings, PointSettings, UpstreamDatabase
 from ingest.kafka_settings import KafkaSettings
 
@@ -162,11 +164,13 @@ class Settings(BaseSettings):
     decision: ServiceSettings = ServiceSettings()
     journal: JournalSettings = JournalSettings()
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    texts: TextSettings = TextSettings()
     identity: IdentityTable = IdentityTable()
     grpc: ServerSettings = ServerSettings()
     proxy: ProxySettings = ProxySettings()
     console: ConsoleSettings = ConsoleSettings()
     kafka: KafkaSettings = KafkaSettings()
+    log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
 
