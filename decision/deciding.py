@@ -9,15 +9,17 @@ tries it first, once it is the message's turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from decision.analysis import SessionState
+from decision.answer import Answer, Done, resolver
 from decision.consent import Consent
 from decision.denials import APPROVALS_AWAY, OUTDATED, SESSION_EXPIRED
 from decision.digest import Digester
 from decision.judge import StatementJudge
+from decision.meter import DecisionMeter
 from decision.model.decision import Decision, PolicyEffect
 from decision.model.errors import JournalUnavailable
 from decision.model.events import AuditEvent, Payload
@@ -30,35 +32,6 @@ from decision.sessions import Session
 from decision.warm import Warm, WarmCache
 
 T = TypeVar("T")
-Done = Callable[[Decision | Exception], None]
-
-
-class Answer:
-    """A decision that waits for its event to be durable."""
-
-    __slots__ = ("_decision", "_done")
-
-    def __init__(self, decision: Decision, done: Done) -> None:
-        self._decision = decision
-        self._done = done
-
-    def settle(self, error: JournalUnavailable | None) -> None:
-        self._done(self._decision if error is None else error)
-
-
-def resolver(future: asyncio.Future[Decision]) -> Done:
-    """Resolves `future`, unless whoever waits for it has given up."""
-
-    def resolve(answer: Decision | Exception) -> None:
-        if future.done():
-            return
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-            future.exception()  # seen: whoever waits may be gone by then
-        else:
-            future.set_result(answer)
-
-    return resolve
 
 
 class Decider:
@@ -74,6 +47,7 @@ class Decider:
         clock: Clock,
         ids: IdSource,
         catalogs: Mapping[str, Catalog],
+        meter: DecisionMeter,
     ) -> None:
         self._recorder = recorder
         self._judge = judge
@@ -82,6 +56,7 @@ class Decider:
         self._clock = clock
         self._ids = ids
         self._catalogs = catalogs
+        self._meter = meter
         self._warm = WarmCache()
         self._settling: set[asyncio.Future[Any]] = set()
 
@@ -108,7 +83,12 @@ class Decider:
                 waiting, decision = await self._in_turn(question, started)
         if question is None:
             return await answer
-        await self.to_the_end(self._settle(waiting, question.grant))
+        try:
+            await self.to_the_end(self._settle(waiting, question.grant))
+        except JournalUnavailable:
+            self._meter.unanswered += 1
+            raise
+        self._meter.answered(decision, started)
         return decision
 
     # ── at once ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +110,9 @@ class Decider:
             decision_id = self._ids.new_id()
             session.remember(request, decision_id)
             after = self._after(request, decision_id, warm, started_ns)
-            self._recorder.decided(after, time_unix_nano, Answer(Decision(decision_id, *warm.rest), done).settle)
+            answer = Answer(Decision(decision_id, *warm.rest), done, self._meter, started_ns)
+            self._recorder.decided(after, time_unix_nano, answer.settle)
+            self._meter.warm += 1
             return True
         self._recorder.check()
         question = self._question(session, request)
@@ -146,7 +128,7 @@ class Decider:
         """Queue the one event of a decision in which no approval has a part, and let the session go on from it."""
         session, request, decision = question.session, question.request, judged.decision
         state = self._state_after(question, judged)
-        answer = Answer(decision, done)
+        answer = Answer(decision, done, self._meter, started_ns)
         warm, after = self._written(question, judged, started_ns)
         if after:
             self._recorder.decided(after, time_unix_nano, answer.settle)

@@ -9,16 +9,18 @@ Over 300 lines: it is the one place that implements DecisionPort, a short method
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from decision.answer import resolver
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.consent import Consent
-from decision.deciding import Decider, resolver
+from decision.deciding import Decider
 from decision.denials import REPLICATION, message_for, speaking_results
 from decision.digest import Digester
 from decision.judge import StatementJudge
+from decision.meter import DecisionMeter
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, PolicyEffect
 from decision.model.errors import Denied, JournalUnavailable, SessionRefused
@@ -31,6 +33,7 @@ from decision.model.events import (
     SessionOpened,
 )
 from decision.model.events import SessionRefused as SessionRefusedEvent
+from decision.model.metrics import Sample, gauge
 from decision.model.policy import Context, Phase, Resource
 from decision.model.ports import Clock, IdSource, Journal, JournalReader, PolicyEngine
 from decision.model.principal import Principal
@@ -91,6 +94,7 @@ class DecisionService:
         self._digester = digester
         self._clock = clock
         self._ids = ids
+        self._meter = DecisionMeter(clock)
         self._sessions = Sessions(settings.max_sessions)
         self._catalogs: dict[str, Catalog] = {}
         self._recorder = Recorder(journal, clock, ids, settings.name)
@@ -104,6 +108,7 @@ class DecisionService:
             clock=clock,
             ids=ids,
             catalogs=self._catalogs,
+            meter=self._meter,
         )
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,6 +153,7 @@ class DecisionService:
         event = await self._recorder.queue(opened, session_id)
         session.opened_event_id = event.draft.id
         self._sessions.add(session)
+        self._meter.sessions_opened += 1
         return SessionGrant(
             session_id, principal, entry.name, entry.environment.value, entry.db_role, (), session.expires_unix
         )
@@ -187,6 +193,7 @@ class DecisionService:
     async def _record_refusal(
         self, session_id: str, request: SessionRequest, principal: Principal | None, error: Denied
     ) -> None:
+        self._meter.session_refused(error.code)
         refused = SessionRefusedEvent(
             session_id, request.database, request.user, error.code, error.message, request.client,
             request.enforcement_point, principal,
@@ -197,6 +204,7 @@ class DecisionService:
         session = self._sessions.remove(end.session_id)
         if session is None:
             return
+        self._meter.sessions_closed += 1
         closed = SessionClosed(end.session_id, end.reason, end.duration_ns, end.statements, end.bytes_in, end.bytes_out)
         await self._recorder.queue(closed, end.session_id, session.opened_event_id)
 
@@ -237,6 +245,7 @@ class DecisionService:
 
     async def report_many(self, reports: Sequence[ExecutionReport]) -> list[Exception | None]:
         recording, recorder, now = Recording(), self._recorder, self._clock.time_unix_nano()
+        self._meter.executions += len(reports)
         for report in reports:
             try:
                 recorder.executed(report, now, recording.settle)
@@ -261,6 +270,7 @@ class DecisionService:
         self._catalogs[entry.name] = Catalog(tagged, TagIndex(tagged))
 
     async def report_gap(self, gap: EnforcementGap) -> None:
+        self._meter.gap_denials += gap.denials
         payload = EnforcementGapReported(
             gap.enforcement_point, gap.reason, gap.denials, gap.since_unix_nano, gap.until_unix_nano
         )
@@ -268,6 +278,13 @@ class DecisionService:
 
     async def policy_status(self) -> PolicyStatus:
         return self._engine.status()
+
+    def samples(self) -> Iterator[Sample]:
+        """See decision.model.metrics."""
+        yield from self._meter.samples()
+        yield gauge("sessions_open", "Sessions that are open now.", len(self._sessions))
+        yield gauge("approvals_open", "Approvals asked for or granted, and not used.", self.order.book.open_count)
+        yield from self.order.samples()
 
     # ── approvals ───────────────────────────────────────────────────────────────────────────────────────────────────
 
