@@ -92,14 +92,13 @@ class Consent:
         order.on_change = self._on_change
 
     def replay(self, reader: JournalReader) -> int:
-        """Fold what the journal holds from earlier runs; returns how many approval events there were. Does nothing
-        where the journal is not the order."""
+        """Hand the order what the journal holds from earlier runs; returns how many approval events there were. Does
+        nothing where the journal is not the order."""
         after, found = 0, 0
         while not self._order.awaited and (events := reader.read(after, _REPLAY_BATCH)):
             for event in events:
-                if isinstance(event.payload, APPROVAL_EVENTS):
-                    self._order.appended(event)
-                    found += 1
+                self._order.appended(event)
+                found += isinstance(event.payload, APPROVAL_EVENTS)
             after = events[-1].seq
         return found
 

@@ -36,9 +36,11 @@ class Standing(Enum):
 
 
 class ApprovalOrder(Protocol):
-    """`on_change` is called after the book has changed."""
+    """`on_change` is called after the book has changed; `on_other` with each event that comes by the same way and is
+    none about approvals, perhaps more than once."""
 
     on_change: Callable[[], None]
+    on_other: Callable[[AuditEvent], None]
 
     @property
     def book(self) -> ApprovalBook: ...
@@ -73,7 +75,7 @@ class ApprovalOrder(Protocol):
     def samples(self) -> Iterable[Sample]: ...
 
 
-def _nobody() -> None:
+def _nobody(*_: object) -> None:
     pass
 
 
@@ -87,12 +89,15 @@ class LocalOrder:
     def __init__(self) -> None:
         self.book = ApprovalBook()
         self.on_change: Callable[[], None] = _nobody
+        self.on_other: Callable[[AuditEvent], None] = _nobody
         self._counted: OrderedDict[str, bool] = OrderedDict()
 
     def appended(self, event: AuditEvent) -> None:
-        if isinstance(event.payload, APPROVAL_EVENTS):
-            _remember(self._counted, event, self.book.apply(event.payload, event.draft.time_unix_nano))
-            self.on_change()
+        if not isinstance(event.payload, APPROVAL_EVENTS):
+            self.on_other(event)
+            return
+        _remember(self._counted, event, self.book.apply(event.payload, event.draft.time_unix_nano))
+        self.on_change()
 
     def unread(self) -> Iterable[ApprovalRequested]:
         return ()
@@ -118,6 +123,7 @@ class RemoteOrder:
 
     def __init__(self, feed: StateFeed, clock: Clock, confirm_s: float) -> None:
         self.on_change: Callable[[], None] = _nobody
+        self.on_other: Callable[[AuditEvent], None] = _nobody
         self._feed = feed
         self._clock = clock
         self._confirm_s = confirm_s
@@ -178,6 +184,9 @@ class RemoteOrder:
     def take(self, batch: FeedBatch) -> None:
         """Fold what was read, and tell those who wait for it."""
         for event, partition, offset in batch.records:
+            if not isinstance(event.payload, APPROVAL_EVENTS):
+                self.on_other(event)
+                continue
             counted = self._folded.take(event, partition, offset)
             if event.draft.id not in self._read:
                 self._told(event, counted)

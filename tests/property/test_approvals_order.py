@@ -1,0 +1,195 @@
+"""However the approvals topic comes to be and is read, all who read it know the same, and first events win."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decision.approvals.book import CLOSED, ApprovalBook
+from decision.approvals.partitioned import PartitionedBook
+from decision.model.decision import HoldTerms
+from decision.model.events import (
+    ApprovalDenied,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRequested,
+    ApprovalUsed,
+    AuditEvent,
+    EventDraft,
+    Payload,
+)
+from decision.model.principal import Principal, PrincipalKind
+from decision.model.session import Approval, ApprovalState
+
+PARTITIONS = 3
+IDS = ("a", "b", "c", "d")
+PRODUCERS = ("node-1", "node-2", "node-3")
+HOUR = 3600 * 10**9
+REQUESTER = Principal("https://idp", "alice", PrincipalKind.HUMAN)
+PEOPLE = tuple(Principal("https://idp", name, PrincipalKind.HUMAN, groups=("dba",)) for name in ("bob", "carol", "dan"))
+AGENT = Principal("https://idp", "bot", PrincipalKind.AGENT, groups=("dba",))
+VOTERS = (*PEOPLE, AGENT, REQUESTER)
+
+Topic = list[list[AuditEvent]]
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> Payload:
+    """Any event about any approval, however little sense it makes."""
+    approval_id, voter = draw(st.sampled_from(IDS)), draw(st.sampled_from(VOTERS))
+    kind = draw(st.sampled_from("rgggdeuu"))
+    if kind == "r":
+        quorum = 1 + IDS.index(approval_id) % 2
+        terms = HoldTerms("approvals.schema_change", ("dba",), quorum=quorum)
+        return ApprovalRequested(approval_id, "d", "s", REQUESTER, "shop", "x", b"x", b"", (terms,), HOUR)
+    if kind == "g":
+        return ApprovalGranted(approval_id, voter)
+    if kind == "d":
+        return ApprovalDenied(approval_id, voter)
+    return ApprovalExpired(approval_id) if kind == "e" else ApprovalUsed(approval_id, "d", "s")
+
+
+journals = st.lists(st.tuples(st.sampled_from(PRODUCERS), payloads()), min_size=1, max_size=40)
+chances = st.randoms(use_true_random=False)
+
+
+def journal_events(entries: list[tuple[str, Payload]]) -> dict[str, list[AuditEvent]]:
+    """The entries in the journals of their producers; each restarts (a new epoch) now and then."""
+    made: dict[str, list[AuditEvent]] = {producer: [] for producer in PRODUCERS}
+    for number, (producer, payload) in enumerate(entries):
+        own = made[producer]
+        draft = EventDraft(f"e{number}", number, "test", "s", payload)
+        own.append(AuditEvent(draft, producer, 1 + len(own) // 5, len(own) + 1, b"", b""))
+    return made
+
+
+def relayed(journals: dict[str, list[AuditEvent]], chance: random.Random) -> Topic:
+    """The topic: each journal in its order, some of it more than once, as a relay sends again what may be lost."""
+    topic: Topic = [[] for _ in range(PARTITIONS)]
+    cursors = dict.fromkeys(journals, 0)
+    while open_ones := [name for name, events in journals.items() if cursors[name] < len(events)]:
+        name = chance.choice(open_ones)
+        event = journals[name][cursors[name]]
+        topic[IDS.index(event.payload.approval_id) % PARTITIONS].append(event)  # type: ignore[union-attr]
+        cursors[name] += 1
+        if chance.random() < 0.2:
+            cursors[name] = max(0, cursors[name] - chance.randrange(6))
+    return topic
+
+
+def read(topic: Topic, chance: random.Random) -> tuple[PartitionedBook, list[AuditEvent]]:
+    """One reader of it all: partitions in any interleaving, some records twice. And the events that counted."""
+    folded, positions, counted = PartitionedBook(ApprovalBook()), [0] * PARTITIONS, []
+    while open_ones := [number for number in range(PARTITIONS) if positions[number] < len(topic[number])]:
+        number = chance.choice(open_ones)
+        event = topic[number][positions[number]]
+        if folded.take(event, number, positions[number]):
+            counted.append(event)
+        positions[number] += 1
+        if chance.random() < 0.1:
+            positions[number] = max(0, positions[number] - chance.randrange(4))
+    return folded, counted
+
+
+def state(folded: PartitionedBook) -> dict[str, Approval]:
+    return {one.approval_id: one for one in folded.book.approvals(include_closed=True)}
+
+
+def by_hand(topic: Topic) -> dict[str, ApprovalState]:
+    """What each approval has to be, told again from the rules: the first record of each event, in the order."""
+    found: dict[str, ApprovalState] = {}
+    granted: dict[str, set[str]] = {}
+    for records in topic:
+        seen: set[str] = set()
+        for event in records:
+            if event.draft.id in seen:
+                continue
+            seen.add(event.draft.id)
+            payload = event.payload
+            one: str = payload.approval_id  # type: ignore[union-attr]
+            now = found.get(one)
+            match payload:
+                case ApprovalRequested() if now is None:
+                    found[one] = ApprovalState.REQUESTED
+                case ApprovalGranted(_, voter) if now is ApprovalState.REQUESTED and voter in PEOPLE:
+                    granted.setdefault(one, set()).add(voter.subject)
+                    if len(granted[one]) > IDS.index(one) % 2:
+                        found[one] = ApprovalState.GRANTED
+                case ApprovalDenied(_, voter) if now is ApprovalState.REQUESTED and voter in PEOPLE:
+                    found[one] = ApprovalState.DENIED
+                case ApprovalExpired() if now is not None and now not in CLOSED:
+                    found[one] = ApprovalState.EXPIRED
+                case ApprovalUsed() if now is ApprovalState.GRANTED:
+                    found[one] = ApprovalState.USED
+    return found
+
+
+@settings(max_examples=120, deadline=None)
+@given(journals, chances)
+def test_all_readers_know_the_same(entries: list[tuple[str, Payload]], chance: random.Random) -> None:
+    """Three readers of one topic, each in its own interleaving and with records read twice, hold equal approvals, which
+    are those that the rules say."""
+    topic = relayed(journal_events(entries), chance)
+    books = [read(topic, chance)[0] for _ in range(3)]
+    assert state(books[0]) == state(books[1]) == state(books[2])
+    assert {key: one.state for key, one in state(books[0]).items()} == by_hand(topic)
+
+
+@settings(max_examples=120, deadline=None)
+@given(journals, chances)
+def test_one_use_and_one_outcome_count(entries: list[tuple[str, Payload]], chance: random.Random) -> None:
+    """Of all Used events of an approval at most one counts, and none after a denial or an expiry; and every reader sees
+    the same ones count."""
+    topic = relayed(journal_events(entries), chance)
+    (_, first), (_, second) = read(topic, chance), read(topic, chance)
+    assert {event.draft.id for event in first} == {event.draft.id for event in second}
+    closing = (ApprovalDenied, ApprovalExpired, ApprovalUsed)
+    for one in IDS:
+        about = [event for event in first if event.payload.approval_id == one]  # type: ignore[union-attr]
+        assert len([event for event in about if isinstance(event.payload, closing)]) <= 1
+        assert not [event for event in about[:-1] if isinstance(event.payload, closing)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(journals, chances)
+def test_repetition_changes_nothing(entries: list[tuple[str, Payload]], chance: random.Random) -> None:
+    """The whole topic once more behind itself leaves every approval as it was, though closed ones were forgotten."""
+    topic = relayed(journal_events(entries), chance)
+    folded = PartitionedBook(ApprovalBook(limit=1))
+    for number, records in enumerate(topic):
+        for offset, event in enumerate(records):
+            folded.take(event, number, offset)
+    before = state(folded)
+    for number, records in enumerate(topic):
+        for offset, event in enumerate(records, start=len(records)):
+            assert not folded.take(event, number, offset)
+    assert state(folded) == before
+
+
+@settings(max_examples=80, deadline=None)
+@given(journals, chances)
+def test_more_partitions_let_nothing_run_twice(entries: list[tuple[str, Payload]], chance: random.Random) -> None:
+    """Where an approval's records come to lie in two partitions, readers in any interleaving of them end with the same
+    approvals open, and none that was used is open."""
+    made = journal_events(entries)
+    topic = relayed(made, chance)
+    grown: Topic = [list(records) for records in topic] + [[]]
+    for records in relayed(made, chance):
+        grown[-1] += [replace(event, epoch=9) for event in records]  # as another producer's would be: nothing is known
+    (one, _), (other, _) = read_grown(grown, chance), read_grown(grown, chance)
+    open_ones = [{key for key, value in state(book).items() if value.state not in CLOSED} for book in (one, other)]
+    assert open_ones[0] == open_ones[1]
+    used = {key for book in (one, other) for key, value in state(book).items() if value.state is ApprovalState.USED}
+    assert not used & open_ones[0]
+
+
+def read_grown(topic: Topic, chance: random.Random) -> tuple[PartitionedBook, None]:
+    folded, positions = PartitionedBook(ApprovalBook()), [0] * len(topic)
+    while open_ones := [number for number, records in enumerate(topic) if positions[number] < len(records)]:
+        number = chance.choice(open_ones)
+        folded.take(topic[number][positions[number]], number, positions[number])
+        positions[number] += 1
+    return folded, None
