@@ -1,0 +1,1 @@
+"""Events as other systems want them: OCSF, CloudEvents, OpenTelemetry, JSON."""
