@@ -29,6 +29,7 @@ from decision.journal.store import JournalStore
 from decision.journal.waiting import Promise, Waiting, tell
 from decision.model.errors import JournalBusy, JournalFull, JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
+from decision.model.metrics import Histogram
 from decision.model.ports import Appended
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class GroupCommit:
         self._idle.set()
         self.state = store.state
         self.last_commit_s = 0.0
+        self.commit_time = Histogram()
+        self.appended = self.refused = 0  # events
         self.on_poisoned: Callable[[BaseException], None] | None = None
         self.on_commit: list[Callable[[int], None]] = []
 
@@ -89,15 +92,18 @@ class GroupCommit:
             self._refuse_all()
         settings, waiting = self._settings, len(self._queue) + len(self._flying)
         if waiting >= settings.queue_limit or self._queue_bytes + self._flying_bytes >= settings.queue_bytes:
+            self.refused += 1
             raise JournalBusy(
                 f"audit log unavailable: {waiting} events wait for the disk", hint="try again in a moment"
             )
         if self._flying and (stalled := self._flying_for()) > settings.stall_s:
+            self.refused += 1
             raise JournalBusy(
                 f"audit log unavailable: the disk has not answered for {stalled:.0f} s", hint="look at the disk"
             )
 
     def _refuse_all(self) -> None:
+        self.refused += 1
         if self._poison is not None:
             raise _again(self._poison)
         if self._closed:
@@ -179,6 +185,8 @@ class GroupCommit:
             self._poisoned(answered, error or RuntimeError("the commit has no result"))
             return
         self.state = state
+        self.commit_time.observe(int(self.last_commit_s * 1e9))
+        self.appended += len(answered)
         self._scheduled = True  # the next batch closes a tick after all of these were answered
         for one in answered:
             tell(one[3], None)
@@ -269,6 +277,7 @@ class GroupCommit:
         refused = [*answered, *self._queue]
         self._queue.clear()
         self._queue_bytes = 0
+        self.refused += len(refused)
         for one in refused:
             tell(one[3], _again(error))
         self._note_idle()

@@ -6,7 +6,7 @@ Composition of the store (one file, one fsync a batch), the writer thread and th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import apsw
 from decision.journal.codec import SealingCodec
 from decision.journal.files import JournalFiles, JournalFolder
 from decision.journal.group import GroupCommit
+from decision.journal.metrics import samples_of
 from decision.journal.runner import JobRunner, WriterThread
 from decision.journal.settings import JournalSettings
 from decision.journal.store import JournalStore
 from decision.model.errors import JournalPoisoned, JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
+from decision.model.metrics import Sample
 from decision.model.ports import Appended
 
 
@@ -164,6 +166,10 @@ class SqliteJournal:
             full=state.full,
             poisoned=group.poison is not None,
         )
+
+    def samples(self) -> Iterator[Sample]:
+        """See decision.model.metrics."""
+        return samples_of(self._group, self._settings)
 
     def release(self) -> None:
         """End the writer thread and give the folder back; blocks for the commit in flight. Idempotent."""
