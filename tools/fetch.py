@@ -65,6 +65,15 @@ def pgx() -> None:
     run("go", "mod", "download", cwd=ROOT / "tests" / "clients" / "pgx", env={"GOMODCACHE": str(CACHE / "go" / "mod")})
 
 
+def tlog() -> None:
+    """The modules of tests/clients/tlog: what Go itself verifies its checksum database with."""
+    if shutil.which("go") is None:
+        raise RuntimeError("Go is not installed")
+    if any((CACHE / "go" / "mod" / "golang.org" / "x").glob("mod@*")):
+        return
+    run("go", "mod", "download", cwd=ROOT / "tests" / "clients" / "tlog", env={"GOMODCACHE": str(CACHE / "go" / "mod")})
+
+
 def pgjdbc() -> None:
     """PostgreSQL's JDBC driver."""
     _, artifact, version = PGJDBC.split(":")
@@ -156,7 +165,7 @@ def source_package(name: str, into: Path) -> Path:
 
 def main() -> int:
     CACHE.mkdir(exist_ok=True)
-    for what in (pgjdbc, kafka, compose, pgx, regression, opa):
+    for what in (pgjdbc, kafka, compose, pgx, tlog, regression, opa):
         try:
             what()
         except (RuntimeError, OSError) as error:
