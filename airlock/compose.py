@@ -12,12 +12,14 @@ from typing import Protocol
 
 from airlock.issuer import DevelopmentIssuer
 from airlock.settings import DatabaseSettings, PolicySettings, Settings
+from airlock.vaults import open_vault, texts_of
 from decision.analysis import Analyzer
 from decision.client import GrpcDecisionPort
 from decision.client_settings import ClientSettings
 from decision.clock import SystemClock, Uuid7Source
 from decision.config import DatabaseEntry
 from decision.digest import Digester
+from decision.erasure import TextOffice
 from decision.identity.settings import IdentitySettings
 from decision.identity.verifier import TokenVerifier
 from decision.journal.reader import SqliteJournalReader
@@ -49,6 +51,7 @@ class RunningService:
     journal: SqliteJournal
     engine: Engine
     watcher: asyncio.Task[None]
+    texts: TextOffice
 
     async def close(self) -> None:
         self.watcher.cancel()
@@ -125,18 +128,20 @@ async def start_service(
     journal.on_poisoned = on_poisoned
     engine = make_engine(settings.policy, clock)
     builder = InputBuilder(lambda: engine.reads)
+    vault = open_vault(settings)
     service = DecisionService(
         settings=settings.decision,
         databases=databases,
         journal=journal,
         engine=engine,
-        judge=StatementJudge(Analyzer(), engine, builder, digester),
+        judge=StatementJudge(Analyzer(), engine, builder, digester, texts_of(settings.texts, vault)),
         builder=builder,
         verifier=verifier,
         digester=digester,
         clock=clock,
         ids=ids,
     )
+    texts = TextOffice(vault, settings.texts, verifier, service.record)
     service.replay(SqliteJournalReader(folder, codec))
 
     async def activated(revision: str, previous: str, policies: tuple[str, ...]) -> None:
@@ -158,7 +163,7 @@ async def start_service(
         await engine.close()
         await journal.close()
         raise
-    return RunningService(service, journal, engine, asyncio.create_task(reloader.run()))
+    return RunningService(service, journal, engine, asyncio.create_task(reloader.run()), texts)
 
 
 def remote_service(settings: Settings) -> GrpcDecisionPort:

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "query": Entry("query", "query", "Ask the audit store in SQL.", AUDIT),
     "tail": Entry("tail", "tail", "Events as they happen.", AUDIT),
     "verify": Entry("verify", "verify", "Check the journal's hash chain, offline.", AUDIT),
+    "keys": Entry("keys", "keys", "Read and erase the exact texts of statements, where they are kept.", AUDIT),
     "rebuild": Entry("rebuild", "rebuild", "Make the audit store again from the journal.", AUDIT),
     "retention": Entry("retention", "retention", "How long the audit store keeps what, and legal holds.", AUDIT),
     "config": Entry("config", "config", "Check and show the settings.", LOOK),

@@ -13,6 +13,7 @@ from airlock.runtime import Address
 from airlock.settings import DatabaseSettings, Settings
 from decision.clock import SystemClock
 from decision.config import DatabaseEntry
+from decision.erasure import TextOffice
 from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import SettingsError
 from decision.model.ports import DecisionPort
@@ -65,12 +66,14 @@ def check_free(address: Address, who: str, option: str) -> None:
         raise cant_listen(who, address, option, error) from None
 
 
-async def begin_grpc(host: Host, settings: Settings, port: DecisionPort) -> Address:
-    """The gRPC shell over `port`. Local commands may always call, by their token."""
+async def begin_grpc(
+    host: Host, settings: Settings, port: DecisionPort, texts: TextOffice | None = None
+) -> Address:
+    """The gRPC shell over `port` and the office of statement texts. Local commands may always call, by their token."""
     entry = TokenEntry(name=LOCAL_CALLER, token_file=local_token_file(settings.data_dir))
     own: ServerSettings = settings.grpc.model_copy(update={"tokens": (*settings.grpc.tokens, entry)})
     check_free(Address(own.host, own.port), "the decision service", "--grpc 127.0.0.1:0")
-    server = DecisionServer(port, own)
+    server = DecisionServer(port, own, texts)
     bound = await server.start()
     host.stack.push_async_callback(server.stop)
     return Address(own.host, bound)

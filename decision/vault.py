@@ -10,26 +10,22 @@ A sealed text is: version (1 byte, 0x01), key id (16), nonce (12), ciphertext wi
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from decision.model.errors import TextGone, VaultUnavailable
 from decision.model.principal import Principal
 from decision.model.texts import TextKey
 from decision.vault_store import Chain, VaultStore, WrappedKey
+from decision.vault_wrapping import KEY_BYTES, Wrapping, Wrappings
 
 VERSION = b"\x01"
-KEY_BYTES = 32
 ID_BYTES = 16
 NONCE_BYTES = 12
 MAX_TEXT_BYTES = 24 * 1024
@@ -37,66 +33,9 @@ MAX_TEXT_BYTES = 24 * 1024
 
 _KEPT_KEYS = 1_024
 _KEPT_TEXTS = 2_048
-_COMMAND_S = 10.0
 _HEAD = 1 + ID_BYTES + NONCE_BYTES
 
 Randomness = Callable[[int], bytes]
-
-
-class Wrapping(Protocol):
-    """What wraps data keys. `name` stands beside each that it wrapped. Both raise VaultUnavailable."""
-
-    @property
-    def name(self) -> str: ...
-
-    def wrap(self, key: bytes) -> bytes: ...
-
-    def unwrap(self, wrapped: bytes) -> bytes: ...
-
-
-class FileWrapping:
-    """A wrapping key of 32 bytes, such as `keys/vault.key` holds."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-        self.name = "file:" + hashlib.sha256(b"airlock/vault/v1\0" + key).hexdigest()[:16]
-
-    def wrap(self, key: bytes) -> bytes:
-        return aes_key_wrap(self._key, key)
-
-    def unwrap(self, wrapped: bytes) -> bytes:
-        try:
-            return aes_key_unwrap(self._key, wrapped)
-        except (InvalidUnwrap, ValueError) as error:
-            raise VaultUnavailable(
-                "a data key can't be unwrapped: it was changed, or wrapped by another key"
-            ) from error
-
-
-class CommandWrapping:
-    """Two commands that speak to a key management service: what is to be (un)wrapped comes on standard input, the
-    result is expected on standard output. What they complain of stays out of our messages: it may hold key material."""
-
-    def __init__(self, name: str, wrap: Sequence[str], unwrap: Sequence[str]) -> None:
-        self.name = f"command:{name}"
-        self._wrap, self._unwrap = tuple(wrap), tuple(unwrap)
-
-    def wrap(self, key: bytes) -> bytes:
-        return _run(self._wrap, key)
-
-    def unwrap(self, wrapped: bytes) -> bytes:
-        return _run(self._unwrap, wrapped)
-
-
-def _run(command: Sequence[str], given: bytes) -> bytes:
-    try:
-        done = subprocess.run(command, input=given, capture_output=True, timeout=_COMMAND_S, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise VaultUnavailable(
-            f"the key management command {command[0]} failed ({type(error).__name__})",
-            hint="run it by hand: it reads the key on standard input and writes the result on standard output",
-        ) from None
-    return done.stdout
 
 
 def month_of(time_unix: int) -> str:
@@ -107,9 +46,9 @@ def month_of(time_unix: int) -> str:
 class Vault:
     """Seals and opens texts. Used by one thread. Everything raises VaultUnavailable where keys can't be had."""
 
-    def __init__(self, path: Path, wrapping: Wrapping, randomness: Randomness) -> None:
+    def __init__(self, path: Path, wrappings: Wrappings, randomness: Randomness) -> None:
         self._store = VaultStore(path)
-        self._wrapping = wrapping
+        self._wrappings = wrappings
         self._randomness = randomness
         self._keys: OrderedDict[tuple[Chain, str], tuple[bytes, AESGCM]] = OrderedDict()
         self._texts: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
@@ -166,9 +105,9 @@ class Vault:
         kept = self._store.find(chain, month)
         if kept is None:
             fresh = self._randomness(KEY_BYTES)
-            wrapped = self._wrapping.wrap(fresh)
+            wrapping = self._wrappings.current()
             key_id = self._randomness(ID_BYTES)
-            kept = self._store.add(WrappedKey(key_id, chain, month, self._wrapping.name, wrapped))
+            kept = self._store.add(WrappedKey(key_id, chain, month, wrapping.name, wrapping.wrap(fresh)))
         made = kept.key_id, AESGCM(self._unwrap(kept))
         self._keys[chain, month] = made
         if len(self._keys) > _KEPT_KEYS:
@@ -176,12 +115,13 @@ class Vault:
         return made
 
     def _unwrap(self, kept: WrappedKey) -> bytes:
-        if kept.wrapping_id != self._wrapping.name:
+        wrapping = self._wrappings.named(kept.wrapping_id)
+        if wrapping is None:
             raise VaultUnavailable(
-                f"a data key was wrapped by {kept.wrapping_id}, and this vault has {self._wrapping.name}",
-                hint="set the wrapping key of before, or finish `airlock keys rotate`",
+                f"a data key was wrapped by {kept.wrapping_id}, and this vault has {self._wrappings.current().name}",
+                hint="restore the wrapping key of before from your backup",
             )
-        key = self._wrapping.unwrap(kept.wrapped)
+        key = wrapping.unwrap(kept.wrapped)
         if len(key) != KEY_BYTES:
             raise VaultUnavailable("what was unwrapped is no data key")
         return key
@@ -210,7 +150,6 @@ class Vault:
                 if key.wrapping_id != wrapping.name
             ]
         )
-        self._wrapping = wrapping
         self._forget()
         return len(kept)
 

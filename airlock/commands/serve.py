@@ -32,7 +32,7 @@ def serve(config: Path | None, data_dir: str | None, grpc: str | None) -> None:
 
     async def body(host: Host) -> None:
         running = await begin_service(host, settings, database_entries(settings.database))
-        address = await begin_grpc(host, settings, running.service)
+        address = await begin_grpc(host, settings, running.service, running.texts)
         known = tuple(RunningDatabase(one.name, one.environment.value) for one in settings.database)
         token_file = str(local_token_file(settings.data_dir))
         runtime = Runtime(os.getpid(), "serve", None, address, token_file, known, version("airlock"))

@@ -94,7 +94,7 @@ async def begin(
     running = await begin_service(host, settings, database_entries(databases))
     host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
     pages = begin_pages(host, settings, config, console)
-    grpc = await begin_grpc(host, settings, running.service)
+    grpc = await begin_grpc(host, settings, running.service, running.texts)
     proxy = await begin_proxy(host, settings, databases, running.service)
     if not demo:
         await asyncio.to_thread(warn_of_unreachable, databases)

@@ -11,7 +11,8 @@ import pytest
 
 from decision.model.errors import TextGone, VaultUnavailable
 from decision.model.principal import Authentication, Principal, PrincipalKind
-from decision.vault import MAX_TEXT_BYTES, CommandWrapping, FileWrapping, Vault, month_of
+from decision.vault import MAX_TEXT_BYTES, Vault, month_of
+from decision.vault_wrapping import CommandWrapping, FileWrapping, FileWrappings, OneWrapping
 
 NOVEMBER, DECEMBER = 1_763_683_200, 1_765_000_000  # 2025-11-21, 2025-12-06
 TEXT = b"SELECT * FROM customers WHERE email = 'ada@example.org'"
@@ -25,7 +26,7 @@ AGENT = Principal(
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
-    return Vault(tmp_path / "vault.db", FileWrapping(b"k" * 32), os.urandom)
+    return Vault(tmp_path / "vault.db", OneWrapping(FileWrapping(b"k" * 32)), os.urandom)
 
 
 def test_a_text_comes_back_as_it_was(vault: Vault) -> None:
@@ -84,7 +85,7 @@ def test_an_erased_key_is_nowhere_in_the_file(tmp_path: Path) -> None:
             wrapped.append(super().wrap(key))
             return wrapped[-1]
 
-    vault = Vault(tmp_path / "vault.db", Watched(b"k" * 32), os.urandom)
+    vault = Vault(tmp_path / "vault.db", OneWrapping(Watched(b"k" * 32)), os.urandom)
     for number in range(20):
         vault.seal(Principal("i", f"p{number}", PrincipalKind.HUMAN), NOVEMBER, TEXT, DIGEST)
     vault.erase("p7", "2025-12")
@@ -95,8 +96,8 @@ def test_an_erased_key_is_nowhere_in_the_file(tmp_path: Path) -> None:
 
 def test_what_another_process_erased_is_no_longer_used(tmp_path: Path) -> None:
     """The next second's text is sealed under a new key, not under the one that is held in memory."""
-    mine = Vault(tmp_path / "vault.db", FileWrapping(b"k" * 32), os.urandom)
-    other = Vault(tmp_path / "vault.db", FileWrapping(b"k" * 32), os.urandom)
+    mine = Vault(tmp_path / "vault.db", OneWrapping(FileWrapping(b"k" * 32)), os.urandom)
+    other = Vault(tmp_path / "vault.db", OneWrapping(FileWrapping(b"k" * 32)), os.urandom)
     before = mine.seal(ALICE, NOVEMBER, TEXT, DIGEST)
     assert other.open(before, DIGEST) == TEXT
     other.erase("alice", "2025-12")
@@ -109,20 +110,35 @@ def test_what_another_process_erased_is_no_longer_used(tmp_path: Path) -> None:
 
 def test_two_processes_share_a_key(tmp_path: Path) -> None:
     """Whoever asks second uses the key of the first."""
-    one = Vault(tmp_path / "vault.db", FileWrapping(b"k" * 32), os.urandom)
-    two = Vault(tmp_path / "vault.db", FileWrapping(b"k" * 32), os.urandom)
+    one = Vault(tmp_path / "vault.db", OneWrapping(FileWrapping(b"k" * 32)), os.urandom)
+    two = Vault(tmp_path / "vault.db", OneWrapping(FileWrapping(b"k" * 32)), os.urandom)
     assert one.seal(ALICE, NOVEMBER, TEXT, DIGEST)[1:17] == two.seal(ALICE, NOVEMBER, TEXT, DIGEST)[1:17]
 
 
 def test_rotation_wraps_every_key_anew(tmp_path: Path) -> None:
-    """Texts of before open under the new wrapping key; the old one opens nothing."""
-    path = tmp_path / "vault.db"
-    vault = Vault(path, FileWrapping(b"k" * 32), os.urandom)
-    sealed = vault.seal(ALICE, NOVEMBER, TEXT, DIGEST)
-    assert vault.rotate(FileWrapping(b"n" * 32)) == 1
-    assert vault.open(sealed, DIGEST) == TEXT
+    """Texts of before open under the new wrapping key, also in a process that knew the old one; that opens nothing."""
+    path, key_file = tmp_path / "vault.db", tmp_path / "vault.key"
+    key_file.write_bytes(b"k" * 32)
+    running = Vault(path, FileWrappings(key_file), os.urandom)
+    sealed = running.seal(ALICE, NOVEMBER, TEXT, DIGEST)
+    wrappings = FileWrappings(key_file)
+    assert Vault(path, wrappings, os.urandom).rotate(wrappings.begin(b"n" * 32)) == 1
+    assert Vault(path, FileWrappings(key_file), os.urandom).open(sealed, DIGEST) == TEXT  # cut off here, it goes on
+    wrappings.finish()
+    assert key_file.read_bytes() == b"n" * 32
+    assert [one.name for one in tmp_path.iterdir() if "key" in one.name] == ["vault.key"]
+    assert running.open(sealed, DIGEST) == TEXT
     with pytest.raises(VaultUnavailable, match="was wrapped by"):
-        Vault(path, FileWrapping(b"k" * 32), os.urandom).open(sealed, DIGEST)
+        Vault(path, OneWrapping(FileWrapping(b"k" * 32)), os.urandom).open(sealed, DIGEST)
+
+
+def test_a_wrapping_key_that_is_gone_is_named(tmp_path: Path) -> None:
+    """No key, or a file that is none, is an error with the file's name."""
+    with pytest.raises(VaultUnavailable, match=r"vault\.key"):
+        FileWrappings(tmp_path / "vault.key")
+    (tmp_path / "vault.key").write_bytes(b"short")
+    with pytest.raises(VaultUnavailable, match=r"vault\.key is no key"):
+        FileWrappings(tmp_path / "vault.key")
 
 
 def test_a_long_text_is_not_sealed(vault: Vault) -> None:
@@ -137,9 +153,9 @@ def test_a_command_may_wrap_the_keys(tmp_path: Path) -> None:
         "-c",
         "import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(bytes(b ^ 255 for b in d))",
     ]
-    vault = Vault(tmp_path / "vault.db", CommandWrapping("kms", flip, flip), os.urandom)
+    vault = Vault(tmp_path / "vault.db", OneWrapping(CommandWrapping("kms", flip, flip)), os.urandom)
     assert vault.open(vault.seal(ALICE, NOVEMBER, TEXT, DIGEST), DIGEST) == TEXT
-    broken = Vault(tmp_path / "other.db", CommandWrapping("kms", ["/nonexistent/kms"], flip), os.urandom)
+    broken = Vault(tmp_path / "other.db", OneWrapping(CommandWrapping("kms", ["/nonexistent/kms"], flip)), os.urandom)
     with pytest.raises(VaultUnavailable, match="/nonexistent/kms failed"):
         broken.seal(ALICE, NOVEMBER, TEXT, DIGEST)
 
@@ -148,7 +164,7 @@ def test_a_vault_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
     """A folder in its place is an error that names the file."""
     (tmp_path / "vault.db").mkdir()
     with pytest.raises(VaultUnavailable, match=r"can't be used") as caught:
-        Vault(tmp_path / "vault.db", FileWrapping(b"k" * 32), os.urandom)
+        Vault(tmp_path / "vault.db", OneWrapping(FileWrapping(b"k" * 32)), os.urandom)
     assert "vault.db" in caught.value.hint
 
 
