@@ -27,6 +27,7 @@ from decision.model.errors import SettingsError
 from decision.server_settings import ServerSettings
 from decision.text_settings import TextSettings
 from enforcement.config import EnforcementSettings, PointSettings, UpstreamDatabase
+from ingest.alerts_settings import DetectionSettings
 from ingest.kafka_settings import KafkaSettings
 
 DEFAULT_FILE = Path("airlock.toml")
@@ -173,6 +174,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
+    detections: DetectionSettings = DetectionSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:
