@@ -158,6 +158,7 @@ async def start_service(
         on_rejected=rejected,
     )
     try:
+        await texts.finish()
         await reloader.load()
     except AirlockError:
         await engine.close()

@@ -1,7 +1,7 @@
 """Reading and erasing what statements said word by word: who may, and the event of each before it happens.
 
 An erasure is an event that is folded: whoever folds it throws the keys away, in whichever decision service, as often as
-it comes. So what was recorded and cut off by a crash is done at the next start, and every replica does it.
+it comes. One that a crash cuts off is recorded again, and done, at the next start.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from decision.model.principal import Principal
 from decision.model.texts import TextKey
 from decision.text_settings import TextSettings
 from decision.vault import Vault
+from decision.wire.events import PAYLOADS
+from decision.wire.gen.events_pb2 import KeysErased as KeysErasedMessage
 
 Record = Callable[[Payload, str], Awaitable[AuditEvent]]
 """Make a payload durable under a correlation id."""
 
+_ERASED = PAYLOADS[KeysErased][2]
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])\Z")
 MAX_REASON = 2_000
 
@@ -63,8 +66,21 @@ class TextOffice:
         if not subject or not _MONTH.match(before_month):
             raise VaultRefused("an erasure needs a subject and a month", hint="write the month as 2026-11")
         vault = self._opened()
-        await self._record(KeysErased(subject, issuer, before_month, principal, reason), f"erase/{subject}")
-        return len(vault.erase(subject, before_month, issuer))
+        erasure = KeysErased(subject, issuer, before_month, principal, reason)
+        number = vault.begin_erasure(_ERASED.encode(erasure).SerializeToString())
+        return await self._erased(vault, erasure, number)
+
+    async def _erased(self, vault: Vault, erasure: KeysErased, number: int) -> int:
+        await self._record(erasure, f"erase/{erasure.subject}")
+        return len(vault.erase(erasure.subject, erasure.before_month, erasure.issuer, number))
+
+    async def finish(self) -> int:
+        """End the erasures that a crash cut off, at the start of the service; how many there were. Their event may
+        come twice. Raises VaultUnavailable or JournalUnavailable."""
+        begun = [] if self._vault is None else self._vault.begun_erasures()
+        for number, payload in begun:
+            await self._erased(self._opened(), _ERASED.decode(KeysErasedMessage.FromString(payload)), number)
+        return len(begun)
 
     async def keys(self, credential: str) -> list[TextKey]:
         """The keys that are left, for those who may erase them."""

@@ -132,10 +132,18 @@ class Vault:
         """All data keys that are left, by month."""
         return [_listed(key) for key in self._store.all()]
 
-    def erase(self, subject: str, before_month: str, issuer: str = "") -> list[TextKey]:
+    def begin_erasure(self, payload: bytes) -> int:
+        """Remember that an erasure was asked for, until `erase` is told its number."""
+        return self._store.begin_erasure(payload)
+
+    def begun_erasures(self) -> list[tuple[int, bytes]]:
+        """(number, payload) of those that a crash cut off."""
+        return self._store.begun_erasures()
+
+    def erase(self, subject: str, before_month: str, issuer: str = "", number: int = 0) -> list[TextKey]:
         """Throw away a subject's data keys of months before `before_month` (`2026-11`), those of whoever acted for it
-        too; what they were. An empty issuer means every one."""
-        gone = self._store.erase(subject, issuer, before_month)
+        too; what they were. An empty issuer means every one. `number`: the erasure that ends with it."""
+        gone = self._store.erase(subject, issuer, before_month, number)
         self._forget()
         return [_listed(key) for key in gone]
 

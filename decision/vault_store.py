@@ -26,6 +26,10 @@ CREATE TABLE data_key (
   wrapped BLOB NOT NULL,
   UNIQUE (chain, month)
 ) STRICT;
+CREATE TABLE erasure (          -- begun: its event may not be durable yet
+  erasure_id INTEGER PRIMARY KEY,
+  payload BLOB NOT NULL         -- airlock.v1.KeysErased
+) STRICT;
 """
 _VERSION = 1
 _BUSY_MS = 5_000
@@ -113,7 +117,8 @@ class VaultStore:
 
     def _read(self, clause: str, values: tuple[str | bytes, ...]) -> list[WrappedKey]:
         with self._asked():
-            return [_key(row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM data_key {clause}", values)]
+            rows = self._db.execute(f"SELECT {_COLUMNS} FROM data_key {clause}", values).fetchall()
+        return [_key(row) for row in rows]
 
     def add(self, key: WrappedKey) -> WrappedKey:
         """Keep `key` durably; the one that is kept, which is another process's where that came first."""
@@ -130,12 +135,26 @@ class VaultStore:
                 [(key.wrapping_id, key.wrapped, key.key_id) for key in keys],
             )
 
-    def erase(self, subject: str, issuer: str, before_month: str) -> list[WrappedKey]:
-        """Delete the keys of months before `before_month` whose chain the subject is in; what they were."""
+    def begin_erasure(self, payload: bytes) -> int:
+        """Remember, durably, that an erasure was asked for; its number."""
+        with self._asked(), self._db:
+            self._db.execute("INSERT INTO erasure (payload) VALUES (?)", (payload,))
+        return self._db.last_insert_rowid()
+
+    def begun_erasures(self) -> list[tuple[int, bytes]]:
+        """(number, payload) of the erasures that were begun and not ended."""
+        with self._asked():
+            rows = self._db.execute("SELECT erasure_id, payload FROM erasure ORDER BY 1").fetchall()
+        return [(int(number), bytes(payload)) for number, payload in rows]
+
+    def erase(self, subject: str, issuer: str, before_month: str, number: int = 0) -> list[WrappedKey]:
+        """Delete the keys of months before `before_month` whose chain the subject is in, and with them what is
+        remembered of erasure `number`; what the keys were."""
         with self._asked(), self._db:
             rows = self._db.execute(f"SELECT {_COLUMNS} FROM data_key WHERE month < ?", (before_month,)).fetchall()
             gone = [key for key in map(_key, rows) if concerns(key.chain, subject, issuer)]
             self._db.executemany("DELETE FROM data_key WHERE key_id = ?", [(key.key_id,) for key in gone])
+            self._db.execute("DELETE FROM erasure WHERE erasure_id = ?", (number,))
         return gone
 
     def close(self) -> None:
