@@ -144,8 +144,10 @@ class VaultStore:
     def begun_erasures(self) -> list[tuple[int, bytes]]:
         """(number, payload) of the erasures that were begun and not ended."""
         with self._asked():
-            rows = self._db.execute("SELECT erasure_id, payload FROM erasure ORDER BY 1").fetchall()
-        return [(int(number), bytes(payload)) for number, payload in rows]
+            rows: list[tuple[Any, ...]] = self._db.execute(
+                "SELECT erasure_id, payload FROM erasure ORDER BY 1"
+            ).fetchall()
+        return [(number, payload) for number, payload in rows]
 
     def erase(self, subject: str, issuer: str, before_month: str, number: int = 0) -> list[WrappedKey]:
         """Delete the keys of months before `before_month` whose chain the subject is in, and with them what is
