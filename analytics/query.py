@@ -1,7 +1,8 @@
 """Questions to the catalog, by a reader that can do nothing but read.
 
 What holds it, each by itself enough for its part:
-- the catalog is attached read-only, and only statements that read are taken (SELECT and what DuckDB counts as such);
+- only statements that read are taken, as DuckDB's own parser sees them (analytics.query_guard), and the catalog is
+  attached read-only;
 - external access is off but for the very segment files that the catalog lists, so no other file can be read;
 - nothing can be attached, copied, loaded or set: the configuration is locked;
 - segments and catalog are files without permission to write.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,27 +21,17 @@ import duckdb
 
 from analytics import ddl
 from analytics.catalog import CATALOG
+from analytics.query_guard import QueryError, QueryRefused, check
 from analytics.store import FOLDER
-from decision.model.errors import AirlockError
 
 LONGEST_S = 600.0
-_READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-
-
-class QueryError(AirlockError):
-    """A question that can't be answered; the message says why, the hint what to do."""
-
-    code = "query_error"
+__all__ = [
+    "LONGEST_S", "Answer", "CatalogMissing", "CatalogReader", "QueryError", "QueryRefused", "QueryTimeout", "ViewInfo"
+]  # fmt: skip
 
 
 class CatalogMissing(QueryError):
     code = "catalog_missing"
-
-
-class QueryRefused(QueryError):
-    """It would do something other than read."""
-
-    code = "query_refused"
 
 
 class QueryTimeout(QueryError):
@@ -113,9 +104,15 @@ class CatalogReader:
         self._connection.close()
 
     def ask(
-        self, sql: str, parameters: Sequence[object] = (), *, limit: int = 10_000, timeout_s: float = 30.0
+        self,
+        sql: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        limit: int = 10_000,
+        timeout_s: float = 30.0,
     ) -> Answer:
-        """The answer to one question, at most `limit` rows of it. Raises QueryRefused, QueryTimeout, QueryError."""
+        """The answer to one question, at most `limit` rows of it; `parameters` stand for its `?`, or by name for its
+        `$name`. Raises QueryRefused, QueryTimeout, QueryError."""
         if not 0 < timeout_s <= LONGEST_S:
             raise QueryRefused(f"a question may take from 0 to {LONGEST_S:.0f} s", hint="choose a --timeout within")
         self._check(sql)
@@ -123,7 +120,7 @@ class CatalogReader:
         timer.daemon = True
         timer.start()
         try:
-            self._connection.execute(sql, list(parameters))
+            self._connection.execute(sql, dict(parameters) if isinstance(parameters, Mapping) else list(parameters))
             described = self._connection.description or []
             rows = self._connection.fetchmany(limit + 1)
         except duckdb.InterruptException as error:
@@ -143,32 +140,9 @@ class CatalogReader:
 
     def _check(self, sql: str) -> None:
         try:
-            statements = duckdb.extract_statements(sql)
+            check(self._connection, sql)
         except duckdb.Error as error:
             raise QueryError(str(error), hint=_hint(error)) from error
-        if len(statements) != 1:
-            raise QueryRefused("one question at a time", hint="give one SELECT, without anything after its `;`")
-        if statements[0].type not in _READS or self._explains_more(sql, statements[0].type):
-            raise QueryRefused(
-                f"{statements[0].type.name} is not allowed: the audit store can only be read",
-                hint="ask with SELECT, DESCRIBE, SHOW TABLES or SUMMARIZE",
-            )
-
-    @staticmethod
-    def _explains_more(sql: str, kind: duckdb.StatementType) -> bool:
-        """EXPLAIN ANALYZE runs what it explains; what may run is only what may be asked."""
-        if kind is not duckdb.StatementType.EXPLAIN:
-            return False
-        if sql.strip()[:7].lower() != "explain":
-            return True  # behind a comment it could hide anything
-        rest = sql.strip()[len("explain") :].lstrip()
-        if rest[:7].lower() == "analyze":
-            rest = rest[7:]
-        try:
-            inner = duckdb.extract_statements(rest)
-        except duckdb.Error:
-            return True
-        return len(inner) != 1 or inner[0].type is not duckdb.StatementType.SELECT
 
     def list_views(self) -> list[ViewInfo]:
         """Every documented view, as the catalog describes it."""
@@ -206,4 +180,6 @@ def _hint(error: duckdb.Error) -> str:
         return "`airlock query --list` shows the views, `--describe VIEW` their columns"
     if isinstance(error, duckdb.PermissionException):
         return "only the audit store can be read, nothing else"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "it needs more memory than a question may take: narrow it by `time`, or ask for fewer columns"
     return ""
