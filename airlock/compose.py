@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +28,7 @@ from decision.judge import StatementJudge
 from decision.keys import load_key, load_or_make_key
 from decision.model.errors import AirlockError, SettingsError
 from decision.model.events import PolicyActivated, PolicyRejected
+from decision.model.metrics import Sample
 from decision.model.ports import Clock, PolicyEngine
 from decision.policy.embedded import EmbeddedEngine
 from decision.policy.input import InputBuilder, Reads
@@ -41,6 +42,8 @@ class Engine(PolicyEngine, ReloadableEngine, Protocol):
 
     @property
     def reads(self) -> Reads: ...
+
+    def samples(self) -> Iterable[Sample]: ...
 
 
 @dataclass

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from decision.model.metrics import Measured
+
 log = logging.getLogger(__name__)
 
 CHILD_RESTART_S = 1.0
@@ -21,10 +23,12 @@ Body = Callable[["Host"], Awaitable[None]]
 
 
 class Host:
-    """`stack` holds what must be ended; `stop` asks for the end; `failure` is why it ended if not by wish."""
+    """`stack` holds what must be ended; `stop` asks for the end; `failure` is why it ended if not by wish; `measured`
+    are the parts whose numbers are shown."""
 
     def __init__(self) -> None:
         self.stack = AsyncExitStack()
+        self.measured: list[Measured] = []
         self.failure: BaseException | None = None
         self._ending = asyncio.Event()
         self._loop = asyncio.get_running_loop()

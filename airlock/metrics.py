@@ -104,13 +104,15 @@ class MetricsServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, address: Address, token: str, tls: ssl.SSLContext | None, parts: Sequence[Measured]) -> None:
+    def __init__(
+        self, address: Address, token: str, tls: ssl.SSLContext | None, build: Build, parts: Sequence[Measured]
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self.tls = tls
         self.registry = CollectorRegistry(auto_describe=False)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self.registry.register(PartsCollector(parts))
+        self.registry.register(PartsCollector(build, parts))
         self._token = token
         self._room = threading.BoundedSemaphore(AT_ONCE)
         super().__init__((address.host, address.port), _Handler)
@@ -151,20 +153,20 @@ def shown_metrics(
     settings: Settings, given: str | None, name: str, parts: Sequence[Measured]
 ) -> Iterator[Address | None]:
     """Show the numbers of `parts` until the block ends. `given` is what `--metrics` said, None for what the settings
-    say; `name` is the command's or service's. Yields where, or None. Raises SettingsError."""
+    say; `name` is the command's or service's; parts may be added to `parts` while it runs. Yields where, or None.
+    Raises SettingsError."""
     wanted = given or settings.metrics.listen
     if wanted == OFF:
         yield None
         return
-    every = [Build(name), *parts]
     if wanted == NODE:
-        handing = Handing(settings.data_dir, name, every[1:])
+        handing = Handing(settings.data_dir, name, parts)
         try:
             yield None
         finally:
             handing.close()
         return
-    server = _listening(settings.metrics, wanted, every)
+    server = _listening(settings.metrics, wanted, Build(name), parts)
     server.start()
     said = write_handed(settings.data_dir, name, address=f"{'https' if server.tls else 'http'}://{server.address}")
     try:
@@ -174,11 +176,11 @@ def shown_metrics(
         server.close()
 
 
-def _listening(settings: MetricsSettings, wanted: str, parts: Sequence[Measured]) -> MetricsServer:
+def _listening(settings: MetricsSettings, wanted: str, build: Build, parts: Sequence[Measured]) -> MetricsServer:
     address = Address(*split_address(wanted, "metrics.listen"))
     settings.check(address.host)
     try:
-        return MetricsServer(address, settings.token(), settings.tls(), parts)
+        return MetricsServer(address, settings.token(), settings.tls(), build, parts)
     except OSError as error:
         raise SettingsError(
             f"metrics can't be shown on {address} ({error.strerror or error})",

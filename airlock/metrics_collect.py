@@ -72,16 +72,17 @@ def _bound(bound: float) -> str:
 
 
 class PartsCollector(Collector):
-    """Asks every part at each scrape."""
+    """Asks every part at each scrape; `parts` may still grow."""
 
-    def __init__(self, parts: Sequence[Measured]) -> None:
+    def __init__(self, build: Measured, parts: Sequence[Measured]) -> None:
+        self._build = build
         self._parts = parts
         self._failed: set[str] = set()
         self._failures = 0
 
     def collect(self) -> Iterator[Metric]:
         families = Families()
-        for part in self._parts:
+        for part in (self._build, *self._parts):
             for sample in self._ask(part):
                 families.add(sample)
         for sample in (

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from airlock.compose import RunningService, private_folder, start_service
 from airlock.host import Host
+from airlock.metrics_handed import HandedSamples
+from airlock.metrics_ingest import IngestSamples
 from airlock.runtime import Address
 from airlock.settings import DatabaseSettings, Settings
 from decision.clock import SystemClock
@@ -42,6 +44,8 @@ async def begin_service(host: Host, settings: Settings, databases: dict[str, Dat
     """The decision service; a poisoned journal ends the process, which starts again through verification."""
     running = await start_service(settings, databases, host.fail)
     host.stack.push_async_callback(running.close)
+    host.measured += (running.service, running.journal, running.engine)
+    host.measured += (HandedSamples(settings.data_dir), IngestSamples(settings.data_dir))
     return running
 
 
@@ -66,9 +70,7 @@ def check_free(address: Address, who: str, option: str) -> None:
         raise cant_listen(who, address, option, error) from None
 
 
-async def begin_grpc(
-    host: Host, settings: Settings, port: DecisionPort, texts: TextOffice | None = None
-) -> Address:
+async def begin_grpc(host: Host, settings: Settings, port: DecisionPort, texts: TextOffice | None = None) -> Address:
     """The gRPC shell over `port` and the office of statement texts. Local commands may always call, by their token."""
     entry = TokenEntry(name=LOCAL_CALLER, token_file=local_token_file(settings.data_dir))
     own: ServerSettings = settings.grpc.model_copy(update={"tokens": (*settings.grpc.tokens, entry)})
@@ -95,4 +97,5 @@ async def begin_proxy(
     except OSError as error:
         raise cant_listen("the enforcement point", settings.proxy.listen, "--listen 127.0.0.1:0", error) from None
     host.stack.push_async_callback(proxy.stop)
+    host.measured.append(proxy)
     return Address(*proxy.address)

@@ -12,6 +12,7 @@ from airlock.commands.node import folder_option, grpc_option, log_option
 from airlock.commands.up import chosen_settings, run_through_poison
 from airlock.compose import database_entries
 from airlock.host import Host
+from airlock.metrics import metrics_option, shown_metrics
 from airlock.parts import begin_grpc, begin_service, local_token_file
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from decision.model.errors import SettingsError
@@ -23,14 +24,16 @@ from decision.model.errors import SettingsError
 )
 @folder_option
 @grpc_option
+@metrics_option
 @log_option
-def serve(config: Path | None, data_dir: str | None, grpc: str | None) -> None:
+def serve(config: Path | None, data_dir: str | None, grpc: str | None, metrics: str | None) -> None:
     """Run the decision service for enforcement points elsewhere. Its journal is projected by `airlock ingest`."""
-    settings = chosen_settings(config, {"data_dir": data_dir, "listen": None, "grpc": grpc})
+    settings = chosen_settings(config, {"data_dir": data_dir, "listen": None, "grpc": grpc, "metrics": metrics})
     if not settings.database:
         raise SettingsError("no database is known", hint="add [[database]] entries to the settings file")
 
     async def body(host: Host) -> None:
+        host.stack.enter_context(shown_metrics(settings, None, "serve", host.measured))
         running = await begin_service(host, settings, database_entries(settings.database))
         address = await begin_grpc(host, settings, running.service, running.texts)
         known = tuple(RunningDatabase(one.name, one.environment.value) for one in settings.database)

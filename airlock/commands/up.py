@@ -23,6 +23,7 @@ from airlock.compose import database_entries
 from airlock.demo.postgres import BundledPostgres
 from airlock.demo.shop import FULL, SHOP_TAGS, load_shop
 from airlock.host import Body, Host, run
+from airlock.metrics import metrics_option, shown_metrics
 from airlock.pages import address_of, begin_pages
 from airlock.parts import begin_grpc, begin_proxy, begin_service, local_token_file
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
@@ -75,6 +76,8 @@ def chosen_settings(config: Path | None, given: dict[str, str | None]) -> Settin
     if given["grpc"] is not None:
         host, port = split_address(given["grpc"], "--grpc")
         changes["grpc"] = settings.grpc.model_copy(update={"host": host, "port": port})
+    if given.get("metrics") is not None:
+        changes["metrics"] = settings.metrics.model_copy(update={"listen": given["metrics"]})
     if given.get("console") not in (None, "off"):
         changes["console"] = settings.console.model_copy(update={"listen": given["console"]})
     return settings.model_copy(update=changes)
@@ -168,6 +171,7 @@ def banner(runtime: Runtime, settings: Settings, data_dir_option: str) -> str:
 @listen_option
 @grpc_option
 @console_option
+@metrics_option
 @log_option
 def up(
     config: Path | None,
@@ -177,16 +181,19 @@ def up(
     listen: str | None,
     grpc: str | None,
     console: str | None,
+    metrics: str | None,
 ) -> None:
     """Run everything on this machine: decision service, enforcement point, projection, console.
 
     With no database given, a bundled PostgreSQL with the demo database shop starts behind it.
     """
-    settings = chosen_settings(config, {"data_dir": data_dir, "listen": listen, "grpc": grpc, "console": console})
+    given = {"data_dir": data_dir, "listen": listen, "grpc": grpc, "console": console, "metrics": metrics}
+    settings = chosen_settings(config, given)
     found_here = Path(os.environ.get("AIRLOCK_DATA_DIR") or default_data_dir()).resolve() == settings.data_dir
     option = "" if found_here else f" --data-dir {shlex.quote(data_dir or str(settings.data_dir))}"
 
     async def body(host: Host) -> None:
+        host.stack.enter_context(shown_metrics(settings, None, "up", host.measured))
         runtime = await begin(host, settings, config, upstream, environment, console)
         write_runtime(settings.data_dir, runtime)
         host.stack.callback(remove_runtime, settings.data_dir)

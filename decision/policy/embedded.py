@@ -19,16 +19,19 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import regorus
 
 from decision.model.decision import Evaluation
 from decision.model.errors import BundleRejected, PolicyTimeout, PolicyUnavailable, PolicyUndefined
+from decision.model.metrics import Histogram, Sample
 from decision.model.ports import Clock
 from decision.model.session import PolicyStatus
 from decision.policy.bundle import ENTRY, Bundle, engine_message
 from decision.policy.evaluation import decode_evaluation
 from decision.policy.input import READS_EVERYTHING, Reads
+from decision.policy.metrics import engine_samples
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
 BUDGET_NS = 250_000_000
@@ -146,6 +149,7 @@ class EmbeddedEngine:
         self._rejected = ""
         self._owner = _Owner()
         self._cache = EvaluationCache(cache_entries)
+        self._evaluated = Histogram()
         self._outputs: dict[str, Evaluation] = {}
         self._max_document_bytes = max_document_bytes
         self._budget_ns = budget_ns
@@ -217,7 +221,9 @@ class EmbeddedEngine:
             raise PolicyTimeout(f"the statement's facts exceed {self._max_document_bytes} bytes", hint="split it up")
         started = self._clock.monotonic_ns()
         evaluation = self._decoded(evaluate_with(self._engine(bundle), document), bundle.revision)
-        if self._clock.monotonic_ns() - started > self._budget_ns:
+        took = self._clock.monotonic_ns() - started
+        self._evaluated.observe(took)
+        if took > self._budget_ns:
             raise PolicyTimeout("the policy took too long for this statement", hint="airlock policy bench")
         if shared:
             self._cache.put(bundle.revision, shared, evaluation)
@@ -250,6 +256,10 @@ class EmbeddedEngine:
             policies=() if bundle is None else bundle.policies,
             rejected=self._rejected,
         )
+
+    def samples(self) -> Iterator[Sample]:
+        """See decision.model.metrics."""
+        return engine_samples(self._evaluated, self._cache.hits, self._cache.misses, self.status())
 
     async def close(self) -> None:
         self._bundle = None

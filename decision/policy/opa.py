@@ -12,7 +12,7 @@ rewrite rejected ones): policies are put by its session as they are. An answer w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,12 +30,14 @@ from decision.model.errors import (
     PolicyUndefined,
     SettingsError,
 )
+from decision.model.metrics import Histogram, Sample
 from decision.model.ports import Clock
 from decision.model.session import PolicyStatus
 from decision.policy.bundle import Bundle
 from decision.policy.embedded import CACHE_ENTRIES, MAX_DOCUMENT_BYTES, EvaluationCache
 from decision.policy.evaluation import evaluation_of
 from decision.policy.input import READS_EVERYTHING, Reads
+from decision.policy.metrics import engine_samples
 
 UPLOAD_TIMEOUT_S = 30.0
 KEPT_REVISIONS = 2
@@ -88,6 +90,7 @@ class OpaEngine:
         self._activated = 0
         self._rejected = ""
         self._cache = EvaluationCache(cache_entries)
+        self._evaluated = Histogram()
         self._max_document_bytes = max_document_bytes
         self._uploaded: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
         self._upload_lock = asyncio.Lock()
@@ -139,7 +142,9 @@ class OpaEngine:
             return found
         if len(document) > self._max_document_bytes:
             raise PolicyTimeout(f"the statement's facts exceed {self._max_document_bytes} bytes", hint="split it up")
+        started = self._clock.monotonic_ns()
         evaluation = await self._ask(bundle, document)
+        self._evaluated.observe(self._clock.monotonic_ns() - started)
         if shared:
             self._cache.put(bundle.revision, shared, evaluation)
         return evaluation
@@ -153,6 +158,10 @@ class OpaEngine:
             policies=() if bundle is None else bundle.policies,
             rejected=self._rejected,
         )
+
+    def samples(self) -> Iterator[Sample]:
+        """See decision.model.metrics."""
+        return engine_samples(self._evaluated, self._cache.hits, self._cache.misses, self.status())
 
     async def close(self) -> None:
         self._bundle = None
