@@ -42,6 +42,8 @@ digest_key_file = {digest_key}
 [kafka]
 bootstrap_servers = [{broker}]
 topic_prefix = "chaos"
+partitions = 4
+replication = 1
 
 [proxy]
 listen = "127.0.0.1:{proxy_port}"
