@@ -1,16 +1,12 @@
 """The log of one journal (the embedded form): event number n is leaf n - 1.
 
-    LogThread(data_dir, settings).start() … .stop()      beside the projection, in its process
-
-What goes wrong ends the keeper, is logged, and is tried again from what is durable; the projection goes on.
+LogThread(data_dir, settings).start() … .stop()      beside the projection, in its process
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,20 +16,16 @@ from decision.journal.log_keys import KEY_FILE, Random
 from decision.journal.log_settings import LogSettings
 from decision.journal.reader import SqliteJournalReader
 from decision.journal.tiles import FOLDER
-from decision.model.errors import AirlockError, LogDamaged
-from decision.model.metrics import Sample
+from decision.model.errors import LogDamaged
 from decision.model.ports import Clock
 from decision.wire.events import ProtobufEventCodec
 from ingest.sequencer import Leaf, Sequencer
 from ingest.sequencer_outside import outside_of
-
-log = logging.getLogger(__name__)
+from ingest.sequencer_thread import KeeperThread
 
 SOURCE = "journal"
 BATCH = 4_096
 POLL_S = 0.2
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
 
 
 class RawReader(Protocol):
@@ -53,6 +45,7 @@ class LogKeeper:
 
     def __init__(self, sequencer: Sequencer, reader: RawReader, codec: EventCodec, batch: int = BATCH) -> None:
         self.sequencer = sequencer
+        self.poll_s = POLL_S
         self._reader = reader
         self._codec = codec
         self._batch = batch
@@ -72,6 +65,9 @@ class LogKeeper:
             pass
         if self.sequencer.pending:
             self.sequencer.publish()
+
+    def close(self) -> None:
+        self.sequencer.close()
 
     def _take(self) -> bool:
         size = self.sequencer.size
@@ -123,7 +119,7 @@ def open_keeper(data_dir: Path, settings: LogSettings, clock: Clock, random: Ran
     """The keeper of the log of `data_dir`'s own journal."""
     codec = ProtobufEventCodec()
     reader = SqliteJournalReader(data_dir / "journal", codec)
-    key_file, outside = data_dir / KEY_FILE, outside_of(settings, clock)
+    key_file, outside = data_dir / KEY_FILE, outside_of(settings)
     sequencer = Sequencer(data_dir / FOLDER, key_file, SOURCE, settings, clock, random, outside)
     try:
         return LogKeeper(sequencer, reader, codec)
@@ -132,59 +128,10 @@ def open_keeper(data_dir: Path, settings: LogSettings, clock: Clock, random: Ran
         raise
 
 
-class LogThread:
-    """A keeper on a thread of its own, which begins again after a failure. `running` tells whether it holds the log."""
+class LogThread(KeeperThread):
+    """The log of `data_dir`'s own journal on a thread beside the projection."""
 
     def __init__(
         self, data_dir: Path, settings: LogSettings, clock: Clock | None = None, random: Random = os.urandom
     ) -> None:
-        self._data_dir = data_dir
-        self._settings = settings
-        self._clock = clock or SystemClock()
-        self._random = random
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._keeper: LogKeeper | None = None
-        self.failures = 0
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 10.0) -> None:
-        """Publish what is new, then end; what takes longer is left to the next start."""
-        self._stopping.set()
-        self._thread.join(timeout_s)
-
-    @property
-    def running(self) -> bool:
-        return self._keeper is not None
-
-    def samples(self) -> Iterable[Sample]:
-        keeper = self._keeper
-        return () if keeper is None else keeper.sequencer.samples()
-
-    def _run(self) -> None:
-        pause_s, said = FIRST_PAUSE_S, ""
-        while not self._stopping.is_set():
-            try:
-                self._keep()
-                return
-            except (AirlockError, OSError, ValueError) as error:
-                self.failures += 1
-                message = error.message if isinstance(error, AirlockError) else f"{type(error).__name__}: {error}"
-                if message != said:
-                    log.error("the log stands still: %s (%s)", message, getattr(error, "hint", ""))
-                said = message
-            self._stopping.wait(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-    def _keep(self) -> None:
-        keeper = self._keeper = open_keeper(self._data_dir, self._settings, self._clock, self._random)
-        try:
-            more = True
-            while not self._stopping.wait(0.0 if more else POLL_S):
-                more = keeper.step()
-            keeper.finish()
-        finally:
-            self._keeper = None
-            keeper.sequencer.close()
+        super().__init__(lambda: open_keeper(data_dir, settings, clock or SystemClock(), random))

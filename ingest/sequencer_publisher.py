@@ -91,12 +91,12 @@ class Publisher:
         cosigned: Sequence[Signature] = ()
         if self._outside.witnesses is not None:
             cosigned = self._outside.witnesses.cosign(note, checkpoint, nodes)
-        self.cosignatures = len(cosigned)
-        if len(cosigned) < self._settings.witness_quorum:
+        self.cosignatures = len({one.name for one in cosigned})
+        if self.cosignatures < self._settings.witness_quorum:
             self.refused += 1
             log.error(
                 "the checkpoint of %d is not published: %d of %d witnesses cosigned",
-                size, len(cosigned), self._settings.witness_quorum,
+                size, self.cosignatures, self._settings.witness_quorum,
             )  # fmt: skip
             return None
         data = Note(note.text, (*note.signatures, *cosigned)).encode()

@@ -94,7 +94,7 @@ def verify_proof(
         raise ProofInvalid("the proof does not hold its event", hint="give the event's bytes beside it")
     opened = custody.open(proof.checkpoint)
     cosigned = find_signed(opened.note, witnesses)
-    if len({one.key for one in cosigned}) < quorum:
+    if len({one.key.name for one in cosigned}) < quorum:
         raise NoteInvalid(f"the checkpoint is cosigned by {len(cosigned)} of the witnesses, and {quorum} are demanded")
     checkpoint = opened.checkpoint
     verify_inclusion(leaf_hash(event), proof.index, checkpoint.size, proof.hashes, checkpoint.root)

@@ -1,0 +1,102 @@
+"""A keeper of a log on a thread of its own, which begins again after a failure from what is durable."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from decision.model.errors import AirlockError
+from decision.model.metrics import Sample, SampleKind
+from ingest.sequencer import Sequencer
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+
+
+class Keeper(Protocol):
+    """Feeds a sequencer from one source. Raises AirlockError, OSError or ValueError, and is then closed."""
+
+    @property
+    def sequencer(self) -> Sequencer: ...
+
+    @property
+    def poll_s(self) -> float:
+        """How long to wait where `step` found nothing."""
+        ...
+
+    def step(self) -> bool:
+        """Take what is new, publish if it is due. Returns whether there is surely more to take."""
+        ...
+
+    def finish(self) -> None:
+        """Take what is there, and publish it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class KeeperThread:
+    """`opened` makes the keeper, again after each failure. What goes wrong is logged, once for the same message."""
+
+    def __init__(self, opened: Callable[[], Keeper]) -> None:
+        self._opened = opened
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._keeper: Keeper | None = None
+        self._failures = 0
+        self.standing_still = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Publish what is new, then end; what takes longer is left to the next start."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    @property
+    def running(self) -> bool:
+        """Whether it holds the log now; `standing_still` says why not."""
+        return self._keeper is not None
+
+    def samples(self) -> Iterable[Sample]:
+        yield Sample("sequencer_failures", SampleKind.COUNTER, "Times that the log stood still", self._failures)
+        keeper = self._keeper
+        if keeper is not None:
+            yield from keeper.sequencer.samples()
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                self._keep()
+                return
+            except (AirlockError, OSError, ValueError) as error:
+                self._failures += 1
+                message = error.message if isinstance(error, AirlockError) else f"{type(error).__name__}: {error}"
+                if message != self.standing_still:
+                    log.error("the log stands still: %s (%s)", message, getattr(error, "hint", ""))
+                    pause_s = FIRST_PAUSE_S
+                self.standing_still = message
+            self._stopping.wait(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _keep(self) -> None:
+        keeper = self._opened()
+        try:
+            self._keeper = keeper
+            more = True
+            while not self._stopping.wait(0.0 if more else keeper.poll_s):
+                more = keeper.step()
+                if self.standing_still:
+                    log.warning("the log goes on")
+                    self.standing_still = ""
+            keeper.finish()
+        finally:
+            self._keeper = None
+            keeper.close()
