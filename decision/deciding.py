@@ -99,12 +99,14 @@ class Decider:
         if self._consent.may_be_granted(session, request):
             return False
         time_unix_nano = self._clock.time_unix_nano()
+        time_unix = time_unix_nano // 1_000_000_000
         warm = self._warm.find(
             session,
             request,
             self._catalogs.get(session.entry.name),
             self._judge.revision,
-            time_unix_nano // 1_000_000_000,
+            time_unix,
+            self._judge.counted(session.principal, time_unix),
         )
         if warm is not None and not self._expired(session, warm.context.time_unix):
             decision_id = self._ids.new_id()

@@ -27,11 +27,12 @@ from decision.model.decision import Decision, Evaluation, PolicyEffect
 from decision.model.errors import AirlockError
 from decision.model.events import PinnedValue, StatementDecided
 from decision.model.policy import Phase
-from decision.model.ports import PolicyEngine, PromptEngine
+from decision.model.ports import CounterSource, PolicyEngine, PromptEngine
+from decision.model.principal import Principal
 from decision.model.session import DecideRequest, MessageKind
 from decision.pinned import PinnedForm, value_of
 from decision.policy.input import InputBuilder
-from decision.question import GrantFor, Judged, Question, context_of
+from decision.question import UNCOUNTED, Counted, GrantFor, Judged, Question, context_of
 from decision.template import TemplateCache
 from decision.texts import RedactedTexts, Texts
 from decision.wire import hot
@@ -49,8 +50,10 @@ class StatementJudge:
         builder: InputBuilder,
         digester: Digester,
         texts: Texts | None = None,
+        counters: CounterSource | None = None,
     ) -> None:
-        """`texts` says what is kept of a statement's words; by default nothing but the text without literals."""
+        """`texts` says what is kept of a statement's words; by default nothing but the text without literals.
+        `counters` tells what principals did lately; without it nobody did anything."""
         self._analyzer = analyzer
         self._engine = engine
         self._prompt = engine if isinstance(engine, PromptEngine) else None
@@ -58,6 +61,7 @@ class StatementJudge:
         self._digester = digester
         self._templates = TemplateCache()
         self._texts = texts or RedactedTexts()
+        self._counters = counters
         self._patient = Analyzer(analyzer.dialect, analyzer.limits)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="large-statements")
 
@@ -65,6 +69,12 @@ class StatementJudge:
     def revision(self) -> str:
         """The active policy's, where decisions can be made without waiting; else empty."""
         return "" if self._prompt is None else self._prompt.revision
+
+    def counted(self, principal: Principal, time_unix: int) -> Counted:
+        """The principal's counters in that second, where the active policy reads any."""
+        if self._counters is None or not self._builder.reads.counters:
+            return UNCOUNTED
+        return Counted.of(principal, self._counters, time_unix * 1_000_000_000)
 
     def judge_now(self, question: Question, grant_for: GrantFor) -> Judged | None:
         """`judge` at once; None where something must be waited for: a large text, a policy engine elsewhere."""
@@ -137,7 +147,7 @@ class StatementJudge:
             question.request.kind.value,
             question.session.resource_json,
             analysis.document,
-            context_of(question),
+            context_of(question, self.counted(question.session.principal, question.time_unix)),
         )
 
     def _judged(

@@ -11,7 +11,9 @@ from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation
 from decision.model.events import MaskedColumn
 from decision.model.facts import Facts
-from decision.model.policy import ApprovalContext, Context
+from decision.model.policy import ApprovalContext, Context, Figures
+from decision.model.ports import CounterSource
+from decision.model.principal import Principal
 from decision.model.session import DecideRequest
 from decision.obligations import TagIndex
 from decision.sessions import Session
@@ -71,7 +73,28 @@ class Judged:
 GrantFor = Callable[[Question], ApprovalContext | None]
 
 
-def context_of(question: Question) -> Context:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counters of who asks and of whom it acts for, as in Context."""
+
+    own: Figures = ()
+    behind: tuple[tuple[str, str, Figures], ...] = ()
+
+    @staticmethod
+    def of(principal: Principal, source: CounterSource, time_unix_nano: int) -> Counted:
+        first, *others = principal.chain()
+        behind = [(one.issuer, one.subject, source.of(one.key, time_unix_nano)) for one in others]
+        return Counted(source.of(first.key, time_unix_nano), tuple(behind))
+
+    def in_context(self, context: Context) -> bool:
+        """Whether they are those of `context`."""
+        return context.counters == self.own and context.counters_behind == self.behind
+
+
+UNCOUNTED = Counted()
+
+
+def context_of(question: Question, counted: Counted = UNCOUNTED) -> Context:
     """The context of the policy input: one object for as long as a session's context stays as it is, so that it need
     not be written out again for every statement."""
     session, request = question.session, question.request
@@ -83,6 +106,7 @@ def context_of(question: Question) -> Context:
             and known.transaction_status == request.transaction_status
             and known.intent == question.intent
             and known.ticket == question.ticket
+            and counted.in_context(known)
         ):
             return known
     context = Context(
@@ -94,6 +118,8 @@ def context_of(question: Question) -> Context:
         enforcement_point=session.request.enforcement_point,
         transaction_status=request.transaction_status,
         approval=question.grant,
+        counters=counted.own,
+        counters_behind=counted.behind,
     )
     if question.grant is None:
         session.context = context

@@ -174,13 +174,17 @@ class DecisionService:
 
     async def _judge_session(self, session: Session) -> None:
         """Raises SessionRefused when policy does not let this principal in."""
+        time_unix = self._clock.time_unix_nano() // 1_000_000_000
+        counted = self._judge.counted(session.principal, time_unix)
         context = Context(
             session_id=session.session_id,
-            time_unix=self._clock.time_unix_nano() // 1_000_000_000,
+            time_unix=time_unix,
             intent=session.request.intent,
             ticket=session.request.ticket,
             client=session.request.client,
             enforcement_point=session.request.enforcement_point,
+            counters=counted.own,
+            counters_behind=counted.behind,
         )
         document, key = self._builder.build(
             Phase.SESSION, session.principal_json, "connect", session.resource_json, b"", context

@@ -1,10 +1,10 @@
 """What is kept of a decision so that the same session's same message can be decided again at once.
 
 Soundness: a decision follows from the message (kind, text, settings, intent, ticket, transaction status), the session
-(principal, database, what earlier statements made), the catalog, the active policy and the time in seconds. An entry is
-found by session, kind and text, and good only if each of the others is what it was. It is kept only where no approval
-was in play and letting the message run leaves the session as it was. So what is repeated is the whole decision but for
-its ids, digests of values and times, which each message has of its own.
+(principal, database, what earlier statements made), the catalog, the active policy, the counters that it reads and the
+time in seconds. An entry is found by session, kind and text, and good only if each of the others is what it was. It is
+kept only where no approval was in play and letting the message run leaves the session as it was. So what is repeated is
+the whole decision but for its ids, digests of values and times, which each message has of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from decision.model.decision import Decision
 from decision.model.policy import Context
 from decision.model.session import DecideRequest
 from decision.pinned import PinnedForm
-from decision.question import Catalog
+from decision.question import UNCOUNTED, Catalog, Counted
 from decision.sessions import Session
 from decision.wire.hot import DecidedForm
 
@@ -65,7 +65,13 @@ class WarmCache:
         self._held: dict[_Key, Warm] = {}
 
     def find(
-        self, session: Session, request: DecideRequest, catalog: Catalog | None, revision: str, time_unix: int
+        self,
+        session: Session,
+        request: DecideRequest,
+        catalog: Catalog | None,
+        revision: str,
+        time_unix: int,
+        counted: Counted = UNCOUNTED,
     ) -> Warm | None:
         warm = self._held.get((session.session_id, request.kind, request.text))
         if warm is None:
@@ -80,6 +86,7 @@ class WarmCache:
             and context.transaction_status == request.transaction_status
             and context.intent == (request.intent or session.request.intent)
             and context.ticket == (request.ticket or session.request.ticket)
+            and counted.in_context(context)
         ):
             return warm
         return None

@@ -39,9 +39,14 @@ class ApprovalContext:
     approvers: tuple[str, ...]
 
 
+Figures = tuple[tuple[str, int], ...]
+"""What a principal did lately, by name and in the names' order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything about the request that is neither who, what nor where. `time_unix` in seconds."""
+    """Everything about the request that is neither who, what nor where. `time_unix` in seconds. `counters` are those of
+    who asks, `counters_behind` (issuer, subject, counters) those of whom it acts for, nearest first."""
 
     session_id: str
     time_unix: int
@@ -51,4 +56,5 @@ class Context:
     enforcement_point: str = ""
     transaction_status: str = "I"
     approval: ApprovalContext | None = None
-    counters: tuple[tuple[str, int], ...] = ()
+    counters: Figures = ()
+    counters_behind: tuple[tuple[str, str, Figures], ...] = ()

@@ -10,6 +10,7 @@ from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision, Evaluation
 from decision.model.errors import JournalUnavailable
 from decision.model.events import AuditEvent, EventDraft
+from decision.model.policy import Figures
 from decision.model.session import (
     Approval,
     ApprovalState,
@@ -178,6 +179,15 @@ class PromptDecisions(Protocol):
         else must be waited for: a lock, a large text, a policy engine, an approval): ask `decide`. Calls of one
         session keep their order: it answers False while a `decide` of that session is under way. Never raises.
         """
+        ...
+
+
+class CounterSource(Protocol):
+    """What principals did lately, as streams count it: about a second late, and never more than what was."""
+
+    def of(self, principal: tuple[str, str], time_unix_nano: int) -> Figures:
+        """Of the principal with this key at that time; a name that is missing is 0. The same object for as long as
+        nothing changed. Where the streams have been away for too long, the only name is `stale`, its value 1."""
         ...
 
 

@@ -24,6 +24,7 @@ CONTEXT_FIELDS = (
     "approval",
     "client",
     "counters",
+    "counters_behind",
     "enforcement_point",
     "intent",
     "session",
@@ -46,6 +47,10 @@ class Reads:
     @property
     def tag(self) -> bytes:
         return _tag(self.context)
+
+    @property
+    def counters(self) -> bool:
+        return "counters" in self.context or "counters_behind" in self.context
 
 
 @functools.cache
@@ -88,7 +93,8 @@ def resource_json(resource: Resource) -> bytes:
 
 
 def context_document(context: Context) -> dict[str, object]:
-    """The context as policies see it; `approval` only where a grant fits this very message."""
+    """The context as policies see it; `approval` only where a grant fits this very message, `counters_behind` only
+    where there are any."""
     client = context.client
     document: dict[str, object] = {
         "session": context.session_id,
@@ -105,6 +111,11 @@ def context_document(context: Context) -> dict[str, object]:
         "transaction_status": context.transaction_status,
         "counters": dict(context.counters),
     }
+    if context.counters_behind:
+        document["counters_behind"] = [
+            {"issuer": issuer, "subject": subject, "counters": dict(figures)}
+            for issuer, subject, figures in context.counters_behind
+        ]
     if context.approval is not None:
         grant = context.approval
         document["approval"] = {
@@ -123,6 +134,11 @@ class InputBuilder:
         self._reads = reads
         self._contexts: dict[int, tuple[Context, Reads, bytes, bytes]] = {}
 
+    @property
+    def reads(self) -> Reads:
+        """What the active bundle reads."""
+        return self._reads if isinstance(self._reads, Reads) else self._reads()
+
     def build(
         self,
         phase: Phase,
@@ -134,7 +150,7 @@ class InputBuilder:
     ) -> tuple[bytes, bytes]:
         """The document and its key. The `*_json` are canonical fragments; an empty `statement_json` (session and
         approval phase) leaves `statement` out."""
-        reads = self._reads if isinstance(self._reads, Reads) else self._reads()
+        reads = self.reads
         whole, read = self._context(context, reads)
         before = b'{"action":%b,"context":' % orjson.dumps(action)
         after = b',"phase":%b,"principal":%b,"resource":%b%b}' % (

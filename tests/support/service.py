@@ -20,8 +20,10 @@ from decision.model.catalog import CatalogColumn, CatalogRelation, CatalogSnapsh
 from decision.model.decision import Decision
 from decision.model.facts import RelationKind
 from decision.model.policy import Environment
+from decision.model.ports import CounterSource
 from decision.model.principal import PrincipalKind
 from decision.model.session import DecideRequest, MessageKind, SessionRequest
+from decision.order import ApprovalOrder
 from decision.policy.embedded import EmbeddedEngine
 from decision.policy.input import InputBuilder
 from decision.policy.reload import BundleReloader
@@ -87,13 +89,20 @@ class Stand:
 
 @asynccontextmanager
 async def stand(
-    folder: Path, clock: SetClock, *, journal: MemoryJournal | None = None, catalog: bool = True
+    folder: Path,
+    clock: SetClock,
+    *,
+    journal: MemoryJournal | None = None,
+    catalog: bool = True,
+    rego: Path = REGO,
+    order: ApprovalOrder | None = None,
+    counters: CounterSource | None = None,
 ) -> AsyncIterator[Stand]:
     """A service on `journal` (rebuilt from it, as after a restart)."""
     kept = journal or MemoryJournal()
     issuer = DevelopmentIssuer(folder, clock)
     engine = EmbeddedEngine(clock)
-    await BundleReloader(REGO, engine).load()
+    await BundleReloader(rego, engine).load()
     builder = InputBuilder(lambda: engine.reads)
     digester = Digester(b"k" * 32)
     service = DecisionService(
@@ -101,12 +110,13 @@ async def stand(
         databases={"shop": DATABASE},
         journal=kept,
         engine=engine,
-        judge=StatementJudge(Analyzer(), engine, builder, digester),
+        judge=StatementJudge(Analyzer(), engine, builder, digester, counters=counters),
         builder=builder,
         verifier=TokenVerifier(IdentitySettings(issuers=(issuer.settings(),)), clock),
         digester=digester,
         clock=clock,
         ids=Uuid7Source(),
+        order=order,
     )
     service.replay(kept)
     if catalog:

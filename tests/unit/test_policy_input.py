@@ -29,6 +29,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "enforcement_point": {"enforcement_point": "other"},
     "transaction_status": {"transaction_status": "T"},
     "counters": {"counters": (("rows", 5),)},
+    "counters_behind": {"counters_behind": (("i", "human", (("rows", 5),)),)},
     "approval": {"approval": ApprovalContext("a", ("r",), ("x",))},
 }
 
@@ -48,7 +49,8 @@ def build(reads: Reads, given: Context, **parts: Any) -> tuple[bytes, bytes]:
 def test_document_is_canonical_and_fits_its_schema() -> None:
     """Keys are sorted, nothing is blank, and rego/schemas/input.json takes it."""
     schema = orjson.loads((REGO / "schemas" / "input.json").read_bytes())
-    given = context(approval=ApprovalContext("a", ("r",), ("x",)), counters=(("rows", 1),))
+    behind = (("i", "human", (("rows", 1),)),)
+    given = context(approval=ApprovalContext("a", ("r",), ("x",)), counters=(("rows", 1),), counters_behind=behind)
     for sql in ("SELECT email FROM customers WHERE id = 1", "DROP TABLE payments", "SELECT 1; SELECT nowhere", ";"):
         made, _ = build(Reads(), given, statement_json=analysed(sql))
         assert made == orjson.dumps(orjson.loads(made), option=orjson.OPT_SORT_KEYS)
@@ -73,7 +75,8 @@ def test_chain_is_flattened_nearest_first() -> None:
 
 def test_every_context_field_is_named() -> None:
     """A new field of the context must be added to CONTEXT_FIELDS, or keys would be unsound."""
-    full = replace(context(), approval=ApprovalContext("a", (), ()))
+    behind = (("i", "human", (("rows", 1),)),)
+    full = replace(context(), approval=ApprovalContext("a", (), ()), counters_behind=behind)
     made = orjson.loads(build(Reads(), full)[0])
     assert sorted(made["context"]) == sorted(CONTEXT_FIELDS) == sorted(CHANGES)
 
