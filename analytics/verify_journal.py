@@ -1,0 +1,187 @@
+"""A journal's events, row by row, with what its rows say of them: numbers, incarnation and seal.
+
+A journal holds one producer's events in their order, each once, and each row vouches for its last event by the seal.
+Where it was pruned it goes on from the place and hash that are kept; what was before is for the log to verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from analytics.verify_entries import Entries, Progress, Report, choose, named
+from analytics.verify_ledger import Ledger
+from decision.journal import frames
+from decision.journal.chain import Head
+from decision.journal.codec import EventCodec
+from decision.journal.rows import FORMAT, META, ROWS
+from decision.journal.verify_core import Finding, Place, Tampering
+from decision.model.errors import JournalUnavailable
+
+_BUSY_MS = 2_000
+_ROWS_A_READ = 64
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SQLError)
+
+Row = tuple[int, int, int, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBase:
+    """Whose journal it is, and where it begins since it was pruned."""
+
+    producer_id: str
+    head: Head
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What was seen of the rows. `sealed`: the first row whose seal is not its last event's; `odd`: the first whose
+    numbers or incarnation are not its events'; `foreign`: the first event of another producer."""
+
+    base: JournalBase
+    count: int = 0
+    sealed: Finding | None = None
+    odd: Finding | None = None
+    foreign: Finding | None = None
+    unpacked: Finding | None = None
+
+
+class JournalFile:
+    """A journal's database, opened to read only."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises JournalUnavailable where there is none, apsw.Error where it can't be opened."""
+        path = folder / "journal.db"
+        if not path.exists():
+            raise JournalUnavailable(f"there is no journal in {folder}", hint="name the folder that holds journal.db")
+        self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        self._db.set_busy_timeout(_BUSY_MS)
+
+    def close(self) -> None:
+        self._db.close(True)
+
+    def base(self) -> JournalBase | None:
+        """None: its format is not known."""
+        meta = self._db.execute(META).fetchone()
+        if meta is None or meta[0] != FORMAT:
+            return None
+        return JournalBase(meta[1], Head(meta[3], meta[4], meta[5]))
+
+    def newest(self) -> int:
+        return int(self._db.execute("SELECT max(last_seq) FROM batch").get or 0)
+
+    def rows(self, after: int, through: int) -> Iterator[list[Row]]:
+        """Some rows at a time, each time in a brief transaction."""
+        while after < through:
+            found: list[Any] = self._db.execute(f"{ROWS} LIMIT {_ROWS_A_READ}", (after,)).fetchall()
+            if not found:
+                return
+            yield found
+            after = found[-1][0]
+
+    def raw(self, count: int) -> bytes | None:
+        """The event that stands at this place, from 1, counted over all rows as they are."""
+        for rows in self.rows(-1, self.newest()):
+            for row in rows:
+                try:
+                    raws = frames.unpack(row[4])
+                except ValueError:
+                    continue
+                if count <= len(raws):
+                    return raws[count - 1]
+                count -= len(raws)
+        return None
+
+
+def check_journal(
+    ledger: Ledger, store: str, folder: Path, codec: EventCodec, progress: Progress | None = None
+) -> tuple[Report, JournalBase | None]:
+    """Check the journal in `folder`, while it is written or not. Raises JournalUnavailable where there is none."""
+    try:
+        journal = JournalFile(folder)
+        try:
+            return _check(ledger, store, folder, journal, codec, progress)
+        finally:
+            journal.close()
+    except _DAMAGE as error:
+        finding = Finding(Tampering.EDITED, f"the journal's database is damaged: {error}").at(
+            str(folder / "journal.db")
+        )
+        return Report(store, str(folder), finding=finding), None
+    except apsw.Error as error:
+        raise JournalUnavailable(f"the journal can't be read: {error}", hint="look at the disk") from error
+
+
+def _check(
+    ledger: Ledger, store: str, folder: Path, journal: JournalFile, codec: EventCodec, progress: Progress | None
+) -> tuple[Report, JournalBase | None]:
+    base, newest = journal.base(), journal.newest()
+    if base is None:
+        unknown = Finding(Tampering.EDITED, "the journal's format is not known").at(str(folder / "journal.db"))
+        return Report(store, str(folder), finding=unknown), None
+    entries, seen = Entries(ledger, store, codec), _Rows(base)
+    for rows in journal.rows(-1, newest):
+        for row in rows:
+            _take(entries, row, seen)
+        if progress is not None:
+            progress(entries.taken, newest - base.head.seq)
+    entries.flush()
+    checked = ledger.check(store, {base.producer_id: base.head})
+    copied = None
+    if checked.copied is not None:
+        copied = Finding(Tampering.INSERTED, "the journal has it twice", place=checked.copied)
+    unreadable = seen.unpacked or entries.unreadable
+    finding, _ = choose(checked, unreadable, (seen.foreign, ledger.disorder(store), copied, seen.sealed, seen.odd))
+    if finding is not None:
+        finding = named(finding, codec, lambda place: journal.raw(place.spot), _where)
+    notes = (f"pruned up to event {base.head.seq}",) if base.head.seq else ()
+    report = Report(store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=notes)
+    return report, base
+
+
+def _where(place: Place) -> str:
+    return f"the journal's {place.spot}. place"
+
+
+def _take(entries: Entries, row: Row, seen: _Rows) -> None:
+    last_seq, first_seq, epoch, seal, packed = row
+    try:
+        raws = frames.unpack(packed)
+    except ValueError as error:
+        seen.unpacked = seen.unpacked or Finding(
+            Tampering.EDITED, f"{error} (events {first_seq} to {last_seq})", place=Place(0, seen.count + 1)
+        )
+        return
+    start = seen.count + 1
+    taken = entries.take(raws, 0, range(start, start + len(raws)))
+    seen.count += len(raws)
+    if not raws or taken < len(raws):
+        return
+    links = entries.links
+    numbers, epochs, seqs, hashes = links[0][-taken:], links[1][-taken:], links[2][-taken:], links[4][-taken:]
+    own = entries.ledger.number(seen.base.producer_id)
+    producer = entries.ledger.name(numbers[-1])
+    last = Place(0, seen.count)
+    if seen.foreign is None and any(number != own for number in numbers):
+        index = next(i for i, number in enumerate(numbers) if number != own)
+        seen.foreign = Finding(
+            Tampering.INSERTED, f"an event of another producer in the journal of {seen.base.producer_id!r}",
+            entries.ledger.name(numbers[index]), epochs[index], seqs[index],
+            Place(0, start + index),
+        )  # fmt: skip
+    if seen.sealed is None and hashes[-1] != seal:
+        seen.sealed = Finding(
+            Tampering.EDITED,
+            "its row's seal is of other bytes",
+            producer,
+            epochs[-1],
+            seqs[-1],
+            last,
+        )
+    if seen.odd is None and (seqs[0], seqs[-1], epochs[-1]) != (first_seq, last_seq, epoch):
+        message = f"its row says events {first_seq} to {last_seq} of epoch {epoch}"
+        seen.odd = Finding(Tampering.EDITED, message, producer, epochs[-1], seqs[-1], last)

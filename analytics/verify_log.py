@@ -1,0 +1,174 @@
+"""A log's folder, from its entries to its signed root: nothing in it is believed but a signature of a key one trusts.
+
+What speaks for the keys: the one that is given (`trusted`), which must be one of the log's own list; without it that
+list alone, so that whoever could write the folder could have written the list as well. The report's notes say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analytics.verify_claims import Claims
+from analytics.verify_entries import Entries, Progress, Recent, Report, choose
+from analytics.verify_ledger import Checked, Ledger
+from decision.journal.codec import EventCodec
+from decision.journal.custody import KEYS, VERIFIER, Custody, Opened
+from decision.journal.merkle import root_of
+from decision.journal.notes import VerifierKey
+from decision.journal.tiles import CHECKPOINT, TileFolder, TileNodes
+from decision.journal.verify_core import Finding, Place, Tampering
+from decision.journal.verify_tree import TreeCheck
+from decision.model.errors import ChainBroken, LogDamaged, LogUnavailable, NoteInvalid
+
+_LOCATED = (Tampering.EDITED, Tampering.INSERTED, Tampering.REORDERED)
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """`custody` None: the keys can't be known; `opened` None: nothing in the folder is signed."""
+
+    report: Report
+    custody: Custody | None = None
+    opened: Opened | None = None
+
+    @property
+    def size(self) -> int:
+        return 0 if self.opened is None else self.opened.checkpoint.size
+
+
+def custody_of(folder: Path, trusted: VerifierKey | None) -> Custody:
+    """Raises NoteInvalid, LogUnavailable."""
+    try:
+        return Custody.parse((folder / KEYS).read_bytes(), trusted)
+    except FileNotFoundError:
+        if trusted is not None:
+            return Custody.of(trusted)
+    try:
+        return Custody.of(VerifierKey.parse((folder / VERIFIER).read_text("utf-8").strip()))
+    except (OSError, UnicodeDecodeError):
+        raise LogUnavailable(
+            f"nothing in {folder} says who signs it", hint="give the log's key with --verifier"
+        ) from None
+
+
+def check_log(
+    ledger: Ledger,
+    store: str,
+    folder: Path,
+    codec: EventCodec,
+    trusted: VerifierKey | None = None,
+    kept: bytes | None = None,
+    progress: Progress | None = None,
+) -> LogReport:
+    """Check the log in `folder`; `kept` is a checkpoint of it that somebody kept. Raises LogUnavailable where there is
+    no log."""
+    tiles = TileFolder(folder)
+    data = tiles.checkpoint()
+    if not data:
+        if not (folder / "tile").exists():
+            raise LogUnavailable(f"there is no log in {folder}", hint="name the folder that holds its checkpoint")
+        cut = Finding(Tampering.TRUNCATED, "the log has leaves and no checkpoint").at(str(folder / CHECKPOINT))
+        return LogReport(Report(store, str(folder), finding=cut))
+    try:
+        custody = custody_of(folder, trusted)
+    except NoteInvalid as error:
+        return LogReport(Report(store, str(folder), finding=_unsigned(error, folder / KEYS)))
+    try:
+        opened = custody.open(data)
+    except NoteInvalid as error:
+        return LogReport(Report(store, str(folder), finding=_unsigned(error, folder / CHECKPOINT)), custody)
+    size = opened.checkpoint.size
+    tree, entries = TreeCheck(tiles, size), Entries(ledger, store, codec)
+    claims = Claims(ledger, store, codec, custody)
+    for bundle in tree.bundles():
+        tree.take(bundle)
+        first = bundle.first
+        entries.take(bundle.entries, 0, range(first, first + len(bundle.entries)), claims.look)
+        if progress is not None:
+            progress(entries.taken, size)
+    entries.flush()
+    checked = ledger.check(store)
+    finding, waiting = _finding(tree, entries, claims, checked, opened, tiles, codec)
+    if finding is None and kept is not None:
+        finding = _extends(kept, custody, tiles, size)
+    speaks = f"signed by {opened.signed[0].key.name}, " + (
+        "the key that you trust" if trusted is not None else "by the log's own word: give --verifier to trust nobody"
+    )
+    notes = [speaks, f"{claims.count} checkpoints among its events"]
+    if waiting:
+        notes.append(f"{waiting} holes of the last minute: their events are on their way")
+    report = Report(
+        store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=tuple(notes)
+    )
+    return LogReport(report, custody, opened)
+
+
+def _unsigned(error: NoteInvalid, path: Path) -> Finding:
+    why = f"{error.message} ({error.hint})" if error.hint else error.message
+    return Finding(Tampering.EDITED, why).at(str(path))
+
+
+def _finding(
+    tree: TreeCheck, entries: Entries, claims: Claims, checked: Checked, opened: Opened, tiles: TileFolder,
+    codec: EventCodec,
+) -> tuple[Finding | None, int]:  # fmt: skip
+    """What is wrong with the tree, told as what is wrong with an event; else with the chains in it, else with the
+    checkpoints."""
+    size = opened.checkpoint.size
+
+    def fetch(place: Place) -> bytes | None:
+        try:
+            return tiles.entry(place.spot, size)
+        except (LogDamaged, IndexError):
+            bundles = (bundle for bundle in tree.bundles() if bundle.first <= place.spot < bundle.first + 256)
+            return next((one.entries[place.spot - one.first] for one in bundles
+                         if place.spot - one.first < len(one.entries)), None)  # fmt: skip
+
+    in_tree = tree.verdict(opened.checkpoint.root)
+    copied = None
+    if checked.copied is not None:
+        copied = Finding(Tampering.INSERTED, "the log has it twice", place=checked.copied)
+    on_its_way = Recent(codec, entries.newest_ns, fetch) if checked.producers > 1 else (lambda _: False)
+    chain, waiting = choose(checked, entries.unreadable, (copied,), on_its_way)
+    if in_tree is not None and in_tree.what is Tampering.FORKED:  # all written anew: older checkpoints know since when
+        since = claims.check(TileNodes(tiles, size), size)
+        return chain or since or in_tree.at(CHECKPOINT), waiting
+    finding = in_tree
+    if in_tree is not None and chain is not None and (in_tree.what not in _LOCATED or entries.unreadable is not None):
+        finding = replace(in_tree, producer_id=chain.producer_id, epoch=chain.epoch, seq=chain.seq)
+    finding = finding or chain or claims.check(TileNodes(tiles, size), size)
+    return (None if finding is None else _named(finding, codec, fetch)), waiting
+
+
+def _named(finding: Finding, codec: EventCodec, fetch: Callable[[Place], bytes | None]) -> Finding:
+    """With its leaf in words, and the event that stands there."""
+    if finding.place is None:
+        return finding
+    raw = fetch(finding.place) if finding.what not in (Tampering.DROPPED, Tampering.TRUNCATED) else None
+    where = f"leaf {finding.place.spot}"
+    if raw is None:
+        return finding.at(where)
+    try:
+        draft, producer_id, epoch, seq, _ = codec.decode(raw)
+    except ChainBroken:
+        return finding.at(where)
+    if not finding.seq:
+        finding = replace(finding, producer_id=producer_id, epoch=epoch, seq=seq)
+    return finding.at(where, draft.id)
+
+
+def _extends(kept: bytes, custody: Custody, tiles: TileFolder, size: int) -> Finding | None:
+    """Whether the log goes on from a checkpoint that somebody kept."""
+    try:
+        old = custody.open(kept).checkpoint
+    except NoteInvalid as error:
+        return Finding(Tampering.EDITED, f"the checkpoint that was kept: {error.message}")
+    if old.size > size:
+        return Finding(
+            Tampering.TRUNCATED, f"the log ends at {size}, and the checkpoint that was kept is of {old.size}"
+        )
+    if root_of(TileNodes(tiles, size), old.size) != old.root:
+        return Finding(Tampering.FORKED, f"its first {old.size} leaves are not those of the checkpoint that was kept")
+    return None
