@@ -50,6 +50,8 @@ COMMANDS: dict[str, Entry] = {
     "approvals": Entry("approvals", "approvals", "List, show, approve and deny what is held.", DECIDE),
     "query": Entry("query", "query", "Ask the audit store in SQL.", AUDIT),
     "tail": Entry("tail", "tail", "Events as they happen.", AUDIT),
+    "prove": Entry("prove", "prove", "The proof that an event is in the log, as a file that anyone can check.", AUDIT),
+    "log": Entry("log", "log", "The tamper-evident log: what it covers, its keys, its witnesses.", AUDIT),
     "verify": Entry("verify", "verify", "Check the journal's hash chain, offline.", AUDIT),
     "keys": Entry("keys", "keys", "Read and erase the exact texts of statements, where they are kept.", AUDIT),
     "rebuild": Entry("rebuild", "rebuild", "Make the audit store again from the journal.", AUDIT),

@@ -64,6 +64,7 @@ class Sequencer:
         self._folder = TileFolder(folder)
         self._settings = settings
         self._clock = clock
+        self._outside = outside
         self._lock = _locked(folder)
         try:
             self._files = DurableFolder(folder)
@@ -155,6 +156,7 @@ class Sequencer:
 
     def close(self) -> None:
         """Give the folder back. What is not committed is taken again by the next one."""
+        self._outside.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

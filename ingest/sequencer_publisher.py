@@ -31,6 +31,8 @@ class Witnesses(Protocol):
         """The cosignatures that were got in time, verified. Never raises: a witness that is away is logged."""
         ...
 
+    def close(self) -> None: ...
+
 
 class Stamper(Protocol):
     """Who stamps the time. Implemented by decision.journal.timestamps.Timestamper."""
@@ -39,6 +41,8 @@ class Stamper(Protocol):
         """Keep the stamp beside the log. Never raises: an authority that is away is logged."""
         ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -46,6 +50,11 @@ class Outside:
 
     witnesses: Witnesses | None = None
     stamper: Stamper | None = None
+
+    def close(self) -> None:
+        for one in (self.witnesses, self.stamper):
+            if one is not None:
+                one.close()
 
 
 ALONE = Outside()

@@ -65,6 +65,9 @@ class Timestamper:
         files.write(f"{FOLDER}/{size}.tsr", answer)
         files.sync()
 
+    def close(self) -> None:
+        self._http.close()
+
     def ask(self, data: bytes) -> bytes:
         """The authority's answer, verified. Raises LogUnavailable, ProofInvalid, httpx.HTTPError."""
         request = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256).nonce(nonce=True).build()
