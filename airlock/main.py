@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "verify": Entry("verify", "verify", "Check the journal's hash chain, offline.", AUDIT),
     "keys": Entry("keys", "keys", "Read and erase the exact texts of statements, where they are kept.", AUDIT),
     "rebuild": Entry("rebuild", "rebuild", "Make the audit store again from the journal.", AUDIT),
+    "report": Entry("report", "report", "Ask a standard question: who read a table, what someone did …", AUDIT),
     "retention": Entry("retention", "retention", "How long the audit store keeps what, and legal holds.", AUDIT),
     "config": Entry("config", "config", "Check and show the settings.", LOOK),
     "catalog": Entry("catalog", "catalog", "Dump what analysis knows of a database.", LOOK),

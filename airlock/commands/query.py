@@ -40,9 +40,21 @@ def show(columns: tuple[str, ...], rows: list[tuple[object, ...]], form: str) ->
     metavar="SECONDS",
     help="How long it may take.",
 )
-@click.option("--list", "list_views", is_flag=True, help="List the views instead.")
+@click.option("--list", "list_views", is_flag=True, help="List the views and the standard questions instead.")
 @click.option("--describe", metavar="VIEW", default="", help="List the columns of a view instead.")
-def query(sql: str, data_dir: Path, form: str, limit: int, timeout: float, list_views: bool, describe: str) -> None:
+@click.option("--question", metavar="NAME", default="", help="Ask a standard question instead.")
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A value for the question's $KEY.")
+def query(
+    sql: str,
+    data_dir: Path,
+    form: str,
+    limit: int,
+    timeout: float,
+    list_views: bool,
+    describe: str,
+    question: str,
+    params: tuple[str, ...],
+) -> None:
     """Ask the audit store in SQL (DuckDB's dialect); `-` reads the question from standard input.
 
     It can only be read. Start with:
@@ -51,7 +63,13 @@ def query(sql: str, data_dir: Path, form: str, limit: int, timeout: float, list_
       airlock query --list
       airlock query "select * from denials order by time desc limit 5"
       airlock query "select who, count(*) from table_access where table_name = 'customers' group by all"
+      airlock query --question who-read --param table=customers --param from=30d
     """
+    if question:
+        from airlock.commands.report import answer
+
+        answer(data_dir, question, _pairs(params), form, limit, timeout)
+        return
     if not (sql or list_views or describe):
         raise click.UsageError("give a question in SQL, or --list to see what can be asked")
     if sql == "-":
@@ -59,18 +77,35 @@ def query(sql: str, data_dir: Path, form: str, limit: int, timeout: float, list_
     try:
         with CatalogReader(data_dir) as reader:
             if list_views:
-                show(("view", "holds"), [(view.name, view.comment) for view in reader.list_views()], form)
+                show(("name", "kind", "holds"), _listed(reader), form)
             elif describe:
                 view = reader.describe(describe)
                 rows: list[tuple[object, ...]] = [(c.name, c.type, c.comment) for c in view.columns]
                 show(("column", "type", "holds"), rows, form)
             else:
-                answer = reader.ask(sql, limit=limit, timeout_s=timeout)
-                show(answer.columns, answer.rows, form)
-                if answer.truncated:
+                found = reader.ask(sql, _pairs(params), limit=limit, timeout_s=timeout)
+                show(found.columns, found.rows, form)
+                if found.truncated:
                     click.echo(f"only the first {limit} rows: give a greater --limit to see more", err=True)
     except AirlockError as error:
         raise failed(error) from error
+
+
+def _pairs(params: tuple[str, ...]) -> dict[str, str]:
+    pairs = [param.partition("=") for param in params]
+    if wrong := [key for key, equals, _ in pairs if not equals or not key]:
+        raise click.UsageError(f"--param {wrong[0]}: write KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _listed(reader: CatalogReader) -> list[tuple[object, ...]]:
+    from analytics.questions import questions
+
+    rows: list[tuple[object, ...]] = [(view.name, "view", view.comment) for view in reader.list_views()]
+    for one in questions().values():
+        keys = ", ".join(p.name if p.default is None else f"[{p.name}]" for p in one.parameters)
+        rows.append((one.name, "question", f"{one.meaning} ({keys})"))
+    return rows
 
 
 def failed(error: AirlockError) -> click.ClickException:

@@ -1,0 +1,119 @@
+-- The questions that are asked again and again. `airlock query --list` shows them, `airlock report NAME` and
+-- `airlock query --question NAME --param KEY=VALUE` run them; the text stands here to be copied and changed.
+--
+-- A block is `-- QUESTION name: what it answers`, a line `-- key TYPE: meaning` (or `key TYPE = default`) for each
+-- parameter, and one statement in which `$key` stands for the value. Types: TEXT, NUMBER, TIME (a date, a time, or 30d,
+-- 12h, 15m ago), TABLE (a name or schema.name: `$key` is the name, `$key_schema` the schema, empty for any).
+
+-- QUESTION who-read: Who read a table, how often, how much and when
+-- table TABLE: The table
+-- from TIME = 1970-01-01: From when on
+-- to TIME = 9999-12-31: Until when
+SELECT
+  who, database, count(DISTINCT decision_id) AS reads, sum(rows)::BIGINT AS rows, min(time) AS first, max(time) AS last,
+  principal_kind, human, list(DISTINCT via ORDER BY via) AS via
+FROM table_access
+WHERE table_name = $table AND ($table_schema = '' OR schema_name = $table_schema) AND access = 'read'
+  AND outcome = 'completed' AND time >= $from AND time < $to
+GROUP BY who, database, principal_kind, human
+ORDER BY reads DESC, who, database;
+
+-- QUESTION did: What a principal did, itself or through an agent, newest first
+-- principal TEXT: Its subject
+-- from TIME = 1970-01-01: From when on
+-- to TIME = 9999-12-31: Until when
+SELECT
+  time, who, database, effect, outcome, statement, tables, rows, duration_ms, rules, intent, ticket, session_id,
+  decision_id
+FROM statements
+WHERE (principal = $principal OR human = $principal) AND message_kind <> 'parse' AND time >= $from AND time < $to
+ORDER BY time DESC;
+
+-- QUESTION denials-by-rule: What was refused, by rule and day
+-- from TIME = 1970-01-01: From when on
+-- to TIME = 9999-12-31: Until when
+SELECT day, rule, count(*) AS denials, count(DISTINCT principal) AS principals, list(DISTINCT database ORDER BY database) AS databases
+FROM (
+  SELECT time::DATE AS day, principal, database,
+    unnest(CASE WHEN len(rules) > 0 THEN rules ELSE [coalesce(nullif(error_code, ''), 'none')] END) AS rule
+  FROM denials WHERE time >= $from AND time < $to
+)
+GROUP BY day, rule ORDER BY day DESC, denials DESC, rule;
+
+-- QUESTION percentiles: How long decisions and executions took, by database
+-- from TIME = 1970-01-01: From when on
+-- to TIME = 9999-12-31: Until when
+SELECT
+  database, d.decisions, d.latency[1] AS decision_p50_us, d.latency[2] AS decision_p95_us,
+  d.latency[3] AS decision_p99_us, x.executions, x.duration[1] AS execution_p50_ms, x.duration[2] AS execution_p95_ms,
+  x.duration[3] AS execution_p99_ms
+FROM (
+  SELECT database, count(*) AS decisions, quantile_cont(latency_us, [0.5, 0.95, 0.99]) AS latency
+  FROM decisions WHERE time >= $from AND time < $to GROUP BY database
+) d
+LEFT JOIN (
+  SELECT database, count(*) AS executions, quantile_cont(duration_ms, [0.5, 0.95, 0.99]) AS duration
+  FROM executions WHERE time >= $from AND time < $to GROUP BY database
+) x USING (database)
+ORDER BY database;
+
+-- QUESTION first-access: Who touched which table for the first time since then
+-- table TABLE = %: The table; % for any
+-- from TIME = 1970-01-01: Since when
+-- to TIME = 9999-12-31: Until when
+SELECT
+  min(time) AS first, who, database, schema_name, table_name, list(DISTINCT access ORDER BY access) AS access,
+  count(DISTINCT decision_id) AS times, arg_min(decision_id, time) AS decision_id
+FROM table_access
+WHERE ($table = '%' OR table_name = $table) AND ($table_schema = '' OR schema_name = $table_schema)
+  AND effect = 'allow' AND message_kind <> 'parse' AND time < $to
+GROUP BY who, database, schema_name, table_name
+HAVING first >= $from
+ORDER BY first DESC, who, table_name;
+
+-- QUESTION enumeration: Who asked the same with many different values, or touched many tables, within an hour
+-- least NUMBER = 50: At least so many different values, or tables
+-- from TIME = 1970-01-01: From when on
+-- to TIME = 9999-12-31: Until when
+WITH asked AS (
+  SELECT who, database, time_bucket(INTERVAL '1 hour', time) AS hour, statement, count(*) AS times
+  FROM decisions WHERE message_kind <> 'parse' AND time >= $from AND time < $to
+  GROUP BY ALL HAVING times >= $least
+)
+SELECT
+  a.hour, a.who, a.database, 'values' AS of, count(DISTINCT d.statement_digest || d.parameters_digest) AS different,
+  any_value(a.times) AS statements, a.statement
+FROM asked a
+JOIN decisions d ON d.who = a.who AND d.database = a.database AND d.statement = a.statement
+  AND time_bucket(INTERVAL '1 hour', d.time) = a.hour AND d.message_kind <> 'parse'
+WHERE d.time >= $from AND d.time < $to
+GROUP BY a.hour, a.who, a.database, a.statement HAVING different >= $least
+UNION ALL
+SELECT hour, who, database, 'tables', count(DISTINCT t), sum(n)::BIGINT, NULL
+FROM (
+  SELECT hour, who, database, unnest(tables) AS t, n
+  FROM (
+    SELECT time_bucket(INTERVAL '1 hour', time) AS hour, who, database, tables, count(*) AS n
+    FROM decisions WHERE message_kind <> 'parse' AND time >= $from AND time < $to GROUP BY ALL
+  )
+)
+GROUP BY hour, who, database HAVING count(DISTINCT t) >= $least
+ORDER BY different DESC, hour DESC, who;
+
+-- QUESTION event: One event by its id
+-- id TEXT: The event's id
+SELECT * FROM events WHERE event_id = $id;
+
+-- QUESTION who-changed: Who changed a column, and in which row
+-- table TABLE: The table
+-- column TEXT: The column
+-- row TEXT = %: The keyed digest of the value that names the row; % for any
+-- from TIME = 1970-01-01: From when on
+-- to TIME = 9999-12-31: Until when
+SELECT
+  time, who, database, effect, outcome, rows, in_transaction, row_keys, value_mac, statement, intent, ticket,
+  decision_id
+FROM column_changes
+WHERE table_name = $table AND ($table_schema = '' OR schema_name = $table_schema) AND column_name = $column
+  AND ($row = '%' OR list_contains(map_values(row_keys), $row)) AND time >= $from AND time < $to
+ORDER BY time DESC;
