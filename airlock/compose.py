@@ -22,6 +22,7 @@ from decision.digest import Digester
 from decision.erasure import TextOffice
 from decision.identity.settings import IdentitySettings
 from decision.identity.verifier import TokenVerifier
+from decision.journal.checkpoint_tail import follow_checkpoints
 from decision.journal.reader import SqliteJournalReader
 from decision.journal.sqlite import SqliteJournal
 from decision.judge import StatementJudge
@@ -29,7 +30,8 @@ from decision.keys import load_key, load_or_make_key
 from decision.model.errors import AirlockError, SettingsError
 from decision.model.events import PolicyActivated, PolicyRejected
 from decision.model.metrics import Sample
-from decision.model.ports import Clock, PolicyEngine
+from decision.model.ports import Clock, CounterSource, PolicyEngine
+from decision.order import ApprovalOrder
 from decision.policy.embedded import EmbeddedEngine
 from decision.policy.input import InputBuilder, Reads
 from decision.policy.reload import BundleReloader, ReloadableEngine
@@ -53,12 +55,13 @@ class RunningService:
     service: DecisionService
     journal: SqliteJournal
     engine: Engine
-    watcher: asyncio.Task[None]
+    watchers: tuple[asyncio.Task[None], ...]
     texts: TextOffice
 
     async def close(self) -> None:
-        self.watcher.cancel()
-        await asyncio.gather(self.watcher, return_exceptions=True)
+        for watcher in self.watchers:
+            watcher.cancel()
+        await asyncio.gather(*self.watchers, return_exceptions=True)
         await self.engine.close()
         await self.journal.close()
 
@@ -117,8 +120,10 @@ async def start_service(
     settings: Settings,
     databases: Mapping[str, DatabaseEntry],
     on_poisoned: Callable[[BaseException], None],
+    order: ApprovalOrder | None = None,
+    counters: CounterSource | None = None,
 ) -> RunningService:
-    """Open the journal (through verification), load the policy, rebuild the approvals.
+    """Open the journal (through verification), load the policy, rebuild the approvals where the journal is their order.
 
     Raises SettingsError, ChainBroken, JournalUnavailable or BundleRejected.
     """
@@ -132,19 +137,23 @@ async def start_service(
     engine = make_engine(settings.policy, clock)
     builder = InputBuilder(lambda: engine.reads)
     vault = open_vault(settings)
+    judge = StatementJudge(Analyzer(), engine, builder, digester, texts_of(settings.texts, vault), counters)
     service = DecisionService(
         settings=settings.decision,
         databases=databases,
         journal=journal,
         engine=engine,
-        judge=StatementJudge(Analyzer(), engine, builder, digester, texts_of(settings.texts, vault)),
+        judge=judge,
         builder=builder,
         verifier=verifier,
         digester=digester,
         clock=clock,
         ids=ids,
+        order=order,
     )
     texts = TextOffice(vault, settings.texts, verifier, service.record)
+    if service.order.awaited:
+        service.order.on_other = texts.folded  # an erasure elsewhere is one here; alone, nobody else asks for one
     service.replay(SqliteJournalReader(folder, codec))
 
     async def activated(revision: str, previous: str, policies: tuple[str, ...]) -> None:
@@ -167,7 +176,10 @@ async def start_service(
         await engine.close()
         await journal.close()
         raise
-    return RunningService(service, journal, engine, asyncio.create_task(reloader.run()), texts)
+    watching = [reloader.run()]
+    if not service.order.awaited:  # else the sequencer has a journal of its own
+        watching.append(follow_checkpoints(data_dir / "log", lambda signed: service.record(signed, "log")))
+    return RunningService(service, journal, engine, tuple(map(asyncio.create_task, watching)), texts)
 
 
 def remote_service(settings: Settings) -> GrpcDecisionPort:

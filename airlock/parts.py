@@ -7,6 +7,7 @@ import secrets
 import socket
 from pathlib import Path
 
+from airlock.backbone import Backbone, begin_backbone
 from airlock.compose import RunningService, private_folder, start_service
 from airlock.host import Host
 from airlock.metrics_handed import HandedSamples
@@ -40,10 +41,13 @@ def local_token_file(data_dir: Path) -> Path:
     return path
 
 
-async def begin_service(host: Host, settings: Settings, databases: dict[str, DatabaseEntry]) -> RunningService:
+async def begin_service(
+    host: Host, settings: Settings, databases: dict[str, DatabaseEntry], backbone: Backbone
+) -> RunningService:
     """The decision service; a poisoned journal ends the process, which starts again through verification."""
-    running = await start_service(settings, databases, host.fail)
+    running = await start_service(settings, databases, host.fail, backbone.order, backbone.counters)
     host.stack.push_async_callback(running.close)
+    await begin_backbone(host, backbone)
     host.measured += (running.service, running.journal, running.engine)
     host.measured += (HandedSamples(settings.data_dir), IngestSamples(settings.data_dir))
     return running

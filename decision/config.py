@@ -41,6 +41,8 @@ class ServiceSettings(BaseModel):
     `max_sessions`: open sessions; one more is refused. `approval_wait_s`: the longest that a client may be kept
     waiting for an approval, whatever policy asks for. `approval_expires_s`: likewise for a grant's life.
 
+    `counters_stale_s`: when the streams have not been heard of for that long, policies are told so instead of counters.
+
     With Kafka: `approval_confirm_s` is how long the use of an approval, or a vote, may take to come back from the event
     stream; after that it is denied. `digest_key_file` holds the key of all digests (32 bytes; default: made in the data
     folder): decision services that share approvals need the same one.
@@ -54,3 +56,4 @@ class ServiceSettings(BaseModel):
     approval_expires_s: int = Field(default=24 * 3600, ge=1)
     approval_confirm_s: float = Field(default=2.0, gt=0, le=60)
     digest_key_file: Path | None = None
+    counters_stale_s: float = Field(default=60.0, gt=0)

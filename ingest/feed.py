@@ -3,7 +3,8 @@
 A thread of its own reads all partitions from the beginning (no consumer group: every service needs all of it) and hands
 what it read to the event loop, at most `MAX_HANDED` batches ahead of who follows. Beside reading, it asks the brokers
 every `CHECK_S` how far the partitions reach. Once it has read as far it says so, with the time of the question: then
-nothing was missing. While the brokers are away it says nothing, and tries again with growing pauses.
+nothing was missing. While the brokers are away it says nothing, and tries again with growing pauses. Topics that could
+lose events (ingest.topics) are never read: that ends the service.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from kafka import KafkaConsumer, TopicPartition
 
 from decision.journal.chain import chain_hash
 from decision.journal.codec import EventCodec
-from decision.model.errors import AirlockError, ChainBroken, TopicRefused
+from decision.model.errors import AirlockError, ChainBroken, SettingsError, TopicRefused
 from decision.model.events import AuditEvent
 from decision.model.ports import Clock, FeedBatch
+from ingest.board import CounterBoard
 from ingest.counters import Counters, CountersUnreadable, decode_counters
 from ingest.kafka_clients import consumer, quiet, said
 from ingest.kafka_settings import KafkaSettings
+from ingest.kafka_topics import ensure_topics
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +37,12 @@ POLL_MS = 100
 MAX_RECORDS = 2_000
 MAX_HANDED = 16
 ANSWER_MS = 2_000
-METADATA_MS = 30_000
+METADATA_MS = 5_000
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 T = TypeVar("T")
+Refused = Callable[[AirlockError], None]
+"""Told once, from a thread, that the topics are not such as may be relied on."""
 Decode = Callable[[bytes, int, int], T]
 """Of a record's value, with its partition and offset. Raises ChainBroken or CountersUnreadable."""
 
@@ -55,8 +60,15 @@ class TopicReader(Generic[T]):
     False once nobody follows any more."""
 
     def __init__(
-        self, settings: KafkaSettings, topic: str, decode: Decode[T], clock: Clock, hand: Callable[[Read[T]], bool]
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        decode: Decode[T],
+        clock: Clock,
+        hand: Callable[[Read[T]], bool],
+        refused: Refused,
     ) -> None:
+        self._refused = refused
         self._settings = settings
         self._topic = topic
         self._decode = decode
@@ -64,6 +76,7 @@ class TopicReader(Generic[T]):
         self._hand = hand
         self._stopping = threading.Event()
         self._positions: dict[TopicPartition, int] = {}
+        self._topic_id: object = None
         self._away = False
         self._thread = threading.Thread(target=self._run, name=f"reads {topic}", daemon=True)
 
@@ -77,6 +90,8 @@ class TopicReader(Generic[T]):
 
     def _run(self) -> None:
         failures = 0
+        if not self._sound():
+            return
         while not self._stopping.is_set():
             try:
                 with said(self._settings):
@@ -90,12 +105,28 @@ class TopicReader(Generic[T]):
             self._away = True
             self._stopping.wait(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
 
+    def _sound(self) -> bool:
+        """Wait for the brokers, then look at the topics; False where they may not be relied on."""
+        while not self._stopping.is_set():
+            try:
+                ensure_topics(self._settings)
+                return True
+            except (TopicRefused, SettingsError) as error:
+                self._refused(error)
+                return False
+            except AirlockError as error:
+                if not self._away:
+                    log.warning("%s can't be read yet: %s (%s)", self._topic, error.message, error.hint)
+                self._away = True
+            self._stopping.wait(PAUSES_S[2])
+        return False
+
     def _connected(self) -> None:
         """Read until told to stop. Raises what kafka-python raises, KafkaUnavailable and TopicRefused."""
         settings = self._settings
         with (
             closing(consumer(settings, metadata_max_age_ms=METADATA_MS)) as asking,
-            closing(consumer(settings)) as reading,
+            closing(consumer(settings, metadata_max_age_ms=METADATA_MS)) as reading,
         ):
             assigned: list[TopicPartition] = []
             ends: dict[TopicPartition, int] = {}
@@ -135,18 +166,30 @@ class TopicReader(Generic[T]):
     def _answered(self, ends: dict[TopicPartition, int]) -> None:
         """Raises TopicRefused where the topic ends before what was read from it."""
         if any(self._positions[place] > end for place, end in ends.items()):
-            raise TopicRefused(
-                f"the topic {self._topic} is shorter than what was read from it: it was replaced, or lost records",
-                hint="find out why; then restart this service, which reads it anew",
-            )
+            raise self._other_topic("it is shorter than what was read from it")
         if self._away:
             self._away = False
             log.warning("%s is read again", self._topic)
 
+    def _same_topic(self, reading: KafkaConsumer) -> None:
+        """Raises TopicRefused where the topic is another one than at first, under the same name."""
+        topic_id = reading._cluster.topic_id(self._topic)  # kafka-python tells it nowhere else
+        if self._topic_id is not None and topic_id is not None and topic_id != self._topic_id:
+            raise self._other_topic("it was deleted and made again")
+        self._topic_id = self._topic_id or topic_id
+
+    def _other_topic(self, why: str) -> TopicRefused:
+        return TopicRefused(
+            f"the topic {self._topic} is not the one that was read: {why}",
+            hint="find out why; then restart this service, which reads it anew",
+        )
+
     def _read(self, reading: KafkaConsumer) -> bool:
         """Hand on what comes. False once nobody follows."""
         records: list[T] = []
-        for place, some in reading.poll(timeout_ms=POLL_MS, max_records=MAX_RECORDS).items():
+        polled = reading.poll(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+        self._same_topic(reading)
+        for place, some in polled.items():
             for one in some:
                 try:
                     records.append(self._decode(one.value or b"", place.partition, one.offset))
@@ -184,10 +227,12 @@ class _Handover(Generic[T]):
         self._closed = True
 
 
-async def follow_topic(settings: KafkaSettings, topic: str, decode: Decode[T], clock: Clock) -> AsyncIterator[Read[T]]:
+async def follow_topic(
+    settings: KafkaSettings, topic: str, decode: Decode[T], clock: Clock, refused: Refused
+) -> AsyncIterator[Read[T]]:
     """All records of `topic` that can be decoded, from the first one on, for ever."""
     handover: _Handover[Read[T]] = _Handover()
-    reader = TopicReader(settings, topic, decode, clock, handover.give)
+    reader = TopicReader(settings, topic, decode, clock, handover.give, refused)
     reader.start()
     try:
         while True:
@@ -200,14 +245,15 @@ async def follow_topic(settings: KafkaSettings, topic: str, decode: Decode[T], c
 class ApprovalsFeed:
     """The approvals topic as a StateFeed."""
 
-    def __init__(self, settings: KafkaSettings, codec: EventCodec, clock: Clock) -> None:
+    def __init__(self, settings: KafkaSettings, codec: EventCodec, clock: Clock, refused: Refused) -> None:
         self._settings = settings
         self._codec = codec
         self._clock = clock
+        self._refused = refused
 
     async def follow(self) -> AsyncIterator[FeedBatch]:
         topic = self._settings.topics.approvals
-        async for read in follow_topic(self._settings, topic, self._decode, self._clock):
+        async for read in follow_topic(self._settings, topic, self._decode, self._clock, self._refused):
             yield FeedBatch(read.records, read.complete_ns)
 
     def _decode(self, raw: bytes, partition: int, offset: int) -> tuple[AuditEvent, int, int]:
@@ -216,5 +262,13 @@ class ApprovalsFeed:
         return event, partition, offset
 
 
-def decoded_counters(raw: bytes, partition: int, offset: int) -> Counters:
+async def follow_counters(settings: KafkaSettings, board: CounterBoard, clock: Clock, refused: Refused) -> None:
+    """Keep `board` at what the counters topic says, until cancelled."""
+    async for read in follow_topic(settings, settings.topics.counters, _counters, clock, refused):
+        board.take(read.records)
+        if read.complete_ns:
+            board.complete(read.complete_ns)
+
+
+def _counters(raw: bytes, partition: int, offset: int) -> Counters:
     return decode_counters(raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from airlock.backbone import alone, begin_relay, connected
 from airlock.commands.node import folder_option, grpc_option, log_option
 from airlock.commands.up import chosen_settings, run_through_poison
 from airlock.compose import database_entries
@@ -27,14 +28,21 @@ from decision.model.errors import SettingsError
 @metrics_option
 @log_option
 def serve(config: Path | None, data_dir: str | None, grpc: str | None, metrics: str | None) -> None:
-    """Run the decision service for enforcement points elsewhere. Its journal is projected by `airlock ingest`."""
+    """Run the decision service for enforcement points elsewhere.
+
+    With `[kafka]` it relays its journal there and shares approvals with the other decision services; without, its
+    journal is projected by `airlock ingest` on the same machine.
+    """
     settings = chosen_settings(config, {"data_dir": data_dir, "listen": None, "grpc": grpc, "metrics": metrics})
     if not settings.database:
         raise SettingsError("no database is known", hint="add [[database]] entries to the settings file")
 
     async def body(host: Host) -> None:
         host.stack.enter_context(shown_metrics(settings, None, "serve", host.measured))
-        running = await begin_service(host, settings, database_entries(settings.database))
+        backbone = connected(settings, host) if settings.kafka.enabled else alone(settings)
+        running = await begin_service(host, settings, database_entries(settings.database), backbone)
+        if settings.kafka.enabled:
+            begin_relay(host, settings, config)
         address = await begin_grpc(host, settings, running.service, running.texts)
         known = tuple(RunningDatabase(one.name, one.environment.value) for one in settings.database)
         token_file = str(local_token_file(settings.data_dir))

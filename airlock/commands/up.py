@@ -17,6 +17,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
+from airlock.backbone import alone
 from airlock.commands.common import default_data_dir, why_unreachable
 from airlock.commands.node import console_option, folder_option, grpc_option, listen_option, log_option
 from airlock.compose import database_entries
@@ -94,7 +95,7 @@ async def begin(
     elif not databases:
         demo = True
         databases = await demo_databases(host, settings.data_dir)
-    running = await begin_service(host, settings, database_entries(databases))
+    running = await begin_service(host, settings, database_entries(databases), alone(settings))
     host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
     pages = begin_pages(host, settings, config, console)
     grpc = await begin_grpc(host, settings, running.service, running.texts)
