@@ -1,0 +1,216 @@
+"""The streams app (Faust): events to signals by principal, signals to alerts and counters.
+
+    events topic ──agent `events`──▶ signals topic ──agent `signals`──▶ alerts topic, counters topic
+
+It scales by partitions: every worker runs both agents over the partitions that the group gives it. What keeps it exact
+is not Faust: positions are acknowledged after what follows from them is in Kafka, the state of a partition is its own
+records (ingest.app_fold), and repetitions are told apart by their numbers. An agent that can't go on leaves: the
+process is replaced by a new one (`begin_anew`), never an exception into Faust, which would lose what it had fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from decision.model.ports import Clock
+from decision.wire.events import ProtobufEventCodec
+from ingest.alerts_settings import DetectionSettings
+from ingest.app_fold import Folds
+from ingest.app_history import History, Record
+from ingest.app_output import Outgoing, Output
+from ingest.app_records import StreamTopics, pack, pack_first
+from ingest.app_source import Source
+from ingest.counters import Counters, counters_key, encode_counters
+from ingest.detectors.figures import Counted
+from ingest.kafka_clients import faust_options
+from ingest.kafka_settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+SESSION_S = 10.0
+COUNTERS_S = 0.5
+TURN = 100
+_TAKE = 2_000
+_WITHIN_S = 0.1
+_SIGNALS_WITHIN_S = 0.3
+_CODEC = ProtobufEventCodec()
+
+
+def begin_anew(reason: str) -> None:
+    """Replace this process by a new one with the same arguments. Nothing is closed or flushed, as after kill -9."""
+    log.error("beginning anew: %s", reason)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "airlock.main", *sys.argv[1:]])
+
+
+class Streams:
+    """One worker's app. `start` joins the group, `stop` leaves promptly; `leave` is what ends the process where an
+    agent can't go on."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        detections: DetectionSettings,
+        topics: StreamTopics,
+        instance: str,
+        folder: Path,
+        clock: Clock,
+        leave: Callable[[str], None] = begin_anew,
+    ) -> None:
+        self._settings = settings
+        self._leave = leave
+        self.source = Source(
+            settings.topics.events, History(settings), detections.meaning(clock.time_unix_nano())
+        )
+        self.folds = Folds(topics, History(settings), detections.tuned(), detections.limits(), clock)
+        self.output = Output(settings)
+        self.topics = topics
+        self.instance = instance
+        self._stopping = False
+        self._publisher: asyncio.Task[None] | None = None
+        self.counted = 0
+        self.app = self._make(folder)
+
+    def _make(self, folder: Path) -> faust.App:
+        settings = self._settings
+        app = faust.App(
+            f"{settings.topic_prefix}.detections", **faust_options(settings),
+            autodiscover=False, origin="ingest", datadir=str(folder), store="memory://",
+            key_serializer="raw", value_serializer="raw",
+            consumer_group_instance_id=self.instance, consumer_auto_offset_reset="earliest",
+            broker_client_id=settings.client_id, broker_session_timeout=SESSION_S,
+            broker_heartbeat_interval=SESSION_S / 4, broker_request_timeout=max(settings.request_timeout_s, 15.0),
+            broker_max_poll_records=_TAKE, broker_commit_interval=1.0, broker_check_crcs=True,
+            stream_wait_empty=False, stream_buffer_maxsize=2 * _TAKE, stream_publish_on_commit=False,
+            topic_allow_declare=False, topic_disable_leader=True, reply_create_topic=False,
+            web_enabled=False,
+        )  # fmt: skip
+        events = app.topic(settings.topics.events, value_type=bytes, key_type=bytes, value_serializer="raw")
+        signals = app.topic(self.topics.signals, value_type=bytes, key_type=bytes, value_serializer="raw")
+        app.agent(events, name="events")(self._events)
+        app.agent(signals, name="signals")(self._signals)
+        return app
+
+    # ── the agents ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _events(self, stream: Any) -> AsyncIterator[None]:
+        async for batch in stream.noack_take(_TAKE, within=_WITHIN_S):
+            await self._guarded(self._extract, batch)
+            yield None
+
+    async def _signals(self, stream: Any) -> AsyncIterator[None]:
+        async for batch in stream.noack_take(_TAKE, within=_SIGNALS_WITHIN_S):
+            await self._guarded(self._detect, batch)
+            yield None
+
+    async def _guarded(self, work: Callable[[Any], Any], batch: Sequence[Any]) -> None:
+        """Do it, acknowledge it; or leave. An exception must not reach Faust."""
+        try:
+            await work(_by_partition(batch))
+            for event in batch:
+                event.ack()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            if not self._stopping:
+                log.exception("an agent can't go on")
+                self._leave(f"{type(error).__name__}: {error}")
+
+    async def _extract(self, partitions: dict[int, list[Record]]) -> None:
+        sending: list[Outgoing] = []
+        for partition, records in partitions.items():
+            if self.source.must_read_back(partition, records[0].offset):
+                signals, places = await asyncio.to_thread(self.source.take, partition, records)
+            else:
+                signals, places = self.source.take(partition, records)
+            packed = pack(self.topics, signals, places)
+            sending += [Outgoing(self.topics.signals, None, one.value, one.partition) for one in packed]
+        await self.output.send(sending)
+
+    async def _detect(self, partitions: dict[int, list[Record]]) -> None:
+        for partition, records in partitions.items():
+            if self.folds.must_read_back(partition, records[0].offset):
+                await asyncio.to_thread(self.folds.take, partition, records)
+            else:
+                self.folds.take(partition, records)
+            alerts, met = self.folds.flush(partition)
+            await self.output.send(
+                [
+                    Outgoing(
+                        self._settings.topics.alerts,
+                        draft.correlation_id.encode(),
+                        _CODEC.encode(draft, draft.source, 0, 0, b""),
+                    )
+                    for draft in alerts
+                ]
+            )
+            await self.output.send([Outgoing(self.topics.firsts, *pack_first(one), partition) for one in met])
+
+    # ── counters ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _publish(self) -> None:
+        """Tell the counters that changed, and those of some others in turn, whose windows went on."""
+        while True:
+            await asyncio.sleep(COUNTERS_S)
+            ours = self.assigned(self.topics.signals)
+            self.folds.keep(ours)
+            self.source.keep(self.assigned(self._settings.topics.events))
+            try:
+                told = [_counters(one) for one in self.folds.counters(TURN)]
+                await self.output.send(told_to(self._settings.topics.counters, told))
+                self.counted += len(told)
+            except Exception as error:  # noqa: BLE001
+                log.exception("the counters can't be told")
+                self._leave(f"{type(error).__name__}: {error}")
+
+    def assigned(self, topic: str) -> frozenset[int]:
+        """The partitions that are ours now."""
+        assignment = self.app.consumer.assignment() if self.app.started else ()
+        return frozenset(place.partition for place in assignment if place.topic == topic)
+
+    # ── its life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Raises KafkaUnavailable."""
+        await self.output.start()
+        await self.app.start()
+        self._publisher = asyncio.create_task(self._publish())
+
+    async def stop(self) -> None:
+        self._stopping = True
+        if self._publisher is not None:
+            self._publisher.cancel()
+            await asyncio.gather(self._publisher, return_exceptions=True)
+        await self.app.stop()
+        await self.output.stop()
+
+    @property
+    def crashed(self) -> bool:
+        return bool(self.app.crashed) or (self._publisher is not None and self._publisher.done())
+
+
+def told_to(topic: str, counters: Sequence[Counters]) -> list[Outgoing]:
+    return [Outgoing(topic, counters_key(one.principal), encode_counters(one)) for one in counters]
+
+
+def _counters(one: Counted) -> Counters:
+    return Counters((one.issuer, one.subject), one.time_unix_nano, one.values)
+
+
+def _by_partition(batch: Sequence[Any]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    for event in batch:
+        message = event.message
+        found.setdefault(message.partition, []).append(Record(message.offset, event.value or b""))
+    return found
