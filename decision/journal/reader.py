@@ -83,6 +83,12 @@ class SqliteJournalReader:
         with self._lock:
             return self._ask(self._head) or (0, GENESIS)
 
+    def producer(self) -> str:
+        """Whose journal this is; empty where there is none yet."""
+        with self._lock:
+            meta = self._ask(lambda db: db.execute(META).fetchone())
+        return "" if meta is None else str(meta[1])
+
     def base(self) -> Head:
         """Where the journal begins: the end of what was pruned; `Head()` when nothing was."""
         with self._lock:
