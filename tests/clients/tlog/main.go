@@ -6,6 +6,7 @@
 //	tlog prove VKEY FOLDER INDEX         an inclusion proof made by Go from our tiles
 //	tlog consistency VKEY FOLDER OLD     OLD is a file with an earlier checkpoint of the log
 //	tlog proof VKEY FILE [EVENT]         a .tlog-proof file; the event inside it or in EVENT
+//	tlog witness NAME VKEY [another-key] a witness of the log, until standard input ends
 package main
 
 import (
@@ -38,6 +39,9 @@ func run(args []string) error {
 	}
 	if len(args) < 3 {
 		return fmt.Errorf("used wrongly")
+	}
+	if args[0] == "witness" {
+		return runWitness(args[1], args[2], args[3:], os.Stdin)
 	}
 	verifier, err := note.NewVerifier(args[1])
 	if err != nil {
