@@ -65,10 +65,11 @@ class Broker:
     """
 
     def __init__(
-        self, folder: Path, *, settings: Mapping[str, str] | None = None, java_options: Iterable[str] = ()
-    ) -> None:
+        self, folder: Path, port: int = 0, *, settings: Mapping[str, str] | None = None,
+        java_options: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.controller_port = free_port()
         self.extra_port = free_port()
         self._settings = dict(settings or {})
@@ -185,7 +186,7 @@ class Broker:
         lines = [f"{name}={_filled(value, places)}" for name, value in settings.items()]
         written = properties.with_suffix(".new")
         written.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # one that begins with - is an option
         done = subprocess.run(
             self._command("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(written)),
             cwd=self.folder, capture_output=True, text=True, check=False, timeout=START_S,
