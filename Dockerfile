@@ -8,7 +8,7 @@ RUN apt-get update \
 RUN pip install "uv==0.13.8"
 WORKDIR /app
 COPY pyproject.toml uv.lock README.md ./
-RUN uv sync --frozen --no-install-project
+RUN uv sync --frozen --all-extras --no-install-project
 COPY decision decision
 COPY enforcement enforcement
 COPY ingest ingest
@@ -18,9 +18,9 @@ COPY airlock airlock
 COPY rego rego
 COPY tools tools
 # The hot modules are compiled here; what compiles them stays behind.
-RUN uv sync --frozen \
+RUN uv sync --frozen --all-extras \
  && .venv/bin/python tools/compile.py --require \
- && uv sync --frozen --no-dev \
+ && uv sync --frozen --all-extras --no-dev \
  && .venv/bin/python -m compileall -q decision enforcement ingest analytics console airlock
 
 FROM python:3.11.13-slim-bookworm

@@ -1,7 +1,7 @@
 """Makes the secrets that docker-compose.yml mounts: `python tools/compose_secrets.py [FOLDER]`.
 
-An authority for this installation only, certificates of the decision service, the console and OPA, bearer tokens for
-the enforcement point and the console, PostgreSQL's password. What exists stays. The folder is closed to others; the
+An authority for this installation only, certificates of the decision services, the console and OPA, bearer tokens for
+the enforcement point and the console, the key of the digests, a development issuer, PostgreSQL's password. What exists stays. The folder is closed to others; the
 files in it are readable, because the containers' account is another than yours.
 """
 
@@ -19,9 +19,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from airlock.issuer import DevelopmentIssuer
+from decision.clock import SystemClock
+
 FOLDER = Path(__file__).resolve().parent.parent / "deploy" / "secrets"
 DAYS = 825
-HOSTS = ("decision", "console", "opa")
+HOSTS = {"decision": ("decision-1", "decision-2"), "console": ("console",), "opa": ("opa",)}
+"""Whose certificates, and the names in them."""
 CALLERS = ("proxy", "console")
 
 
@@ -73,21 +77,22 @@ def authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKe
 
 
 def server_certificate(
-    folder: Path, host: str, issuer: x509.Certificate, issuer_key: ec.EllipticCurvePrivateKey
+    folder: Path, service: str, issuer: x509.Certificate, issuer_key: ec.EllipticCurvePrivateKey
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName(host), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName(host) for host in (*HOSTS[service], "localhost")]
+    alternatives = [*names, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     made = (
-        builder(host, "airlock compose authority", key)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        builder(service, "airlock compose authority", key)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .sign(issuer_key, SHA256())
     )
     assert issuer.subject == made.issuer
-    write(folder / f"{host}.key", pem(key))
-    write(folder / f"{host}.crt", made.public_bytes(Encoding.PEM))
+    write(folder / f"{service}.key", pem(key))
+    write(folder / f"{service}.crt", made.public_bytes(Encoding.PEM))
 
 
 def make(folder: Path) -> None:
@@ -95,12 +100,16 @@ def make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     certificate, key = authority(folder)
-    for host in HOSTS:
-        if not (folder / f"{host}.crt").exists():
-            server_certificate(folder, host, certificate, key)
+    for service in HOSTS:
+        if not (folder / f"{service}.crt").exists():
+            server_certificate(folder, service, certificate, key)
     for caller in CALLERS:
         if not (folder / f"{caller}.token").exists():
             write(folder / f"{caller}.token", secrets.token_hex(32).encode())
+    if not (folder / "digest.key").exists():
+        write(folder / "digest.key", secrets.token_bytes(32))
+    DevelopmentIssuer(folder, SystemClock()).settings()
+    (folder / "issuer" / "jwks.json").chmod(0o444)
     if not (folder / "postgres.password").exists():
         password = secrets.token_urlsafe(24)
         write(folder / "postgres.password", password.encode())

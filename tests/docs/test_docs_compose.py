@@ -53,11 +53,14 @@ def test_the_schema_refuses_a_mistake(compose_schema: Path) -> None:
 @pytest.mark.parametrize("service", OURS)
 def test_the_commands_and_flags_exist(service: str) -> None:
     """The command line takes what the service is started with."""
+    group, context = cli, click.Context(cli, info_name="airlock")
     name, *arguments = OURS[service]["command"]
-    root = click.Context(cli, info_name="airlock")
-    command = cli.get_command(root, name)
+    command = group.get_command(context, name)
+    if isinstance(command, click.Group) and arguments[0] in command.list_commands(context):
+        name, *arguments = arguments
+        command = command.get_command(context, name)
     assert command is not None
-    command.make_context(name, list(arguments), parent=root)
+    command.make_context(name, list(arguments), parent=context)
 
 
 @pytest.mark.parametrize("service", COMPOSE["services"])
@@ -72,6 +75,13 @@ def test_every_service_is_watched_and_closed(service: str) -> None:
     )
 
 
+def test_the_image_gets_what_it_copies() -> None:
+    """Nothing that the Dockerfile copies is kept from it by .dockerignore."""
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert {name for line in copied for name in line.split()} <= let_in
+
+
 def test_images_are_pinned() -> None:
     """No image floats, neither here nor in the Dockerfile."""
     images = [one["image"] for one in COMPOSE["services"].values()]
@@ -84,7 +94,7 @@ def test_everything_mounted_is_there(secrets: Path) -> None:
     for one in COMPOSE["configs"].values():
         assert (ROOT / one["file"]).is_file()
     for one in COMPOSE["secrets"].values():
-        assert (secrets / Path(one["file"]).name).is_file()
+        assert (secrets / Path(one["file"]).relative_to("deploy/secrets")).is_file()
     for one in COMPOSE["services"].values():
         assert set(one.get("secrets", [])) <= set(COMPOSE["secrets"])
         assert {config["source"] for config in one.get("configs", [])} <= set(COMPOSE["configs"])
@@ -96,7 +106,7 @@ def test_the_settings_are_good(secrets: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("AIRLOCK_DATA_DIR", raising=False)
     text = (ROOT / "deploy" / "airlock.toml").read_text()
     for name, one in COMPOSE["secrets"].items():
-        text = text.replace(f"/run/secrets/{name}", str(secrets / Path(one["file"]).name))
+        text = text.replace(f"/run/secrets/{name}", str(secrets / Path(one["file"]).relative_to("deploy/secrets")))
     assert "/run/secrets" not in text
     file = tmp_path / "airlock.toml"
     file.write_text(text)
