@@ -57,6 +57,7 @@ COMMANDS: dict[str, Entry] = {
     "rebuild": Entry("rebuild", "rebuild", "Make the audit store again from the journal.", AUDIT),
     "report": Entry("report", "report", "Ask a standard question: who read a table, what someone did …", AUDIT),
     "retention": Entry("retention", "retention", "How long the audit store keeps what, and legal holds.", AUDIT),
+    "kafka": Entry("kafka", "kafka", "Check Kafka and its topics, make them, export what they hold.", LOOK),
     "config": Entry("config", "config", "Check and show the settings.", LOOK),
     "catalog": Entry("catalog", "catalog", "Dump what analysis knows of a database.", LOOK),
     "doctor": Entry("doctor", "doctor", "Look for what is missing or wrong on this machine.", LOOK),

@@ -109,6 +109,7 @@ def _look(client: Any, settings: KafkaSettings) -> ClusterFound:
             partitions=len(topic["partitions"]),
             replication=min((len(one["replica_nodes"]) for one in topic["partitions"]), default=0),
             configs=configs.get(topic["name"], {}),
+            rights=frozenset(topic.get("authorized_operations") or ()),
         )
         for topic in described
     }

@@ -86,13 +86,14 @@ class TopicShape:
 @dataclass(frozen=True, slots=True)
 class TopicFound:
     """What a topic is like. `configs` hold every setting of it, its broker's defaults included; none where we may not
-    ask for them."""
+    ask for them. `rights` are ours on it, in Kafka's words; none where the broker does not say."""
 
     name: str
     topic_id: str
     partitions: int
     replication: int
     configs: Mapping[str, str]
+    rights: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
