@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Tests of what is compiled: they run a second time on the sources.
 COMPILED_TESTS := $(wildcard tests/unit/test_proxy_*.py tests/property/test_proxy_*.py tests/e2e/test_proxy_*.py)
 
-.PHONY: up demo test check bench mutants fmt proto docs fetch compile help format lint types contracts wire unit clean
+.PHONY: up demo test check bench chaos mutants fmt proto docs fetch compile help format lint types contracts wire unit clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -43,6 +43,9 @@ unit:
 
 bench: $(READY) compile ## Benchmarks as ratios, written to bench/results/
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(READY) fetch compile ## Kill -9 everything at random under load, then account for every decision; ARGS="--seconds 600 --seed 7"
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 mutants: $(READY) ## How many small wrong changes of the statement analysis its tests notice; ARGS="--sample 300 --seed 7"
 	$(BIN)/python tools/mutants.py $(ARGS)
