@@ -24,7 +24,7 @@ from decision.journal.merkle import root_of
 from decision.journal.tile_writer import DurableFolder, TileWriter
 from decision.journal.tiles import TileFolder, TileNodes
 from decision.model.errors import LogDamaged, LogUnavailable
-from decision.model.metrics import Sample, SampleKind
+from decision.model.metrics import Sample, counter, gauge
 from decision.model.ports import Clock
 from ingest.sequencer_publisher import ALONE, Outside, Publisher
 from ingest.sequencer_state import STATE, SequencerState, load_state
@@ -162,17 +162,15 @@ class Sequencer:
             self._lock = -1
 
     def samples(self) -> Iterable[Sample]:
-        counter, gauge = SampleKind.COUNTER, SampleKind.GAUGE
-        yield Sample("sequencer_leaves", gauge, "Events in the tree", self.size)
-        yield Sample("sequencer_published_leaves", gauge, "Events that the newest checkpoint covers", self.published)
-        yield Sample("sequencer_checkpoints", counter, "Checkpoints that were signed", self._state.checkpoints)
-        yield Sample("sequencer_duplicates", counter, "Events taken again that are leaves already", self.duplicates)
-        yield Sample(
-            "sequencer_cosignatures", gauge, "Witnesses that cosigned the newest checkpoint",
-            self._publisher.cosignatures,
-        )  # fmt: skip
-        yield Sample(
-            "sequencer_unpublished_checkpoints", counter, "Checkpoints held back because too few witnesses cosigned",
+        yield gauge("sequencer_events", "Events in the tree.", self.size)
+        yield gauge("sequencer_published_events", "Events that the newest checkpoint covers.", self.published)
+        yield counter("sequencer_checkpoints", "Checkpoints that were signed.", self._state.checkpoints)
+        yield counter("sequencer_duplicates", "Events taken again that are leaves already.", self.duplicates)
+        yield gauge(
+            "sequencer_cosignatures", "Witnesses that cosigned the newest checkpoint.", self._publisher.cosignatures
+        )
+        yield counter(
+            "sequencer_unpublished_checkpoints", "Checkpoints held back because too few witnesses cosigned.",
             self._publisher.refused,
         )  # fmt: skip
 

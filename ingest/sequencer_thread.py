@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from decision.model.errors import AirlockError
-from decision.model.metrics import Sample, SampleKind
+from decision.model.metrics import Sample, counter
 from ingest.sequencer import Sequencer
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class KeeperThread:
         return self._keeper is not None
 
     def samples(self) -> Iterable[Sample]:
-        yield Sample("sequencer_failures", SampleKind.COUNTER, "Times that the log stood still", self._failures)
+        yield counter("sequencer_failures", "Times that the log stood still.", self._failures)
         keeper = self._keeper
         if keeper is not None:
             yield from keeper.sequencer.samples()

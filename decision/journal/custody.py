@@ -97,7 +97,7 @@ class Custody:
             allowed.update(older.verifiers)
         if not any(one.key in allowed for one in signed):
             raise NoteInvalid(
-                f"the checkpoint of {checkpoint.size} is signed by a key whose time was over",
+                f"the checkpoint of {checkpoint.size} is signed by a key whose turn it is not",
                 hint=f"it must be signed by {due[-1].ed25519.encode()}",
             )
         return Opened(checkpoint, note, signed)

@@ -113,7 +113,7 @@ class TileFolder:
         try:
             found = unpack_entries(self._read(None, index, width, first))
         except ValueError as error:
-            raise self._damaged(None, index, str(error), first) from None
+            raise self._damaged(None, index, f"is not whole: {error}", first) from None
         if len(found) not in (width, WIDTH):
             raise self._damaged(None, index, f"holds {len(found)} entries of {width}", first + min(len(found), width))
         return found[:width]
