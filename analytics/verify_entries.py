@@ -29,7 +29,7 @@ Look = Callable[[bytes, Place], None]
 class Report:
     """What was found of one store. `where` names it. `events`: different ones; `copies`: delivered again. `vouched`:
     events that a store known to be right has too; `beyond`: events newer than that one. `notes`: what a reader should
-    know of how far this goes. `finding`: the first bad event, None if there is none."""
+    know of how far this goes. `finding`: the first bad event, None if there is none. `words` names a place."""
 
     store: str
     where: str
@@ -40,6 +40,7 @@ class Report:
     beyond: int = 0
     finding: Finding | None = None
     notes: tuple[str, ...] = field(default=())
+    words: Callable[[Place], str] = field(default=str, repr=False, compare=False)
 
     @property
     def good(self) -> bool:

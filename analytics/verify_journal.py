@@ -7,13 +7,13 @@ Where it was pruned it goes on from the place and hash that are kept; what was b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from analytics.verify_entries import Entries, Progress, Report, choose, named
+from analytics.verify_entries import Entries, Look, Progress, Report, choose, named
 from analytics.verify_ledger import Ledger
 from decision.journal import frames
 from decision.journal.chain import Head
@@ -48,6 +48,7 @@ class _Rows:
     odd: Finding | None = None
     foreign: Finding | None = None
     unpacked: Finding | None = None
+    head: Head = field(default_factory=Head)
 
 
 class JournalFile:
@@ -98,13 +99,18 @@ class JournalFile:
 
 
 def check_journal(
-    ledger: Ledger, store: str, folder: Path, codec: EventCodec, progress: Progress | None = None
+    ledger: Ledger,
+    store: str,
+    folder: Path,
+    codec: EventCodec,
+    progress: Progress | None = None,
+    look: Look | None = None,
 ) -> tuple[Report, JournalBase | None]:
     """Check the journal in `folder`, while it is written or not. Raises JournalUnavailable where there is none."""
     try:
         journal = JournalFile(folder)
         try:
-            return _check(ledger, store, folder, journal, codec, progress)
+            return _check(Entries(ledger, store, codec), folder, journal, codec, progress, look)
         finally:
             journal.close()
     except _DAMAGE as error:
@@ -117,16 +123,22 @@ def check_journal(
 
 
 def _check(
-    ledger: Ledger, store: str, folder: Path, journal: JournalFile, codec: EventCodec, progress: Progress | None
+    entries: Entries,
+    folder: Path,
+    journal: JournalFile,
+    codec: EventCodec,
+    progress: Progress | None,
+    look: Look | None,
 ) -> tuple[Report, JournalBase | None]:
+    ledger, store = entries.ledger, entries.store
     base, newest = journal.base(), journal.newest()
     if base is None:
         unknown = Finding(Tampering.EDITED, "the journal's format is not known").at(str(folder / "journal.db"))
         return Report(store, str(folder), finding=unknown), None
-    entries, seen = Entries(ledger, store, codec), _Rows(base)
+    seen = _Rows(base)
     for rows in journal.rows(-1, newest):
         for row in rows:
-            _take(entries, row, seen)
+            _take(entries, row, seen, look)
         if progress is not None:
             progress(entries.taken, newest - base.head.seq)
     entries.flush()
@@ -138,16 +150,19 @@ def _check(
     finding, _ = choose(checked, unreadable, (seen.foreign, ledger.disorder(store), copied, seen.sealed, seen.odd))
     if finding is not None:
         finding = named(finding, codec, lambda place: journal.raw(place.spot), _where)
-    notes = (f"pruned up to event {base.head.seq}",) if base.head.seq else ()
-    report = Report(store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=notes)
+    notes = [f"pruned up to event {base.head.seq}"] if base.head.seq else []
+    if seen.head.seq:
+        notes.append(f"head: event {seen.head.seq} of {base.producer_id!r}, hash {seen.head.hash.hex()}")
+    report = Report(store, str(folder), checked.events, checked.copies, checked.producers, finding=finding,
+                    notes=tuple(notes), words=_where)  # fmt: skip
     return report, base
 
 
 def _where(place: Place) -> str:
-    return f"the journal's {place.spot}. place"
+    return f"place {place.spot} of the journal"
 
 
-def _take(entries: Entries, row: Row, seen: _Rows) -> None:
+def _take(entries: Entries, row: Row, seen: _Rows, look: Look | None) -> None:
     last_seq, first_seq, epoch, seal, packed = row
     try:
         raws = frames.unpack(packed)
@@ -157,7 +172,7 @@ def _take(entries: Entries, row: Row, seen: _Rows) -> None:
         )
         return
     start = seen.count + 1
-    taken = entries.take(raws, 0, range(start, start + len(raws)))
+    taken = entries.take(raws, 0, range(start, start + len(raws)), look)
     seen.count += len(raws)
     if not raws or taken < len(raws):
         return
@@ -166,6 +181,7 @@ def _take(entries: Entries, row: Row, seen: _Rows) -> None:
     own = entries.ledger.number(seen.base.producer_id)
     producer = entries.ledger.name(numbers[-1])
     last = Place(0, seen.count)
+    seen.head = Head(seqs[-1], hashes[-1], epochs[-1])
     if seen.foreign is None and any(number != own for number in numbers):
         index = next(i for i, number in enumerate(numbers) if number != own)
         seen.foreign = Finding(

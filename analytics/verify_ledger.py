@@ -79,6 +79,11 @@ class Ledger:
         types = "producer INTEGER, epoch BIGINT, seq BIGINT, prev_hash BLOB, hash BLOB, part BIGINT, spot BIGINT"
         self._db.execute(f"CREATE TABLE {store} ({types})")
 
+    def holds(self, store: str) -> bool:
+        """Whether anything was taken of it."""
+        there = self.ask("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [store])
+        return bool(there) and bool(self.ask(f"SELECT 1 FROM {store} LIMIT 1"))
+
     # ── one store ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def check(self, store: str, bases: Mapping[str, Head] | None = None, *, anchored: bool = True) -> Checked:

@@ -46,8 +46,9 @@ def custody_of(folder: Path, trusted: VerifierKey | None) -> Custody:
         if trusted is not None:
             return Custody.of(trusted)
     try:
-        return Custody.of(VerifierKey.parse((folder / VERIFIER).read_text("utf-8").strip()))
-    except (OSError, UnicodeDecodeError):
+        lines = (folder / VERIFIER).read_text("utf-8").split()
+        return Custody.of(*map(VerifierKey.parse, lines))
+    except (OSError, UnicodeDecodeError, IndexError):
         raise LogUnavailable(
             f"nothing in {folder} says who signs it", hint="give the log's key with --verifier"
         ) from None
@@ -93,6 +94,8 @@ def check_log(
     finding, waiting = _finding(tree, entries, claims, checked, opened, tiles, codec)
     if finding is None and kept is not None:
         finding = _extends(kept, custody, tiles, size)
+    if finding is not None and not finding.where and finding.place is not None:
+        finding = finding.at(f"leaf {finding.place.spot}")
     speaks = f"signed by {opened.signed[0].key.name}, " + (
         "the key that you trust" if trusted is not None else "by the log's own word: give --verifier to trust nobody"
     )

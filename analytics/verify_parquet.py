@@ -8,7 +8,8 @@ below the folder are taken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.catalog import CATALOG
-from analytics.verify_entries import Entries, Progress, Recent, Report, choose, named
+from analytics.verify_entries import Entries, Fetch, Look, Progress, Recent, Report, choose, named
 from analytics.verify_ledger import Ledger
+from decision.journal.chain import Head
 from decision.journal.codec import EventCodec
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.model.errors import AirlockError
@@ -47,20 +49,28 @@ class _Part:
 
 
 def check_parquet(
-    ledger: Ledger, store: str, folder: Path, codec: EventCodec, progress: Progress | None = None
-) -> Report:
-    """Check the analytics store in `folder` (or a folder of its segments). Raises StoreMissing."""
+    ledger: Ledger,
+    store: str,
+    folder: Path,
+    codec: EventCodec,
+    progress: Progress | None = None,
+    look: Look | None = None,
+) -> tuple[Report, dict[str, Head]]:
+    """Check the analytics store in `folder` (or a folder of its segments). Raises StoreMissing.
+
+    With the report: from where on each producer's events are all here, where retention took earlier ones away.
+    """
     entries = Entries(ledger, store, codec)
     found: list[Finding] = []
     try:
-        parts = _parts(folder)
+        parts, since = _parts(folder)
     except duckdb.Error as error:
         why = Finding(Tampering.EDITED, f"the catalog can't be read: {_first_line(error)}").at(str(folder / CATALOG))
-        return Report(store, str(folder), finding=why)
+        return Report(store, str(folder), finding=why), {}
     total = sum(part.rows or 0 for part in parts)
     for number, part in enumerate(parts):
         try:
-            _take(entries, part, number, found)
+            _take(entries, part, number, found, look)
         except FileNotFoundError:
             found.append(
                 Finding(Tampering.DROPPED, f"the segment {part.path.name} is missing", place=Place(number, -1))
@@ -74,11 +84,50 @@ def check_parquet(
     checked = ledger.check(store)
     broken = entries.unreadable or next((one for one in found if one.what is Tampering.EDITED), None)
     fetch = partial(_fetch, parts)
-    finding, waiting = choose(checked, broken, found, Recent(codec, entries.newest_ns, fetch))
+    on_its_way, expired = Recent(codec, entries.newest_ns, fetch), Expired(codec, ledger, store, fetch, since)
+    finding, waiting = choose(checked, broken, found, lambda hole: expired(hole) or on_its_way(hole))
     if finding is not None:
         finding = named(finding, codec, fetch, partial(_where, parts))
-    notes = (f"{waiting} holes of the last minute: their events are on their way",) if waiting else ()
-    return Report(store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=notes)
+    waiting -= expired.holes
+    notes = [f"{waiting} holes of the last minute: their events are on their way"] if waiting else []
+    if since is not None:
+        notes.append(f"complete since {since}: what is older has expired")
+    report = Report(
+        store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=tuple(notes),
+        words=partial(_where, parts),
+    )  # fmt: skip
+    return report, expired.bases
+
+
+@dataclass(slots=True)
+class Expired:
+    """Whether a hole is what retention left: it begins before the day since when all events are here (a minute of
+    grace, as events of midnight don't stand in the order of their times). `bases`: where each producer goes on."""
+
+    codec: EventCodec
+    ledger: Ledger
+    store: str
+    fetch: Fetch
+    since: date | None
+    holes: int = 0
+    bases: dict[str, Head] = field(default_factory=dict)
+
+    def __call__(self, hole: Finding) -> bool:
+        if self.since is None:
+            return False
+        limit = datetime.combine(self.since, time.min, UTC) + timedelta(minutes=1)
+        before = self.ledger.links(self.store, hole.producer_id, hole.seq - 1)
+        raw = self.fetch(before[0].place) if before else None
+        if raw is not None and self.codec.decode(raw)[0].time_unix_nano >= limit.timestamp() * 1e9:
+            return False
+        number = self.ledger.number(hole.producer_id)
+        ((seq, prev_hash, epoch),) = self.ledger.ask(
+            f"SELECT seq, prev_hash, epoch FROM {self.store} WHERE producer = ? AND seq > ? ORDER BY seq LIMIT 1",
+            [number, hole.seq],
+        )
+        self.bases[hole.producer_id] = Head(seq - 1, bytes(prev_hash), epoch)
+        self.holes += 1
+        return True
 
 
 def _fetch(parts: Sequence[_Part], place: Place) -> bytes | None:
@@ -96,8 +145,8 @@ def _where(parts: Sequence[_Part], place: Place) -> str:
     return name if place.spot < 0 else f"{name}, row {place.spot}"
 
 
-def _parts(folder: Path) -> list[_Part]:
-    """What holds events: as the catalog lists it, else what there is."""
+def _parts(folder: Path) -> tuple[list[_Part], date | None]:
+    """What holds events: as the catalog lists it, else what there is; and the day since when that is all of them."""
     catalog = folder / CATALOG
     if catalog.exists():
         with duckdb.connect(str(catalog), read_only=True) as connection:
@@ -105,8 +154,11 @@ def _parts(folder: Path) -> list[_Part]:
                 "SELECT table_name, path, rows FROM meta.segments WHERE table_name IN ('events', 'dead_letters') "
                 "ORDER BY table_name DESC, day, path"
             ).fetchall()
+            since = connection.execute(
+                "SELECT max(complete_since) FROM meta.retention WHERE table_name = 'events'"
+            ).fetchone()
         parts = [_Part(_here(folder, path, table), rows, table == "dead_letters") for table, path, rows in listed]
-        return [*parts, _Part(catalog, None, catalog=True)]
+        return [*parts, _Part(catalog, None, catalog=True)], since[0] if since else None
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise StoreMissing(
@@ -121,7 +173,7 @@ def _parts(folder: Path) -> list[_Part]:
             events = files
     else:
         events, letters = files, []
-    return [_Part(path, None) for path in events] + [_Part(path, None, True) for path in letters]
+    return [_Part(path, None) for path in events] + [_Part(path, None, True) for path in letters], None
 
 
 def _here(folder: Path, path: str, table: str) -> Path:
@@ -130,7 +182,7 @@ def _here(folder: Path, path: str, table: str) -> Path:
     return folder / "segments" / table / relative if found else Path(path)
 
 
-def _take(entries: Entries, part: _Part, number: int, found: list[Finding]) -> None:
+def _take(entries: Entries, part: _Part, number: int, found: list[Finding], look: Look | None) -> None:
     row = 0
     for batch in _batches(part):
         raws = batch.column("raw").to_pylist()
@@ -138,7 +190,7 @@ def _take(entries: Entries, part: _Part, number: int, found: list[Finding]) -> N
             missing = row + raws.index(None)
             found.append(Finding(Tampering.EDITED, "the row has no event", place=Place(number, missing)))
             raws = [raw or b"" for raw in raws]
-        taken = entries.take(raws, number, range(row, row + len(raws)))
+        taken = entries.take(raws, number, range(row, row + len(raws)), look)
         if taken == len(raws) and not part.letters and not found:
             _compare(entries, batch, taken, Place(number, row), found)
         row += len(raws)

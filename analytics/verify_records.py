@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from analytics.verify_entries import Entries, Fetch, Progress, Recent, Report, choose, named
+from analytics.verify_entries import Entries, Fetch, Look, Progress, Recent, Report, choose, named
 from analytics.verify_ledger import Ledger
 from decision.journal.codec import EventCodec
 from decision.journal.verify_core import Finding, Place, Tampering
@@ -71,6 +71,7 @@ def check_records(
     codec: EventCodec,
     fetch: Fetch,
     progress: Progress | None = None,
+    look: Look | None = None,
 ) -> Report:
     """Check the records of one topic, of which `spans` gives (first offset, offset behind the last) by partition.
 
@@ -92,22 +93,28 @@ def check_records(
             empty = empty or Finding(Tampering.EDITED, "the record has no value", place=Place(partition, offset))
             continue
         if partition != held[0] or len(held[1]) >= _STEP:
-            entries.take(held[1], held[0], held[2])
+            entries.take(held[1], held[0], held[2], look)
             held = (partition, [], [])
             if progress is not None:
                 progress(seen, total)
         held[1].append(value)
         held[2].append(offset)
-    entries.take(held[1], held[0], held[2])
+    entries.take(held[1], held[0], held[2], look)
     entries.flush()
     checked = ledger.check(store)
     unreadable = min((one for one in (entries.unreadable, empty) if one is not None), key=_place, default=None)
     way = Recent(codec, entries.newest_ns, fetch)
     finding, waiting = choose(checked, unreadable, (offsets.end(), ledger.disorder(store)), way)
     if finding is not None:
-        finding = named(finding, codec, fetch, lambda place: f"partition {place.part}, offset {place.spot}")
+        finding = named(finding, codec, fetch, _words)
     notes = (f"{waiting} holes of the last minute: their events are on their way",) if waiting else ()
-    return Report(store, where, checked.events, checked.copies, checked.producers, finding=finding, notes=notes)
+    return Report(
+        store, where, checked.events, checked.copies, checked.producers, finding=finding, notes=notes, words=_words
+    )
+
+
+def _words(place: Place) -> str:
+    return f"partition {place.part}, offset {place.spot}"
 
 
 def _place(finding: Finding) -> Place:

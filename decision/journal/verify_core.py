@@ -79,10 +79,10 @@ class Finding:
         return replace(self, where=where, event_id=event_id or self.event_id)
 
     def __str__(self) -> str:
-        event = f"event {self.seq} of {self.producer_id!r} (epoch {self.epoch})" if self.seq else "an event"
-        known = f", id {self.event_id}" if self.event_id else ""
-        where = f", at {self.where}" if self.where else ""
-        return f"{self.what}: {event}{known}{where}: {self.message}"
+        event = f"event {self.seq} of {self.producer_id!r} (epoch {self.epoch})" if self.seq else ""
+        known = f"id {self.event_id}" if self.event_id else ""
+        named = ", ".join(part for part in (event, known, self.where) if part)
+        return f"{self.what}: {named}: {self.message}" if named else f"{self.what}: {self.message}"
 
 
 def of(link: Link, what: Tampering, message: str) -> Finding:

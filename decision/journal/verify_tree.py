@@ -65,7 +65,7 @@ class TreeCheck:
         if leaves:
             self._reached = bundle.first + len(leaves)
         if self._entry is None and (bundle.damage is not None or (stored is not None and leaves != stored)):
-            self._entry = _compared(bundle, leaves, stored)
+            self._entry = compared(bundle, leaves, stored)
             self._entry_lacks = len(leaves) != width
         # What is missing is taken from the tile, so that all that follows can be verified.
         kept = leaves if len(leaves) == width else (stored or leaves)
@@ -128,7 +128,7 @@ class TreeCheck:
         return entry or self._tile or Finding(Tampering.FORKED, message)
 
 
-def _compared(bundle: Bundle, leaves: Sequence[bytes], stored: Sequence[bytes] | None) -> Finding:
+def compared(bundle: Bundle, leaves: Sequence[bytes], stored: Sequence[bytes] | None) -> Finding:
     """The first entry that is not the tile's leaf, and what became of that."""
     first = bundle.first
     if stored is None:

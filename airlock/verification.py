@@ -1,0 +1,274 @@
+"""Verification composed: the stores that there are, each by itself, then held against the one that vouches for it.
+
+The log vouches first, as its root is signed; where there is none, the journal does. Bundles and proofs bring their own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analytics.verify_bundle import check_bundle
+from analytics.verify_claims import Claims
+from analytics.verify_compare import compare
+from analytics.verify_entries import Fetch, Look, Progress, Report
+from analytics.verify_journal import JournalBase, JournalFile, check_journal
+from analytics.verify_ledger import Ledger
+from analytics.verify_log import LogReport, check_log
+from analytics.verify_parquet import check_parquet
+from analytics.verify_records import check_records
+from decision.journal.chain import Head
+from decision.journal.notes import VerifierKey
+from decision.journal.tiles import TileFolder, TileNodes
+from decision.journal.verify_core import Finding, Place, Tampering
+from decision.model.errors import ChainBroken, LogDamaged, NoteInvalid
+from decision.wire.events import ProtobufEventCodec
+from ingest.kafka_export import Export, ExportDamaged, Record, read_export
+
+if TYPE_CHECKING:
+    from ingest.kafka_settings import KafkaSettings
+
+LAG_NS = 60_000_000_000
+"""What the projection may be behind before a missing end is a finding."""
+
+CODEC = ProtobufEventCodec()
+Told = Callable[[str], Progress]
+"""Progress for one store, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the stores are; None for those that are not to be checked. `trusted` and `kept`: the log's key, and an
+    older checkpoint, that the person who checks has from elsewhere."""
+
+    log: Path | None = None
+    journal: Path | None = None
+    parquet: Path | None = None
+    export: Path | None = None
+    broker: KafkaSettings | None = None
+    trusted: VerifierKey | None = None
+    kept: bytes | None = None
+
+
+def found_in(data_dir: Path) -> Sources:
+    """The stores of a data folder."""
+
+    def there(folder: str, *marks: str) -> Path | None:
+        place = data_dir / folder
+        return place if any((place / mark).exists() for mark in marks) else None
+
+    return Sources(
+        log=there("log", "checkpoint", "tile/entries"),
+        journal=there("journal", "journal.db"),
+        parquet=there("analytics", "catalog.duckdb", "segments/events"),
+    )
+
+
+def verify(sources: Sources, now_ns: int, told: Told) -> list[Report]:
+    """Check every store, then each against what vouches for it: a report for each, in the order of the data's way
+    backwards. Raises what says that a store can't be read at all."""
+    with tempfile.TemporaryDirectory(prefix="airlock-verify-") as folder:
+        ledger = Ledger(Path(folder))
+        try:
+            return _Run(sources, ledger, now_ns, told).reports()
+        finally:
+            ledger.close()
+
+
+def verify_bundle(path: Path, trusted: VerifierKey | None, progress: Progress) -> Report:
+    """Check an evidence bundle by itself. Raises LogUnavailable where it can't be read."""
+    with tempfile.TemporaryDirectory(prefix="airlock-verify-") as folder:
+        ledger = Ledger(Path(folder))
+        try:
+            return check_bundle(ledger, path, CODEC, trusted, progress)
+        finally:
+            ledger.close()
+
+
+class _Run:
+    def __init__(self, sources: Sources, ledger: Ledger, now_ns: int, told: Told) -> None:
+        self._sources = sources
+        self._ledger = ledger
+        self._now_ns = now_ns
+        self._told = told
+        self._log: LogReport | None = None
+        self._log_finding: Finding | None = None
+        self._voucher = ""
+        self._voucher_bases: dict[str, Head] = {}
+        self._voucher_fetch: Fetch = lambda _: None
+
+    def reports(self) -> list[Report]:
+        sources = self._sources
+        found: list[Report] = []
+        if sources.log is not None:
+            self._check_log(sources.log)
+        if sources.journal is not None:
+            found.append(self._check_journal(sources.journal))
+        if sources.parquet is not None:
+            found.append(self._check_parquet(sources.parquet))
+        if sources.export is not None:
+            found.append(self._check_export(sources.export))
+        if sources.broker is not None:
+            found.append(self._check_broker(sources.broker))
+        if self._log is not None:
+            report = self._log.report
+            found.insert(0, replace(report, finding=report.finding or self._log_finding))
+        return found
+
+    # ── the stores ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_log(self, folder: Path) -> None:
+        sources = self._sources
+        told = self._told("log")
+        self._log = check_log(self._ledger, "log", folder, CODEC, sources.trusted, sources.kept, told)
+        if self._log.report.good and self._log.size:
+            self._voucher, size = "log", self._log.size
+            self._voucher_fetch = lambda place: TileFolder(folder).entry(place.spot, size)
+
+    def _check_journal(self, folder: Path) -> Report:
+        with self._claims("journal") as look:
+            report, base = check_journal(self._ledger, "journal", folder, CODEC, self._told("journal"), look)
+        bases = {base.producer_id: base.head} if base is not None and base.head.seq else {}
+        report = self._compared(report, "journal", bases, False)
+        if not self._voucher and report.good and base is not None:
+            self._voucher, self._voucher_bases = "journal", bases
+            self._voucher_fetch = lambda place: _from_journal(folder, place)
+        return report
+
+    def _check_parquet(self, folder: Path) -> Report:
+        with self._claims("parquet") as look:
+            report, bases = check_parquet(self._ledger, "parquet", folder, CODEC, self._told("parquet"), look)
+        return self._compared(report, "parquet", bases, True)
+
+    def _check_export(self, path: Path) -> Report:
+        def fetch(place: Place) -> bytes | None:
+            with path.open("rb") as file:
+                return _at(read_export(file), place)
+
+        with path.open("rb") as file:
+            try:
+                export = read_export(file)
+            except ExportDamaged as error:
+                finding = Finding(Tampering.EDITED, error.message).at(str(path))
+                return Report("kafka", str(path), finding=finding)
+            return self._check_records(str(path), export, fetch)
+
+    def _check_broker(self, settings: KafkaSettings) -> Report:
+        from ingest.kafka_reading import one_record, topic_records
+
+        topic = settings.topics.events
+
+        def fetch(place: Place) -> bytes | None:
+            found = one_record(settings, topic, place.part, place.spot)
+            return None if found is None else found.value
+
+        where = f"{topic} at {', '.join(settings.bootstrap_servers)}"
+        return self._check_records(where, topic_records(settings, [topic]), fetch)
+
+    def _check_records(self, where: str, export: Export, fetch: Fetch) -> Report:
+        topic = next((name for name in export.spans if ".events." in name), next(iter(export.spans), ""))
+        taken = _Taken(export, topic)
+        with self._claims("kafka") as look:
+            report = check_records(
+                self._ledger, "kafka", where, export.spans.get(topic, {}), taken.records(), CODEC, fetch,
+                self._told("kafka"), look,
+            )  # fmt: skip
+        if taken.damage is not None and (report.good or taken.damage.what is Tampering.EDITED):
+            report = replace(report, finding=taken.damage)
+        return self._compared(report, "kafka", {}, True)
+
+    # ── one against the other ───────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _claims(self, store: str) -> Iterator[Look | None]:
+        """Collects the checkpoints among a store's events, then holds them against the log as it is now."""
+        log = self._log
+        if log is None or log.custody is None or not log.report.good:
+            yield None
+            return
+        claims = Claims(self._ledger, store, CODEC, log.custody)
+        yield claims.look
+        folder = TileFolder(Path(log.report.where))
+        size = log.size
+        try:
+            size = max(size, log.custody.open(folder.checkpoint()).checkpoint.size)
+        except NoteInvalid as error:
+            self._log_finding = self._log_finding or Finding(Tampering.EDITED, error.message).at("checkpoint")
+        finding = claims.check(TileNodes(folder, size), size)
+        if finding is not None:
+            finding = finding.at(f"the {store}")
+        self._log_finding = self._log_finding or finding
+
+    def _compared(self, report: Report, store: str, bases: dict[str, Head], lags: bool) -> Report:
+        if not self._voucher or not self._ledger.holds(store):
+            return report
+        compared = compare(self._ledger, self._voucher, store, voucher_bases=self._voucher_bases, bases=bases)
+        report = replace(report, vouched=compared.vouched, beyond=compared.beyond)
+        finding, mine = compared.finding, report.finding
+        if finding is None or (lags and self._on_its_way(finding)):
+            return report
+        if mine is not None and mine.seq and (mine.producer_id, mine.seq) <= (finding.producer_id, finding.seq):
+            return report  # the store's own finding says more, or the same with its place
+        if mine is not None and mine.seq == 0:
+            return report
+        place = finding.place
+        where = "" if place is None else report.words(place)
+        raw = self._voucher_fetch(finding.shown_by) if finding.shown_by is not None else None
+        event_id = "" if raw is None else CODEC.decode(raw)[0].id
+        message = f"{finding.message} (by the {self._voucher})"
+        return replace(report, finding=replace(finding, message=message).at(where, event_id))
+
+    def _on_its_way(self, finding: Finding) -> bool:
+        """Whether the missing end is of the last minute, which a running system may not have projected yet."""
+        if finding.what is not Tampering.TRUNCATED or finding.shown_by is None:
+            return False
+        try:
+            raw = self._voucher_fetch(finding.shown_by)
+            return raw is not None and self._now_ns - CODEC.decode(raw)[0].time_unix_nano < LAG_NS
+        except (ChainBroken, LogDamaged):
+            return False
+
+
+@dataclass(slots=True)
+class _Taken:
+    """The records of one topic of an export; `damage` is why there are no more."""
+
+    export: Export
+    topic: str
+    damage: Finding | None = None
+    last: Place | None = None
+
+    def records(self) -> Iterator[Record]:
+        try:
+            for record in self.export.records:
+                if record.topic == self.topic:
+                    self.last = Place(record.partition, record.offset)
+                    yield record
+        except ExportDamaged as error:
+            what = Tampering.TRUNCATED if error.cut else Tampering.EDITED
+            behind = f" behind partition {self.last.part}, offset {self.last.spot}" if self.last is not None else ""
+            self.damage = Finding(what, error.message).at(f"record {error.record}{behind}")
+
+
+def _at(export: Export, place: Place) -> bytes | None:
+    try:
+        return next(
+            (one.value for one in export.records if (one.partition, one.offset) == (place.part, place.spot)), None
+        )
+    except ExportDamaged:
+        return None
+
+
+def _from_journal(folder: Path, place: Place) -> bytes | None:
+    journal = JournalFile(folder)
+    try:
+        return journal.raw(place.spot)
+    finally:
+        journal.close()
+
+
+__all__ = ["CODEC", "JournalBase", "Sources", "found_in", "verify", "verify_bundle"]
