@@ -54,6 +54,15 @@ class DurableFolder:
         path.unlink()
         self._unsynced.add(path.parent)
 
+    def remove_folder(self, folder: Path) -> None:
+        """With the files in it."""
+        if folder.is_dir():
+            for file in list(folder.iterdir()):
+                file.unlink()
+            folder.rmdir()
+            self._unsynced.discard(folder)
+            self._unsynced.add(folder.parent)
+
     def sync(self) -> None:
         for folder in self._unsynced:
             sync_folder(folder)
@@ -135,7 +144,7 @@ class TileWriter:
         for level, full, width in tiles_of(before):
             if width and size >> 8 * level >= (full + 1) * WIDTH:
                 for kind in (level, None) if level == 0 else (level,):
-                    self._drop(self._files.root / f"{tile_path(kind, full)}.p")
+                    self._files.remove_folder(self._files.root / f"{tile_path(kind, full)}.p")
 
     def _close_tiles(self) -> None:
         level = 0
@@ -149,20 +158,15 @@ class TileWriter:
                 self._levels.append([])
             self._levels[level].append(root)
 
-    def _drop(self, folder: Path) -> None:
-        if folder.is_dir():
-            for file in list(folder.iterdir()):
-                self._files.remove(file)
-            folder.rmdir()
-
     def _remove_beyond(self) -> None:
         """What was never published must not be taken for what was: neither a full tile beyond the size, nor a partial
-        one that is wider than it."""
+        one that is wider than it. Partial tiles whose full one is there go, too."""
         for path in _tile_files(self._files.root):
             place = parse_tile_path(str(path.relative_to(self._files.root)))
             if place is not None:
                 level, index, width = place
-                if index * WIDTH + width > self._size >> 8 * (level or 0):
+                here = self._size >> 8 * (level or 0)
+                if index * WIDTH + width > here or (width < WIDTH and (index + 1) * WIDTH <= here):
                     self._files.remove(path)
         self._files.sync()
 
