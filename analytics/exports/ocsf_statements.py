@@ -117,7 +117,7 @@ def executed_record(event: e.AuditEvent, executed: e.StatementExecuted, contexts
 def activity_of(facts: MessageFacts | None) -> tuple[int, str]:
     """What a message does, by the strongest of its kinds; of schema changes, by their verb."""
     if facts is None:
-        return 0, "Unknown"
+        return OTHER[0], "Not understood"
     verbs = {operation.split(" ")[0] for one in facts.statements for operation in one.operations}
     if "ddl" in facts.kinds:
         return DELETE if "drop" in verbs else CREATE if "create" in verbs else UPDATE
