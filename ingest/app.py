@@ -70,9 +70,7 @@ class Streams:
     ) -> None:
         self._settings = settings
         self._leave = leave
-        self.source = Source(
-            settings.topics.events, History(settings), detections.meaning(clock.time_unix_nano())
-        )
+        self.source = Source(settings.topics.events, History(settings), detections.meaning(clock.time_unix_nano()))
         self.folds = Folds(topics, History(settings), detections.tuned(), detections.limits(), clock)
         self.output = Output(settings)
         self.topics = topics
@@ -80,6 +78,7 @@ class Streams:
         self._stopping = False
         self._publisher: asyncio.Task[None] | None = None
         self.counted = 0
+        self.signalled = 0
         self.app = self._make(folder)
 
     def _make(self, folder: Path) -> faust.App:
@@ -122,7 +121,7 @@ class Streams:
                 event.ack()
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             if not self._stopping:
                 log.exception("an agent can't go on")
                 self._leave(f"{type(error).__name__}: {error}")
@@ -134,6 +133,7 @@ class Streams:
                 signals, places = await asyncio.to_thread(self.source.take, partition, records)
             else:
                 signals, places = self.source.take(partition, records)
+            self.signalled += len(signals)
             packed = pack(self.topics, signals, places)
             sending += [Outgoing(self.topics.signals, None, one.value, one.partition) for one in packed]
         await self.output.send(sending)
@@ -170,7 +170,7 @@ class Streams:
                 told = [_counters(one) for one in self.folds.counters(TURN)]
                 await self.output.send(told_to(self._settings.topics.counters, told))
                 self.counted += len(told)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 log.exception("the counters can't be told")
                 self._leave(f"{type(error).__name__}: {error}")
 
