@@ -23,7 +23,7 @@ import kafka.errors as errors
 
 from decision.journal.chain import Head
 from decision.journal.reader import SqliteJournalReader
-from decision.model.errors import AirlockError, BackboneError, JournalUnavailable, KafkaUnavailable
+from decision.model.errors import AirlockError, JournalUnavailable, KafkaUnavailable
 from decision.model.metrics import Sample
 from decision.model.ports import Clock
 from ingest.kafka_clients import abandon, producer, said
@@ -87,6 +87,7 @@ class Relay:
         self._progress_at = 0
         self._failures = 0
         self._logged_at: int | None = None
+        self._away_since = 0
         self._status_at = 0
         now = clock.time_unix_nano()
         self._status = RelayStatus(os.getpid(), now, RelayState.STARTING, now, 0, 0, 0, 0.0, 0, 0, 0)
@@ -165,6 +166,7 @@ class Relay:
             cursor = self._advance(cursor, window.settle(wait_s), window)
             if not window and not more:
                 self._recovered()
+                self._progress_at = self._clock.monotonic_ns()
                 stopped(self._pace.poll_s)
         end = self._clock.monotonic_ns() + int(self._pace.drain_s * 1e9)
         while window and self._clock.monotonic_ns() < end:
@@ -224,12 +226,14 @@ class Relay:
     def _away(self, error: AirlockError) -> None:
         """Say it once, and again each `away_log_s`."""
         now = self._clock.monotonic_ns()
-        if isinstance(error, BackboneError) and self._status.state is not RelayState.AWAY:
+        if self._status.state is not RelayState.AWAY:
+            self._away_since = self._progress_at or now
             self._status = replace(self._status, errors=self._status.errors + 1)
         if self._logged_at is None or now - self._logged_at >= self._settings.away_log_s * _SECOND:
             self._logged_at = now
             self._tell(RelayState.AWAY, error)
-            log.warning("%s: %d events wait in the journal; %s", error.message, self._status.lag_events, error.hint)
+            hint = f" ({error.hint})" if error.hint else ""
+            log.warning("%s%s; events that wait in the journal: %d", error.message, hint, self._status.lag_events)
         elif self._status.state is not RelayState.AWAY or now - self._status_at > self._pace.status_s * _SECOND:
             self._tell(RelayState.AWAY, error)
 
@@ -237,7 +241,7 @@ class Relay:
         self._failures = 0
         if self._status.state in (RelayState.AWAY, RelayState.STARTING):
             if self._logged_at is not None:
-                away_s = (self._clock.time_unix_nano() - self._status.since_unix_nano) / _SECOND
+                away_s = (self._clock.monotonic_ns() - self._away_since) / _SECOND
                 log.warning("Kafka is back after %.0f s: the relay goes on after event %d", away_s, self._kept)
             self._logged_at = None
             self._tell(RelayState.RUNNING)

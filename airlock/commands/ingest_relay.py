@@ -16,7 +16,6 @@ import click
 
 from airlock.commands.common import config_option
 from airlock.commands.node import folder_option, log_option
-from airlock.compose import private_folder
 from airlock.metrics import service_metrics_option, shown_metrics
 from airlock.runtime import sole_instance
 from airlock.settings import load_settings
@@ -70,7 +69,8 @@ def relay(config: Path | None, data_dir: str | None, again: bool, parent: int, n
     def stopped(wait_s: float) -> bool:
         return stopping.wait(wait_s) if wait_s else stopping.is_set() or orphaned(parent)
 
-    folder = private_folder(settings.data_dir / "journal")
+    folder = settings.data_dir / "journal"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_relay(settings.data_dir, stopped):
         if again:
             CursorFile(folder).forget()
