@@ -2,60 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 
 from analytics import ddl
-from analytics.project import DeadLetterRow
-from analytics.project.fold import dead_letter
+from analytics.segments import Segment, day_of
 from decision.model.events import AuditEvent
 
 Key = tuple[str, int, int]
+"""(producer_id, epoch, seq)."""
+
+
+def key_of(event: AuditEvent) -> Key:
+    return (event.producer_id, event.epoch, event.seq)
 
 
 def conflicting(
     repeated: Sequence[AuditEvent],
-    new: Sequence[AuditEvent],
+    taken: Mapping[Key, bytes],
     live: duckdb.DuckDBPyConnection,
-    segments: Callable[[str], Sequence[str]],
-    origin: str = "journal",
-) -> list[DeadLetterRow]:
-    """A dead letter for each of `repeated` whose chain value is not that of the event taken under its number (in this
-    batch, in the live file or in a segment), unless the same bytes are a dead letter already.
+    segments: Sequence[tuple[Segment, str]],
+    kept_from: str = "",
+) -> list[AuditEvent]:
+    """Those of `repeated` whose chain value is not that of the event taken under their number: in this batch (`taken`),
+    in the live file or in a segment. None twice, and none whose bytes are a dead letter already. An event of a day
+    before `kept_from` that is nowhere was expired, and can't be compared.
 
-    `segments` gives the files of a fact table."""
+    `segments` are those of events and dead letters, each with its file."""
     if not repeated:
         return []
-    taken: dict[Key, bytes] = {_key(event): event.hash for event in new}
-    taken |= _stored([event for event in repeated if _key(event) not in taken], live, segments("events"))
-    letters: dict[tuple[Key, bytes], DeadLetterRow] = {}
+    there = dict(taken)
+    there |= _stored([event for event in repeated if key_of(event) not in taken], live, segments)
+    found: dict[tuple[Key, bytes], AuditEvent] = {}
     for event in repeated:
-        if taken.get(_key(event)) != event.hash:
-            letters[_key(event), event.raw] = dead_letter(
-                event, "conflict", "another event was taken under its number", origin
-            )
-    if not letters:
+        known = there.get(key_of(event))
+        expired = known is None and day_of(event.draft.time_unix_nano // 1000).isoformat() < kept_from
+        if known != event.hash and not expired:
+            found[key_of(event), event.raw] = event
+    if not found:
         return []
-    known = _known(live, segments("dead_letters"))
-    return [letter for (_, raw), letter in letters.items() if raw not in known]
+    letters = _letters(live, [path for segment, path in segments if segment.table == "dead_letters"])
+    return [event for (_, raw), event in found.items() if raw not in letters]
 
 
-def _key(event: AuditEvent) -> Key:
-    return (event.producer_id, event.epoch, event.seq)
-
-
-def _from(table: str, columns: str, segments: Sequence[str]) -> str:
+def _from(table: str, columns: str, paths: Sequence[str]) -> str:
     """A subquery over everything that was taken into one fact table."""
     live = f"SELECT {columns} FROM hot.{table}"
-    if not segments:
+    if not paths:
         return f"({live})"
-    listed = ", ".join(ddl.quote(path) for path in segments)
+    listed = ", ".join(ddl.quote(path) for path in paths)
     return f"({live} UNION ALL SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false))"
 
 
-def _stored(events: Sequence[AuditEvent], live: duckdb.DuckDBPyConnection, segments: Sequence[str]) -> dict[Key, bytes]:
+def _stored(
+    events: Sequence[AuditEvent], live: duckdb.DuckDBPyConnection, segments: Sequence[tuple[Segment, str]]
+) -> dict[Key, bytes]:
+    """The chain values of what stands under the events' numbers. Only files of their times are opened: what stands
+    there under another time is another event."""
     if not events:
         return {}
     wanted = pa.table(
@@ -65,8 +70,14 @@ def _stored(events: Sequence[AuditEvent], live: duckdb.DuckDBPyConnection, segme
             "seq": pa.array([event.seq for event in events], pa.int64()),
         }
     )
+    times = [event.draft.time_unix_nano // 1000 for event in events]
+    paths = [
+        path
+        for segment, path in segments
+        if segment.table == "events" and segment.first_time <= max(times) and segment.last_time >= min(times)
+    ]
     low, high = min(event.seq for event in events), max(event.seq for event in events)
-    stored = _from("events", "producer_id, epoch, seq, hash", segments)
+    stored = _from("events", "producer_id, epoch, seq, hash", paths)
     live.register("wanted", wanted)
     try:
         found = live.execute(
@@ -79,6 +90,6 @@ def _stored(events: Sequence[AuditEvent], live: duckdb.DuckDBPyConnection, segme
     return {(producer_id, epoch, seq): hash_ for producer_id, epoch, seq, hash_ in found}
 
 
-def _known(live: duckdb.DuckDBPyConnection, segments: Sequence[str]) -> set[bytes]:
-    stored = _from("dead_letters", "reason, raw", segments)
+def _letters(live: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> set[bytes]:
+    stored = _from("dead_letters", "reason, raw", paths)
     return {raw for (raw,) in live.execute(f"SELECT raw FROM {stored} WHERE reason = 'conflict'").fetchall()}

@@ -14,12 +14,12 @@ import duckdb
 import pyarrow as pa
 
 from analytics import ddl
-from analytics.project import Coverage, Interval, Row, Rows
+from analytics.project import Coverage, Interval
 from analytics.segments import Segment
 from decision.model.errors import AirlockError
 
 LIVE = "live.duckdb"
-_FEW = 8
+_COVERAGE = (pa.string(), pa.int64(), pa.int64(), pa.int64())
 
 _META = """
 CREATE SCHEMA meta;
@@ -32,6 +32,7 @@ CREATE TABLE meta.segment (
 CREATE TABLE meta.retired (path VARCHAR, since BIGINT);
 CREATE TABLE meta.counter (name VARCHAR, value BIGINT);
 """
+_LATER = "CREATE TABLE IF NOT EXISTS meta.source (source VARCHAR, identity VARCHAR)"
 
 
 class StoreError(AirlockError):
@@ -99,6 +100,7 @@ class LiveFile:
                 self.connection.execute(_META)
                 self.connection.execute(ddl.create_facts("hot"))
                 self.connection.execute("INSERT INTO meta.format VALUES (?)", [ddl.version()])
+        self.connection.execute(_LATER)
         found = self.connection.execute("SELECT version FROM meta.format").fetchall()
         if found != [(ddl.version(),)]:
             raise StoreOutdated(f"{path} was made by another version of Airlock", hint="run `airlock rebuild`")
@@ -116,6 +118,10 @@ class LiveFile:
 
     def positions(self) -> dict[str, int]:
         return dict(self.connection.execute("FROM meta.projection_offset").fetchall())
+
+    def identities(self) -> dict[str, str]:
+        """What each source was when it was first read (a topic's id): another of that name is not the same."""
+        return dict(self.connection.execute("FROM meta.source").fetchall())
 
     def coverage(self) -> Coverage:
         return Coverage(Interval(*row) for row in self.connection.execute("FROM meta.coverage").fetchall())
@@ -155,14 +161,25 @@ class LiveFile:
             self.connection.execute("DELETE FROM meta.projection_offset WHERE source = ?", [source])
             self.connection.execute("INSERT INTO meta.projection_offset VALUES (?, ?)", [source, position])
 
+    def save_identities(self, identities: Mapping[str, str]) -> None:
+        for source, identity in identities.items():
+            self.connection.execute("DELETE FROM meta.source WHERE source = ?", [source])
+            self.connection.execute("INSERT INTO meta.source VALUES (?, ?)", [source, identity])
+
     def save_coverage(self, coverage: Coverage) -> None:
-        keys, intervals = coverage.changes()
-        for producer_id, epoch in keys:
+        changed, intervals = coverage.changes()
+        for (producer_id, epoch), low in changed.items():
             self.connection.execute(
-                "DELETE FROM meta.coverage WHERE producer_id = ? AND epoch = ?", [producer_id, epoch]
+                "DELETE FROM meta.coverage WHERE producer_id = ? AND epoch = ? AND last_seq >= ?",
+                [producer_id, epoch, low],
             )
-        for interval in intervals:
-            self.connection.execute("INSERT INTO meta.coverage VALUES (?, ?, ?, ?)", list(interval))
+        if intervals:
+            columns = zip(*intervals, strict=True)
+            arrays = [pa.array(one, kind) for one, kind in zip(columns, _COVERAGE, strict=True)]
+            rows = pa.Table.from_arrays(arrays, names=list(Interval._fields))
+            self.connection.register("incoming", rows)
+            self.connection.execute("INSERT INTO meta.coverage FROM incoming")
+            self.connection.unregister("incoming")
 
     def save_counters(self, counters: Mapping[str, int]) -> None:
         self.connection.execute("DELETE FROM meta.counter")
@@ -189,32 +206,3 @@ class LiveFile:
     def forget(self, paths: Sequence[str]) -> None:
         for path in paths:
             self.connection.execute("DELETE FROM meta.retired WHERE path = ?", [path])
-
-
-def to_arrow(rows: Rows) -> dict[str, pa.Table]:
-    """The rows of each table as Arrow, column by column."""
-    return {table: _table(members, ddl.arrow_schemas()[table]) for table, members in rows.items() if members}
-
-
-def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
-    columns = zip(*rows, strict=True)
-    arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _array(column: Sequence[object], kind: pa.DataType) -> pa.Array:
-    """Lists are converted once for equal ones, and a column of one value once for all: most of what is known of a
-    statement is known of the ones before it, and a nested value costs ten times a lookup."""
-    if pa.types.is_nested(kind):
-        places: dict[object, int] = {}
-        taken = [places.setdefault(value, len(places)) for value in column]
-        distinct = pa.array(list(places), kind)
-        return distinct.take(pa.array(taken, pa.int32())) if len(places) > 1 else _repeated(distinct, len(column))
-    first = column[0]
-    if first == column[-1] and len(column) > _FEW and column.count(first) == len(column):
-        return _repeated(pa.array([first], kind), len(column))
-    return pa.array(column, kind)
-
-
-def _repeated(one: pa.Array, times: int) -> pa.Array:
-    return one if times == 1 else one.take(pa.repeat(0, times))

@@ -11,8 +11,8 @@ at any moment leaves each event taken once or not at all, and the source's posit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,17 +22,22 @@ import pyarrow as pa
 
 from analytics import ddl
 from analytics.catalog import CatalogPublisher
-from analytics.conflicts import conflicting
-from analytics.live import LIVE, LiveFile, to_arrow
-from analytics.project import DeadLetterRow, Rows, project
-from analytics.segments import Merge, Segment, SegmentFolder, plan_merges, split_by_day
+from analytics.columns import joined, to_arrow
+from analytics.conflicts import conflicting, key_of
+from analytics.intake import Batch, Intake, Run
+from analytics.live import LIVE, LiveFile
+from analytics.project import DeadLetterRow
+from analytics.project.fold import alert_rows, dead_letter
+from analytics.retention_ledger import Ledger, RetentionError
+from analytics.segments import Segment, SegmentFolder, split_by_day
 from analytics.settings import DEFAULTS, StoreSettings
+from analytics.upkeep import Upkeep
 from decision.model.events import AuditEvent
 from decision.model.ports import Clock, IdSource
 
 FOLDER = "analytics"
 
-__all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "StoreSettings"]
+__all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "Run", "StoreSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Applied:
     dead_letters: int = 0
 
 
-class AnalyticsStore:
+class AnalyticsStore(Upkeep):
     """The one writer of `<data-dir>/analytics`. Not thread-safe. Raises StoreError when another process has it."""
 
     def __init__(
@@ -64,14 +69,16 @@ class AnalyticsStore:
         self._files = SegmentFolder(folder / "segments")
         self._files.root.mkdir(exist_ok=True)
         self._publisher = CatalogPublisher(folder)
+        self._intake = Intake()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compaction")
-        self._running: tuple[Merge, Future[Segment]] | None = None
+        self._running = None
         self._reload()
         self._remove_orphans()
         self._dirty = True
 
     def _reload(self) -> None:
         self._positions = self._live.positions()
+        self._identities = self._live.identities()
         self._coverage = self._live.coverage()
         self._segments = self._live.segments()
         self._retired = self._live.retired()
@@ -114,41 +121,83 @@ class AnalyticsStore:
     def segments(self) -> Sequence[Segment]:
         return tuple(self._segments)
 
+    def identity(self, source: str) -> str:
+        """What `source` was when it was first read; empty if nobody said."""
+        return self._identities.get(source, "")
+
     def apply(
         self,
         events: Sequence[AuditEvent],
         positions: Mapping[str, int],
         dead_letters: Sequence[DeadLetterRow] = (),
+        alerts: Sequence[AuditEvent] = (),
+        origin: str = "journal",
     ) -> Applied:
-        """Take a batch: its new events' rows, the dead letters and the sources' new positions, all or nothing.
+        """`take` for events that are decoded already."""
+        run = Run(origin, [event.seq for event in events], [event.raw for event in events])
+        return self.take((run,), positions, dead_letters, alerts)
+
+    def take(
+        self,
+        runs: Sequence[Run],
+        positions: Mapping[str, int],
+        dead_letters: Sequence[DeadLetterRow] = (),
+        alerts: Sequence[AuditEvent] = (),
+        identities: Mapping[str, str] | None = None,
+    ) -> Applied:
+        """Take a batch of stored bytes: its new events' rows, the dead letters, the alerts and the sources' new
+        positions, all or nothing.
 
         Events that were taken before are duplicates and change nothing; one that differs from what was taken under its
-        number is kept as a dead letter (`conflict`). Raises duckdb.Error or OSError; nothing is taken then.
+        number is kept as a dead letter (`conflict`), as is what is no event (`undecodable`). Alerts stand outside any
+        chain: they are neither counted nor covered. Raises duckdb.Error or OSError; nothing is taken then.
         """
         try:
-            new, repeated = self._sort_out(events)
-            rows = project(new)
-            conflicts = conflicting(repeated, new, self._live.connection, self._paths)
-            letters = [*dead_letters, *conflicts]
-            if letters:
-                rows.setdefault("dead_letters", []).extend(letters)
-            applied = Applied(len(new), len(repeated), len(rows.get("dead_letters", ())))
-            self._store(rows, len(new), positions, applied)
+            batch = self._intake.read(runs)
+            repeated = batch.take_new(self._coverage)
+            letters = [*dead_letters, *self._conflicts(batch, repeated)]
+            tables = batch.tables(letters)
+            if alerts:
+                tables = joined(tables, to_arrow(alert_rows(alerts)))
+            found = tables.get("dead_letters")
+            applied = Applied(batch.events, len(repeated), 0 if found is None else found.num_rows)
+            self._store(tables, positions, applied, identities or {})
         except BaseException:
             self._reload()
             raise
         return applied
 
-    def _sort_out(self, events: Sequence[AuditEvent]) -> tuple[list[AuditEvent], list[AuditEvent]]:
-        new: list[AuditEvent] = []
-        repeated: list[AuditEvent] = []
-        for event in events:
-            (new if self._coverage.take(event.producer_id, event.epoch, event.seq) else repeated).append(event)
-        return new, repeated
+    def _conflicts(self, batch: Batch, repeated: Sequence[int]) -> list[DeadLetterRow]:
+        if not repeated:
+            return []
+        events = {number: self._intake.decode(batch.raws[number]) for number in repeated}
+        taken = batch.hashes({key_of(event) for event in events.values()})
+        files = [
+            (segment, str(self._files.absolute(segment)))
+            for segment in self._segments
+            if segment.table in ("events", "dead_letters")
+        ]
+        found = conflicting(list(events.values()), taken, self._live.connection, files, self._kept_from())
+        numbers = {id(event): number for number, event in events.items()}
+        letters = []
+        for event in found:
+            origin, position = batch.origin(numbers[id(event)])
+            letter = dead_letter(event, "conflict", "another event was taken under its number", origin)
+            letters.append(letter._replace(position=position))
+        return letters
 
-    def _store(self, rows: Rows, events: int, positions: Mapping[str, int], applied: Applied) -> None:
-        tables = to_arrow(rows)
-        direct = events >= self._settings.direct_events
+    def _kept_from(self) -> str:
+        """The first day whose events are kept in full, as a date; empty where all are."""
+        try:
+            floor = Ledger(self.folder).read().floors().get("events")
+        except RetentionError:
+            return ""  # a letter too many rather than a fork unseen
+        return "" if floor is None else floor.isoformat()
+
+    def _store(
+        self, tables: Mapping[str, pa.Table], positions: Mapping[str, int], applied: Applied, known: Mapping[str, str]
+    ) -> None:
+        direct = applied.events >= self._settings.direct_events
         written = self._write(tables) if direct else []
         counters = {
             "events": self._counters["events"] + applied.events,
@@ -161,9 +210,11 @@ class AnalyticsStore:
             self._live.add_segments(written)
             self._live.save_coverage(self._coverage)
             self._live.save_positions(positions)
+            self._live.save_identities(known)
             self._live.save_counters(counters)
         self._counters = counters
         self._positions.update(positions)
+        self._identities.update(known)
         self._dirty = self._dirty or bool(tables) or applied.duplicates > 0
         if direct:
             self._segments += written
@@ -229,86 +280,3 @@ class AnalyticsStore:
         self._hot = {}
         self._dirty = True
         self._publisher.outdate(tables)
-
-    def _paths(self, table: str) -> list[str]:
-        return [str(self._files.absolute(segment)) for segment in self._segments if segment.table == table]
-
-    # ── compaction ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def compact(self, *, wait: bool = False) -> bool:
-        """Merge small segments in the background, one merge at a time; `wait` until there is nothing left to merge.
-
-        To be called again and again. Returns whether something was merged since the last call.
-        """
-        merged = False
-        while True:
-            if self._running is not None:
-                merge, future = self._running
-                if not wait and not future.done():
-                    return merged
-                self._running = None
-                self._replace(merge, future.result())
-                merged = True
-            plans = plan_merges(self._segments, self._settings.fan_in, self._settings.largest_bytes)
-            if not plans:
-                return merged
-            schema = ddl.arrow_schemas()[plans[0].table]
-            self._running = (
-                plans[0],
-                self._pool.submit(self._files.merge, plans[0], self._ids.new_id(), schema),
-            )
-            if not wait:
-                return merged
-
-    def _replace(self, merge: Merge, whole: Segment) -> None:
-        old = [part.path for part in merge.parts]
-        now = self._clock.time_unix_nano() // 1_000_000_000
-        with self._live:
-            self._live.retire(old, now)
-            self._live.add_segments([whole])
-        self._segments = [segment for segment in self._segments if segment not in merge.parts] + [whole]
-        self._retired |= dict.fromkeys(old, now)
-        self._dirty = True
-        self._publisher.outdate((merge.table,))
-
-    def expire(self, choose: Callable[[Sequence[Segment]], Iterable[Segment]]) -> list[Segment]:
-        """Take out of the manifest what `choose` picks of all segments, in one transaction; the files go after the time
-        of grace. Before that rows in no segment yet are sealed, and a merge under way is finished: it would bring back
-        what went. Returns what was picked."""
-        if self._hot:
-            self.seal()
-        if self._running is not None:
-            merge, future = self._running
-            self._running = None
-            self._replace(merge, future.result())
-        gone = {segment.path: segment for segment in choose(tuple(self._segments))}
-        if gone:
-            now = self._clock.time_unix_nano() // 1_000_000_000
-            with self._live:
-                self._live.retire(list(gone), now)
-            self._segments = [segment for segment in self._segments if segment.path not in gone]
-            self._retired |= dict.fromkeys(gone, now)
-            self._dirty = True
-            self._publisher.outdate({segment.table for segment in gone.values()})
-        return list(gone.values())
-
-    def retire_files(self, paths: Iterable[str]) -> None:
-        """Keep files that this store did not make for the time of grace, as readers of another state may list them."""
-        now = self._clock.time_unix_nano() // 1_000_000_000
-        listed = list(paths)
-        with self._live:
-            self._live.retire(listed, now)
-        self._retired |= dict.fromkeys(listed, now)
-
-    def clean(self) -> int:
-        """Remove replaced files whose time of grace is over. Returns how many."""
-        limit = self._clock.time_unix_nano() // 1_000_000_000 - self._settings.grace_s
-        over = [path for path, since in self._retired.items() if since <= limit]
-        if over:
-            for path in over:
-                self._files.remove(path)
-            with self._live:
-                self._live.forget(over)
-            for path in over:
-                del self._retired[path]
-        return len(over)

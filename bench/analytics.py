@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 
 from analytics import ddl
-from analytics.live import to_arrow
+from analytics.columns import to_arrow
 from analytics.project import project
 from analytics.query import CatalogReader
 from analytics.store import FOLDER, AnalyticsStore

@@ -13,8 +13,8 @@ import orjson
 
 from decision.model.errors import AirlockError
 
-_MARK = b',"statement":{'  # in canonical JSON a quote inside a string is escaped: this can only be a key
-_LARGEST_REMEMBERED = 16 * 1024
+MARK = b',"statement":{'  # in canonical JSON a quote inside a string is escaped: this can only be a key
+LARGEST_REMEMBERED = 16 * 1024
 _REMEMBERED = 1024
 
 Json = dict[str, object]
@@ -96,10 +96,10 @@ def message_facts(input_json: bytes) -> MessageFacts | None:
     """The facts in a policy input; None where there are none (analysis refused the text, or they were left out)."""
     if not input_json:
         return None
-    at = input_json.rfind(_MARK)
+    at = input_json.rfind(MARK)
     if at >= 0 and input_json.endswith(b"}}"):
-        fragment = input_json[at + len(_MARK) - 1 : -1]
-        if len(fragment) <= _LARGEST_REMEMBERED:
+        fragment = input_json[at + len(MARK) - 1 : -1]
+        if len(fragment) <= LARGEST_REMEMBERED:
             return _remembered(fragment)
         return _read(fragment)
     statement = _object(_json(input_json)).get("statement")

@@ -62,6 +62,16 @@ def _add(rows: Rows, row: Row) -> None:
         rows[table] = [row]
 
 
+def alert_rows(alerts: Iterable[e.AuditEvent]) -> Rows:
+    """The rows of alerts that stand outside any chain: they are derived from events, and no events themselves."""
+    rows: Rows = {}
+    for alert in alerts:
+        if isinstance(alert.payload, e.AlertRaised):
+            for row in payload_rows(alert):
+                _add(rows, row)
+    return rows
+
+
 def micros(unix_nano: int) -> int:
     """Microseconds since 1970, within what a TIMESTAMPTZ can hold."""
     return min(max(unix_nano, 0) // 1000, _LATEST)

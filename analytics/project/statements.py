@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analytics.project.document import MessageFacts, StatementFacts, message_facts
 from analytics.project.rows import (
     ColumnAccessRow,
@@ -46,7 +48,7 @@ def decided(time: int, event: StatementDecided) -> list[Row]:
         for index, statement in enumerate(facts.statements):
             rows.extend(_statement(time, event.decision_id, index, statement))
     rows.extend(_masked(time, event, facts))
-    rows.extend(_changes(time, event, facts))
+    rows.extend(changes(time, event.decision_id, event.pinned, facts))
     return rows
 
 
@@ -140,13 +142,18 @@ def _masked(time: int, event: StatementDecided, facts: MessageFacts | None) -> l
     return rows
 
 
-def _changes(time: int, event: StatementDecided, facts: MessageFacts | None) -> list[Row]:
+def writes(pinned: Sequence[PinnedValue], facts: MessageFacts | None) -> bool:
+    """Whether `changes` has rows to make."""
+    return (facts is not None and facts.writes) or any(value.role == _WRITTEN for value in pinned)
+
+
+def changes(time: int, decision_id: str, pinned: Sequence[PinnedValue], facts: MessageFacts | None) -> list[Row]:
     """One row for each written column and each value that is known for it."""
-    if not (facts is not None and facts.writes) and all(value.role != _WRITTEN for value in event.pinned):
+    if not writes(pinned, facts):
         return []
     keys: dict[tuple[int, str, str], list[tuple[str, str]]] = {}
     macs: dict[tuple[int, str, str, str], dict[str, None]] = {}
-    for value in event.pinned:
+    for value in pinned:
         if value.role == _WRITTEN:
             found = macs.setdefault(_place(value), {})
             if value.mac:
@@ -164,7 +171,7 @@ def _changes(time: int, event: StatementDecided, facts: MessageFacts | None) -> 
     for place, found in macs.items():
         row_keys: Pairs = tuple(sorted(dict(keys.get(place[:3], [])).items()))
         for mac in found or (None,):
-            rows.append(ColumnChangeRow(time, event.decision_id, *place, mac, row_keys, tags.get(place, ())))
+            rows.append(ColumnChangeRow(time, decision_id, *place, mac, row_keys, tags.get(place, ())))
     return rows
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.live import to_arrow
+from analytics.columns import to_arrow
 from analytics.project import Coverage, Interval, project
 from analytics.store import FOLDER, AnalyticsStore, StoreSettings
 from decision.clock import SystemClock, Uuid7Source
