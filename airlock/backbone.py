@@ -18,9 +18,11 @@ from airlock.host import Host
 from airlock.settings import Settings
 from decision.clock import SystemClock
 from decision.model.errors import SettingsError
+from decision.model.ports import Clock
 from decision.order import ApprovalOrder, LocalOrder, RemoteOrder
 from decision.wire.events import ProtobufEventCodec
 from ingest.board import CounterBoard, poll_counters
+from ingest.relay_status import RelayState, read_relay_status
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,30 @@ FIRST_S = 1.5
 """How long the start waits for the approvals to be known. After that the service starts without: approvals are denied
 until they are."""
 _LOOK_S = 0.02
+_LOOK_NS = 250_000_000
+_STATUS_NS = 4_000_000_000  # the relay writes its status each second
+
+
+class RelayWatch:
+    """Whether the relay of the journal in `folder` sends what comes: a grant's use that would not get to Kafka soon
+    would be spent for nothing."""
+
+    def __init__(self, folder: Path, clock: Clock, lag_s: float) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._lag_s = lag_s
+        self._looked_ns = -_LOOK_NS
+        self._ready = False
+
+    def ready(self) -> bool:
+        now = self._clock.monotonic_ns()
+        if now - self._looked_ns >= _LOOK_NS:
+            self._looked_ns = now
+            status = read_relay_status(self._folder)
+            age_ns = 0 if status is None else self._clock.time_unix_nano() - status.time_unix_nano
+            fresh = status is not None and status.state is RelayState.RUNNING and status.lag_s <= self._lag_s
+            self._ready = fresh and age_ns <= _STATUS_NS
+        return self._ready
 
 
 @dataclass
@@ -55,7 +81,9 @@ def connected(settings: Settings, host: Host) -> Backbone:
     kafka.demand()
     board = CounterBoard(clock, settings.decision.counters_stale_s)
     feed = ApprovalsFeed(kafka, ProtobufEventCodec(), clock, host.fail)
-    order = RemoteOrder(feed, clock, settings.decision.approval_confirm_s)
+    confirm_s = settings.decision.approval_confirm_s
+    relay = RelayWatch(settings.data_dir / "journal", clock, confirm_s)
+    order = RemoteOrder(feed, clock, confirm_s, relay.ready)
     return Backbone(order, board, (order.run, lambda: follow_counters(kafka, board, clock, host.fail)))
 
 

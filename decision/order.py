@@ -5,7 +5,7 @@ an event has its place once it is durable. Several services (RemoteOrder) have t
 that order: an event has its place once it is read back from there, and whether it still counts is known only then. In
 between another service's event may have come first.
 
-While the topic can't be read to its end, or what this service wrote does not come back, approvals are `away`: what is
+While the topic can't be read to its end, or what this service writes does not come back, approvals are `away`: what is
 known of them may be out of date, so none is used, asked for or voted on.
 """
 
@@ -117,14 +117,18 @@ class _Unread:
 
 class RemoteOrder:
     """The approvals topic's, as `feed` tells it; `run` follows it. An event that is not read back within `confirm_s`
-    seconds is unconfirmed, and a book that was last complete longer ago than that is not relied on."""
+    seconds is unconfirmed, and a book that was last complete longer ago than that is not relied on. `ready` tells
+    whether what becomes durable now is on its way at once."""
 
     awaited = True
 
-    def __init__(self, feed: StateFeed, clock: Clock, confirm_s: float) -> None:
+    def __init__(
+        self, feed: StateFeed, clock: Clock, confirm_s: float, ready: Callable[[], bool] = lambda: True
+    ) -> None:
         self.on_change: Callable[[], None] = _nobody
         self.on_other: Callable[[AuditEvent], None] = _nobody
         self._feed = feed
+        self._ready = ready
         self._clock = clock
         self._confirm_s = confirm_s
         self._confirm_ns = int(confirm_s * 1e9)
@@ -150,7 +154,7 @@ class RemoteOrder:
         if not self._complete_ns or now - self._complete_ns > self._confirm_ns:
             return True
         oldest = next(iter(self._unread.values()), None)
-        return oldest is not None and now - oldest.since_ns > self._confirm_ns
+        return (oldest is not None and now - oldest.since_ns > self._confirm_ns) or not self._ready()
 
     def appended(self, event: AuditEvent) -> None:
         if isinstance(event.payload, APPROVAL_EVENTS) and event.draft.id not in self._read:
