@@ -74,6 +74,7 @@ class Streams:
         self.folds = Folds(topics, History(settings), detections.tuned(), detections.limits(), clock)
         self.output = Output(settings)
         self.topics = topics
+        self.events_topic = settings.topics.events
         self.instance = instance
         self._stopping = False
         self._publisher: asyncio.Task[None] | None = None
@@ -178,6 +179,10 @@ class Streams:
         """The partitions that are ours now."""
         assignment = self.app.consumer.assignment() if self.app.started else ()
         return frozenset(place.partition for place in assignment if place.topic == topic)
+
+    def taken(self, topic: str, partition: int) -> int | None:
+        """The next offset that is expected of a partition; None where nothing was read yet."""
+        return (self.source if topic == self.events_topic else self.folds).position(partition)
 
     # ── its life ────────────────────────────────────────────────────────────────────────────────────────────────────
 

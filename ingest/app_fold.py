@@ -83,6 +83,11 @@ class Folds:
         now = self._clock.time_unix_nano()
         return [one for known in self._held.values() for one in known.detections.counters(now, again)]
 
+    def position(self, partition: int) -> int | None:
+        """The next offset that is expected; None where nothing was read yet."""
+        known = self._held.get(partition)
+        return None if known is None else known.next
+
     def keep(self, partitions: frozenset[int]) -> None:
         """Forget the partitions that are others' now: what they would say is old."""
         for partition in self._held.keys() - partitions:

@@ -82,6 +82,11 @@ class Source:
         self.counts["events"] += len(records)
         return signals, [Places(producer, newest, tuple(seqs)) for producer, (newest, seqs) in places.items()]
 
+    def position(self, partition: int) -> int | None:
+        """The next offset that is expected; None where nothing was read yet."""
+        known = self._partitions.get(partition)
+        return None if known is None else known.next
+
     def keep(self, partitions: frozenset[int]) -> None:
         """Forget the partitions that are others' now."""
         for partition in self._partitions.keys() - partitions:
