@@ -36,7 +36,8 @@ AirlockError
 ├── BackboneError             the way of events to Kafka and from it
 │   ├── KafkaUnavailable      no broker answers, or it refuses us
 │   ├── TopicRefused          a topic that is missing, or could lose or reorder events
-│   └── RelayRefused          the journal is not the one that was relayed so far, or the topics are others
+│   ├── RelayRefused          the journal is not the one that was relayed so far, or the topics are others
+│   └── SinkRefused           the topics are not those that were read so far, or some of their records are gone
 ├── SettingsError             file, key and remedy
 └── ApprovalError             an approval that can't be given (unknown, self-approval, not an approver, expired)
 
@@ -225,6 +226,10 @@ class TopicRefused(BackboneError):
 
 class RelayRefused(BackboneError):
     code = "relay_refused"
+
+
+class SinkRefused(BackboneError):
+    code = "sink_refused"
 
 
 class SettingsError(AirlockError):
