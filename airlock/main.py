@@ -54,6 +54,7 @@ COMMANDS: dict[str, Entry] = {
     "log": Entry("log", "log", "The tamper-evident log: what it covers, its keys, its witnesses.", AUDIT),
     "verify": Entry("verify", "verify", "Check that nothing in the audit trail was changed, left out or put in, offline.",
                     AUDIT),
+    "export": Entry("export", "export", "Events for other systems: OCSF, CloudEvents, OpenTelemetry, JSON.", AUDIT),
     "evidence": Entry("evidence", "evidence", "Events as evidence, in a file that proves itself.", AUDIT),
     "keys": Entry("keys", "keys", "Read and erase the exact texts of statements, where they are kept.", AUDIT),
     "rebuild": Entry("rebuild", "rebuild", "Make the audit store again from the journal.", AUDIT),

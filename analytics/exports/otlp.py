@@ -20,17 +20,11 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from analytics.exports.run import ExportFailed
 from analytics.exports.telemetry import SERVER, Log, Span, Telemetry, TraceContext
-from decision.model.errors import AirlockError
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.33.0"
 _KINDS = {SERVER: SpanKind.SERVER}
-
-
-class ExportFailed(AirlockError):
-    """The receiver did not take what was sent; nothing is lost, it is to be sent again."""
-
-    code = "export_failed"
 
 
 class OtlpSender:
