@@ -6,16 +6,17 @@ The log vouches first, as its root is signed; where there is none, the journal d
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.verify_bundle import check_bundle
 from analytics.verify_claims import Claims
 from analytics.verify_compare import compare
-from analytics.verify_entries import Fetch, Look, Progress, Report
+from analytics.verify_entries import Fetch, Look, Progress, Report, named
 from analytics.verify_journal import JournalBase, JournalFile, check_journal
 from analytics.verify_ledger import Ledger
 from analytics.verify_log import LogReport, check_log
@@ -24,7 +25,7 @@ from analytics.verify_records import check_records
 from decision.journal.chain import Head
 from decision.journal.notes import VerifierKey
 from decision.journal.tiles import TileFolder, TileNodes
-from decision.journal.verify_core import Finding, Place, Tampering
+from decision.journal.verify_core import Finding, Link, Place, Tampering, of
 from decision.model.errors import ChainBroken, LogDamaged, NoteInvalid
 from decision.wire.events import ProtobufEventCodec
 from ingest.kafka_export import Export, ExportDamaged, Record, read_export
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 LAG_NS = 60_000_000_000
 """What the projection may be behind before a missing end is a finding."""
+
+LATE_NS = 3_600_000_000_000
+"""What a producer's relay may be late, after an outage, before its events should be leaves."""
 
 CODEC = ProtobufEventCodec()
 Told = Callable[[str], Progress]
@@ -133,16 +137,16 @@ class _Run:
         with self._claims("journal") as look:
             report, base = check_journal(self._ledger, "journal", folder, CODEC, self._told("journal"), look)
         bases = {base.producer_id: base.head} if base is not None and base.head.seq else {}
-        report = self._compared(report, "journal", bases, False)
+        report = self._compared(report, "journal", bases, partial(_from_journal, folder), False)
         if not self._voucher and report.good and base is not None:
             self._voucher, self._voucher_bases = "journal", bases
-            self._voucher_fetch = lambda place: _from_journal(folder, place)
+            self._voucher_fetch = partial(_from_journal, folder)
         return report
 
     def _check_parquet(self, folder: Path) -> Report:
         with self._claims("parquet") as look:
             report, bases = check_parquet(self._ledger, "parquet", folder, CODEC, self._told("parquet"), look)
-        return self._compared(report, "parquet", bases, True)
+        return self._compared(report, "parquet", bases, report.fetch, True)
 
     def _check_export(self, path: Path) -> Report:
         def fetch(place: Place) -> bytes | None:
@@ -177,9 +181,11 @@ class _Run:
                 self._ledger, "kafka", where, export.spans.get(topic, {}), taken.records(), CODEC, fetch,
                 self._told("kafka"), look,
             )  # fmt: skip
-        if taken.damage is not None and (report.good or taken.damage.what is Tampering.EDITED):
-            report = replace(report, finding=taken.damage)
-        return self._compared(report, "kafka", {}, True)
+        if taken.damage is not None:
+            mine = report.finding or taken.damage
+            named_too = {"producer_id": mine.producer_id, "epoch": mine.epoch, "seq": mine.seq}
+            report = replace(report, finding=replace(taken.damage, **named_too))
+        return self._compared(report, "kafka", {}, fetch, True)
 
     # ── one against the other ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -203,24 +209,31 @@ class _Run:
             finding = finding.at(f"the {store}")
         self._log_finding = self._log_finding or finding
 
-    def _compared(self, report: Report, store: str, bases: dict[str, Head], lags: bool) -> Report:
+    def _compared(self, report: Report, store: str, bases: dict[str, Head], fetch: Fetch, lags: bool) -> Report:
         if not self._voucher or not self._ledger.holds(store):
             return report
         compared = compare(self._ledger, self._voucher, store, voucher_bases=self._voucher_bases, bases=bases)
         report = replace(report, vouched=compared.vouched, beyond=compared.beyond)
-        finding, mine = compared.finding, report.finding
+        finding, mine = compared.finding or self._left_out(compared.next_ones, fetch), report.finding
         if finding is None or (lags and self._on_its_way(finding)):
             return report
-        if mine is not None and mine.seq and (mine.producer_id, mine.seq) <= (finding.producer_id, finding.seq):
+        if mine is not None and (not mine.seq or (mine.producer_id, mine.seq) <= (finding.producer_id, finding.seq)):
             return report  # the store's own finding says more, or the same with its place
-        if mine is not None and mine.seq == 0:
-            return report
-        place = finding.place
-        where = "" if place is None else report.words(place)
         raw = self._voucher_fetch(finding.shown_by) if finding.shown_by is not None else None
         event_id = "" if raw is None else CODEC.decode(raw)[0].id
+        finding = named(finding, CODEC, fetch, report.words)
         message = f"{finding.message} (by the {self._voucher})"
-        return replace(report, finding=replace(finding, message=message).at(where, event_id))
+        return replace(report, finding=replace(finding, message=message, event_id=finding.event_id or event_id))
+
+    def _left_out(self, next_ones: Iterable[Link], fetch: Fetch) -> Finding | None:
+        """What the log should have by now: events of before its newest leaf, by more than any relay is late."""
+        newest = 0 if self._log is None or self._voucher != "log" else self._log.newest_ns
+        for link in next_ones:
+            raw = fetch(link.place)
+            if raw is not None and CODEC.decode(raw)[0].time_unix_nano < newest - LATE_NS:
+                message = "it is older than the log's newest leaf, and no leaf itself: nothing vouches for it"
+                return of(link, Tampering.INSERTED, message)
+        return None
 
     def _on_its_way(self, finding: Finding) -> bool:
         """Whether the missing end is of the last minute, which a running system may not have projected yet."""

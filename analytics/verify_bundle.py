@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from analytics.evidence_bundle import EVENTS, INDEX_BYTES, LENGTH_BYTES, MANIFEST, tiles_for
-from analytics.verify_entries import Entries, Fetch, Progress, Report, choose, named
+from analytics.verify_entries import Entries, Progress, Report, choose, named
 from analytics.verify_ledger import Ledger
 from analytics.verify_log import custody_of
 from decision.journal.codec import EventCodec
@@ -24,7 +24,7 @@ from decision.journal.notes import VerifierKey
 from decision.journal.tiles import CHECKPOINT, HEIGHT, WIDTH, TileFolder, TileNodes, parse_tile_path
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.journal.verify_tree import Bundle, compared
-from decision.model.errors import ChainBroken, LogDamaged, LogUnavailable, NoteInvalid
+from decision.model.errors import LogDamaged, LogUnavailable, NoteInvalid
 
 _SMALL = 1_000_000
 _CHUNK = 1 << 20
@@ -89,16 +89,18 @@ def _check(
     except (KeyError, ValueError, TypeError):
         return Report("bundle", str(path), finding=Finding(Tampering.EDITED, "its manifest can't be read").at(MANIFEST))
     _read(archive, entries, tiles, opened.checkpoint.size, seen, lambda: progress and progress(seen.count, count))
-    in_tiles = _tiles_lead_up(tiles, opened, seen.first, seen.first + seen.count) if seen.count else None
+    end = min(seen.first + seen.count, opened.checkpoint.size)
+    in_tiles = _tiles_lead_up(tiles, opened, seen.first, end) if seen.first < end else None
     checked = ledger.check("bundle", anchored=False)
     ends = None
     if (seen.first, seen.count) != (first, count):
         message = f"{seen.count} events from leaf {seen.first} on, where the manifest says {count} from {first} on"
         ends = Finding(Tampering.TRUNCATED, message, place=Place(0, seen.first + seen.count))
     chain, _ = choose(checked, entries.unreadable, ())
-    finding = in_tiles or seen.finding or chain or ends
+    forked = chain if chain is not None and chain.what is Tampering.FORKED else None
+    finding = in_tiles or forked or seen.finding or chain or ends
     if finding is not None:
-        finding = _told(finding, codec, partial(_fetch, archive))
+        finding = named(finding, codec, partial(_fetch, archive), _words)
     trust = "the key that you trust" if trusted is not None else "its own word: give --verifier to trust nobody"
     notes = (
         f"leaves {seen.first} to {seen.first + seen.count - 1} of {opened.checkpoint.size}, without a hole",
@@ -135,18 +137,6 @@ def _fetch(archive: zipfile.ZipFile, place: Place) -> bytes | None:
 
 def _words(place: Place) -> str:
     return f"leaf {place.spot}"
-
-
-def _told(finding: Finding, codec: EventCodec, fetch: Fetch) -> Finding:
-    """In words, with the number of the event that stands there where the bytes still tell it."""
-    raw = None
-    if finding.place is not None and finding.what not in (Tampering.DROPPED, Tampering.TRUNCATED):
-        raw = fetch(finding.place)
-    if raw is not None and not finding.seq:
-        with contextlib.suppress(ChainBroken):
-            producer_id, epoch, seq, _ = codec.place_of(raw)
-            finding = replace(finding, producer_id=producer_id, epoch=epoch, seq=seq)
-    return named(finding, codec, fetch, _words)
 
 
 def _bundles(file: IO[bytes], seen: _Seen) -> Iterator[Bundle]:
@@ -192,7 +182,7 @@ def _take(entries: Entries, bundle: Bundle, tiles: TileFolder, size: int, seen: 
     index, start = divmod(first, WIDTH)
     width = min(WIDTH, size - index * WIDTH)
     try:
-        stored = tiles.hashes(0, index, width)[start:] if width > 0 else []
+        stored = tiles.hashes(0, index, width)[start:] if width > start else []
     except LogDamaged as error:
         seen.finding = Finding(Tampering.EDITED, error.message, place=Place(0, first))
         return
@@ -204,8 +194,6 @@ def _take(entries: Entries, bundle: Bundle, tiles: TileFolder, size: int, seen: 
 def _tiles_lead_up(tiles: TileFolder, opened: Opened, first: int, end: int) -> Finding | None:
     """Whether every tile above these leaves is what its parent says, up to the signed root."""
     size, root = opened.checkpoint.size, opened.checkpoint.root
-    if end > size:
-        return Finding(Tampering.INSERTED, f"the signed tree ends at {size}", place=Place(0, size))
     try:
         if root_of(TileNodes(tiles, size), size) != root:
             return Finding(Tampering.EDITED, "the tiles at the tree's edge do not lead to the signed root")

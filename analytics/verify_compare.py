@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from analytics.verify_ledger import Ledger
 from decision.journal.chain import Head
-from decision.journal.verify_core import Finding, Place, Tampering
+from decision.journal.verify_core import Finding, Link, Place, Tampering
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How many events of a store another one vouches for, and how many are newer than that one knows. A finding of what
-    is missing has in `shown_by` where the vouching store has it."""
+    """How many events of a store another one vouches for, and how many are newer than that one knows, the first of
+    these of each producer in `next_ones`. A finding of what is missing has in `shown_by` where the vouching store has
+    it."""
 
     vouched: int
     beyond: int
     finding: Finding | None
+    next_ones: tuple[Link, ...] = ()
 
 
 def compare(
@@ -37,7 +39,16 @@ def compare(
     joint = _joint(ledger, voucher, bases or {})
     found = [finding for finding in (joint, extra, missing) if finding is not None]
     first = min(found, key=lambda finding: (ledger.number(finding.producer_id), finding.seq), default=None)
-    return Compared(vouched, beyond, first)
+    return Compared(vouched, beyond, first, _next_ones(ledger, voucher, store) if beyond else ())
+
+
+def _next_ones(ledger: Ledger, voucher: str, store: str) -> tuple[Link, ...]:
+    rows = ledger.ask(
+        f"WITH ends AS (SELECT producer, max(seq) AS seq FROM {voucher} GROUP BY producer) "
+        f"SELECT s.producer, min(s.seq) FROM {store} s LEFT JOIN ends USING (producer) "
+        f"WHERE s.seq > coalesce(ends.seq, 0) GROUP BY s.producer ORDER BY s.producer"
+    )
+    return tuple(link for producer, seq in rows for link in ledger.links(store, ledger.name(producer), seq)[:1])
 
 
 def _extra(ledger: Ledger, voucher: str, store: str, bases: Mapping[str, Head]) -> tuple[int, int, Finding | None]:

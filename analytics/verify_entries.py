@@ -22,14 +22,22 @@ Progress = Callable[[int, int], None]
 Links = tuple[list[int], list[int], list[int], list[bytes], list[bytes], list[int], list[int]]
 """Columns: the producer's number in the ledger, epoch, seq, prev_hash, hash, part, spot."""
 
+Fetch = Callable[[Place], bytes | None]
+"""Gives the bytes at a place of a store once more."""
+
 Look = Callable[[bytes, Place], None]
+
+
+def _none(place: Place) -> None:
+    """The place can't be asked about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found of one store. `where` names it. `events`: different ones; `copies`: delivered again. `vouched`:
     events that a store known to be right has too; `beyond`: events newer than that one. `notes`: what a reader should
-    know of how far this goes. `finding`: the first bad event, None if there is none. `words` names a place."""
+    know of how far this goes. `finding`: the first bad event, None if there is none. `words` names a place of the
+    store, `fetch` gives the event there."""
 
     store: str
     where: str
@@ -41,6 +49,7 @@ class Report:
     finding: Finding | None = None
     notes: tuple[str, ...] = field(default=())
     words: Callable[[Place], str] = field(default=str, repr=False, compare=False)
+    fetch: Fetch = field(default=_none, repr=False, compare=False)
 
     @property
     def good(self) -> bool:
@@ -110,10 +119,6 @@ class Entries:
             self._columns = ([], [], [], [], [], [], [])
 
 
-Fetch = Callable[[Place], bytes | None]
-"""Gives the bytes at a place of a store once more."""
-
-
 def choose(
     checked: Checked,
     unreadable: Finding | None,
@@ -166,13 +171,18 @@ class Recent:
         return self.newest_ns - since < self.seconds * 1_000_000_000
 
 
-def named(finding: Finding, codec: EventCodec, fetch: Fetch, where: Callable[[Place], str]) -> Finding:
-    """The finding with the words for its place, and its event's id where that can be read."""
-    if finding.place is None:
+def named(finding: Finding, codec: EventCodec, fetch: Fetch, words: Callable[[Place], str]) -> Finding:
+    """The finding with the words for its place, and with the number and id of the event that stands there, where the
+    bytes still tell them."""
+    place = finding.place
+    if place is None:
         return finding
-    raw = fetch(finding.place) if finding.what is not Tampering.DROPPED else None
+    raw = fetch(place) if finding.what not in (Tampering.DROPPED, Tampering.TRUNCATED) else None
     event_id = ""
     if raw is not None:
         with contextlib.suppress(ChainBroken):
-            event_id = codec.decode(raw)[0].id
-    return finding.at(where(finding.place), event_id)
+            draft, producer_id, epoch, seq, _ = codec.decode(raw)
+            event_id = draft.id
+            if not finding.seq:
+                finding = replace(finding, producer_id=producer_id, epoch=epoch, seq=seq)
+    return finding.at(words(place), event_id)

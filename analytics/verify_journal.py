@@ -189,7 +189,10 @@ def _take(entries: Entries, row: Row, seen: _Rows, look: Look | None) -> None:
             entries.ledger.name(numbers[index]), epochs[index], seqs[index],
             Place(0, start + index),
         )  # fmt: skip
-    if seen.sealed is None and hashes[-1] != seal:
+    if seqs[-1] < last_seq and len(raws) == seqs[-1] - first_seq + 1:
+        message = f"its row ends before event {last_seq}, the one that it is said to hold last"
+        seen.odd = seen.odd or Finding(Tampering.TRUNCATED, message, producer, epoch, seqs[-1] + 1)
+    elif seen.sealed is None and hashes[-1] != seal:
         seen.sealed = Finding(
             Tampering.EDITED,
             "its row's seal is of other bytes",

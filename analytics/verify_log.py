@@ -6,12 +6,11 @@ list alone, so that whoever could write the folder could have written the list a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analytics.verify_claims import Claims
-from analytics.verify_entries import Entries, Progress, Recent, Report, choose
+from analytics.verify_entries import Entries, Progress, Recent, Report, choose, named
 from analytics.verify_ledger import Checked, Ledger
 from decision.journal.codec import EventCodec
 from decision.journal.custody import KEYS, VERIFIER, Custody, Opened
@@ -20,18 +19,18 @@ from decision.journal.notes import VerifierKey
 from decision.journal.tiles import CHECKPOINT, TileFolder, TileNodes
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.journal.verify_tree import TreeCheck
-from decision.model.errors import ChainBroken, LogDamaged, LogUnavailable, NoteInvalid
-
-_LOCATED = (Tampering.EDITED, Tampering.INSERTED, Tampering.REORDERED)
+from decision.model.errors import LogDamaged, LogUnavailable, NoteInvalid
 
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """`custody` None: the keys can't be known; `opened` None: nothing in the folder is signed."""
+    """`custody` None: the keys can't be known; `opened` None: nothing in the folder is signed. `newest_ns`: about when
+    the newest leaf happened."""
 
     report: Report
     custody: Custody | None = None
     opened: Opened | None = None
+    newest_ns: int = 0
 
     @property
     def size(self) -> int:
@@ -94,8 +93,6 @@ def check_log(
     finding, waiting = _finding(tree, entries, claims, checked, opened, tiles, codec)
     if finding is None and kept is not None:
         finding = _extends(kept, custody, tiles, size)
-    if finding is not None and not finding.where and finding.place is not None:
-        finding = finding.at(f"leaf {finding.place.spot}")
     speaks = f"signed by {opened.signed[0].key.name}, " + (
         "the key that you trust" if trusted is not None else "by the log's own word: give --verifier to trust nobody"
     )
@@ -105,7 +102,7 @@ def check_log(
     report = Report(
         store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=tuple(notes)
     )
-    return LogReport(report, custody, opened)
+    return LogReport(report, custody, opened, entries.newest_ns)
 
 
 def _unsigned(error: NoteInvalid, path: Path) -> Finding:
@@ -139,27 +136,18 @@ def _finding(
         since = claims.check(TileNodes(tiles, size), size)
         return chain or since or in_tree.at(CHECKPOINT), waiting
     finding = in_tree
-    if in_tree is not None and chain is not None and (in_tree.what not in _LOCATED or entries.unreadable is not None):
-        finding = replace(in_tree, producer_id=chain.producer_id, epoch=chain.epoch, seq=chain.seq)
+    if chain is not None and chain.what is Tampering.FORKED:  # the tree says where, the chain what it is
+        finding = chain
+    elif in_tree is not None and chain is not None:
+        same = chain.place == in_tree.place or entries.unreadable is not None
+        if same or in_tree.what in (Tampering.DROPPED, Tampering.TRUNCATED):
+            finding = replace(in_tree, producer_id=chain.producer_id, epoch=chain.epoch, seq=chain.seq)
     finding = finding or chain or claims.check(TileNodes(tiles, size), size)
-    return (None if finding is None else _named(finding, codec, fetch)), waiting
+    return (None if finding is None else named(finding, codec, fetch, _words)), waiting
 
 
-def _named(finding: Finding, codec: EventCodec, fetch: Callable[[Place], bytes | None]) -> Finding:
-    """With its leaf in words, and the event that stands there."""
-    if finding.place is None:
-        return finding
-    raw = fetch(finding.place) if finding.what not in (Tampering.DROPPED, Tampering.TRUNCATED) else None
-    where = f"leaf {finding.place.spot}"
-    if raw is None:
-        return finding.at(where)
-    try:
-        draft, producer_id, epoch, seq, _ = codec.decode(raw)
-    except ChainBroken:
-        return finding.at(where)
-    if not finding.seq:
-        finding = replace(finding, producer_id=producer_id, epoch=epoch, seq=seq)
-    return finding.at(where, draft.id)
+def _words(place: Place) -> str:
+    return f"leaf {place.spot}"
 
 
 def _extends(kept: bytes, custody: Custody, tiles: TileFolder, size: int) -> Finding | None:

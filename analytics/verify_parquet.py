@@ -18,6 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.catalog import CATALOG
+from analytics.retention import CLASS_OF
+from analytics.retention_ledger import Ledger as RetentionLedger
+from analytics.retention_ledger import LedgerDamaged
 from analytics.verify_entries import Entries, Fetch, Look, Progress, Recent, Report, choose, named
 from analytics.verify_ledger import Ledger
 from decision.journal.chain import Head
@@ -82,6 +85,8 @@ def check_parquet(
             progress(entries.taken, total)
     entries.flush()
     checked = ledger.check(store)
+    if since is not None:
+        found += _unlike_the_ledger(folder, since)
     broken = entries.unreadable or next((one for one in found if one.what is Tampering.EDITED), None)
     fetch = partial(_fetch, parts)
     on_its_way, expired = Recent(codec, entries.newest_ns, fetch), Expired(codec, ledger, store, fetch, since)
@@ -95,8 +100,23 @@ def check_parquet(
     report = Report(
         store, str(folder), checked.events, checked.copies, checked.producers, finding=finding, notes=tuple(notes),
         words=partial(_where, parts),
+        fetch=fetch,
     )  # fmt: skip
     return report, expired.bases
+
+
+def _unlike_the_ledger(folder: Path, since: date) -> list[Finding]:
+    """The catalog says since when events are complete; the ledger of expiries must say the same."""
+    where = str(folder / "retention.jsonl")
+    try:
+        floor = RetentionLedger(folder).read().floors().get(CLASS_OF["events"])
+    except LedgerDamaged as error:
+        return [Finding(Tampering.EDITED, error.message).at(where)]
+    if floor == since:
+        return []
+    return [
+        Finding(Tampering.EDITED, f"events before {since} are said to have expired, and no expiry says so").at(where)
+    ]
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
@@ -65,17 +65,17 @@ def history(count: int = COUNT, key: SignerKey = KEY) -> list[bytes]:
     return raws
 
 
-def changed(raws: Sequence[bytes], seq: int) -> bytes:
-    """Event `seq` with another payload, its own place kept."""
-    draft, producer, epoch, number, prev = CODEC.decode(raws[seq - 1])
-    return encoded(seq, payload(999_999), producer, epoch, number, prev) if draft else b""
+def changed(raw: bytes) -> bytes:
+    """The event with another payload, its own place kept."""
+    draft, producer, epoch, seq, prev = CODEC.decode(raw)
+    return CODEC.encode(replace(draft, payload=payload(999_999)), producer, epoch, seq, prev)
 
 
 def rechained(raws: Sequence[bytes], seq: int) -> list[bytes]:
     """All events, the chain made anew from a changed event `seq` on."""
     made = list(raws[: seq - 1])
     head = CODEC.place_of(raws[seq - 1])[3]
-    for place, raw in enumerate([changed(raws, seq), *raws[seq:]], seq):
+    for place, raw in enumerate([changed(raws[seq - 1]), *raws[seq:]], seq):
         draft, producer, epoch, _, _ = CODEC.decode(raw)
         made.append(CODEC.encode(draft, producer, epoch, place, head))
         head = chain_hash(head, place, made[-1])
@@ -191,10 +191,10 @@ class Stores:
         return self.root / "events.export"
 
 
-def make_stores(root: Path, raws: Sequence[bytes] | None = None) -> Stores:
+def make_stores(root: Path, raws: Sequence[bytes] | None = None, hot: int = 40) -> Stores:
     raws = history() if raws is None else raws
     write_journal(root / "journal", raws)
     write_log(root / "log", raws)
-    write_parquet(root / "analytics", raws)
+    write_parquet(root / "analytics", raws, hot)
     write_kafka(root / "events.export", records(raws))
     return Stores(root, tuple(raws))
