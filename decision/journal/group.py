@@ -239,9 +239,12 @@ class GroupCommit:
 
     def prune(self, through_seq: int) -> asyncio.Future[int]:
         """Submit a pruning; the future holds the number of events deleted."""
+        return self.prune_by(lambda: self._store.prune(through_seq))
+
+    def prune_by(self, job: Callable[[], StoreState]) -> asyncio.Future[int]:
+        """The same, as `job` does it."""
         self.check_poison()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def done(state: StoreState | None, error: BaseException | None) -> None:
             before = self.state.base.seq
@@ -253,7 +256,7 @@ class GroupCommit:
             else:
                 future.set_result(self.state.base.seq - before)
 
-        self._runner.submit(lambda: self._store.prune(through_seq), done)
+        self._runner.submit(job, done)
         return future
 
     def check_poison(self) -> None:

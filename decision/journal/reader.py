@@ -95,6 +95,11 @@ class SqliteJournalReader:
             meta = self._ask(lambda db: db.execute(META).fetchone())
         return Head() if meta is None else Head(meta[3], meta[4], meta[5])
 
+    def kept(self) -> list[tuple[int, bytes, bytes]]:
+        """(seq, hash, exact bytes) of the events that pruning moved aside (decision.journal.pruning), in order."""
+        with self._lock:
+            return self._ask(lambda db: list(db.execute("SELECT seq, hash, raw FROM kept ORDER BY seq"))) or []
+
     def hash_at(self, seq: int) -> bytes | None:
         """The chain's hash after event `seq`; None where the journal does not hold it (pruned, or not yet there)."""
         base = self.base()

@@ -16,6 +16,7 @@ from decision.journal.codec import SealingCodec
 from decision.journal.files import JournalFiles, JournalFolder
 from decision.journal.group import GroupCommit
 from decision.journal.metrics import samples_of
+from decision.journal.pruning import PruneWish
 from decision.journal.runner import JobRunner, WriterThread
 from decision.journal.settings import JournalSettings
 from decision.journal.store import JournalStore
@@ -148,6 +149,10 @@ class SqliteJournal:
         For relayed events only: the caller knows what was relayed. The chain goes on from the place kept.
         """
         return await self._group.prune(through_seq)
+
+    async def prune_oldest(self, wish: PruneWish) -> int:
+        """Delete some of the oldest events, if any may go; the number deleted. Ask again until it is 0."""
+        return await self._group.prune_by(lambda: self._store.prune_oldest(wish))
 
     def stats(self) -> JournalStats:
         group, state = self._group, self._group.state

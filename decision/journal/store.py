@@ -19,6 +19,7 @@ from decision.journal import frames
 from decision.journal.chain import GENESIS, Head, broken
 from decision.journal.codec import EventCodec
 from decision.journal.files import JournalFiles, Space
+from decision.journal.pruning import PruneWish, prune_oldest
 from decision.journal.rows import FORMAT, INSERT, META, ROWS, SCHEMA, verify_rows
 from decision.journal.settings import PAGE_BYTES, JournalSettings
 from decision.journal.state import Batch, StoreState
@@ -29,6 +30,9 @@ COMMIT_OVERHEAD = 4 * PAGE_BYTES
 _FRAME_BYTES = PAGE_BYTES + 24
 _PAYLOAD_BYTES = PAGE_BYTES - 4
 """Of a batch's bytes, what a page of its own holds; such a page is one frame of the write-ahead log."""
+
+_PRUNING_NEEDS = 1024 * 1024
+"""Bytes free on the disk under which nothing is deleted: that is written too, and a failed write poisons."""
 
 _PERSISTENT = apsw.SQLITE_PREPARE_PERSISTENT
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
@@ -258,6 +262,14 @@ class JournalStore:
                 self._db.execute("DELETE FROM batch WHERE last_seq <= ?", (last[0],))
             self.state = replace(self.state, base=Head(*last))
             self._pages += self._files.space().wal // _FRAME_BYTES  # at most
+
+    def prune_oldest(self, wish: PruneWish) -> StoreState:
+        """Delete some of the oldest batches, if any may go; see decision.journal.pruning."""
+        with self._writing():
+            if self._files.free() >= _PRUNING_NEEDS and (base := prune_oldest(self._db, wish)):
+                self.state = replace(self.state, base=base)
+                self._pages += self._files.space().wal // _FRAME_BYTES
+            return self._recheck()
 
     def _reusable(self) -> int:
         return int(self._db.pragma("freelist_count")) * PAGE_BYTES

@@ -15,8 +15,9 @@ from ingest.kafka_topics import make_topics
 from ingest.relay_cursor import CursorFile, relayed_seq
 from ingest.relay_status import RelayState, read_relay_status
 from tests.support.eventually import eventually, eventually_async
+from tests.support.journal_load import CODEC, SMALL, append, draft, fill
 from tests.support.kafka import Broker
-from tests.support.relaying import CODEC, SMALL, append, arrived, demand_all, draft, fill, relaying
+from tests.support.relaying import arrived, demand_all, relaying
 
 pytestmark = pytest.mark.kafka
 

@@ -28,8 +28,9 @@ from ingest.kafka_settings import KafkaSettings
 from ingest.kafka_topics import make_topics
 from ingest.relay_cursor import relayed_seq
 from tests.support.eventually import eventually_async
+from tests.support.journal_load import CODEC, SMALL, append, draft, held
 from tests.support.kafka import Broker, running_broker, settings_for
-from tests.support.relaying import CODEC, SMALL, append, demand_all, draft, held
+from tests.support.relaying import demand_all
 
 ROOT = Path(__file__).parents[2]
 BURST = 20
