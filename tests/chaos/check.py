@@ -11,7 +11,7 @@ from pathlib import Path
 from kafka import KafkaConsumer, TopicPartition
 
 from decision.journal.reader import SqliteJournalReader
-from decision.model.events import AuditEvent, StatementDecided
+from decision.model.events import AuditEvent, CheckpointSigned, StatementDecided
 from decision.wire.events import ProtobufEventCodec
 from tests.support.composition import Composition
 
@@ -28,6 +28,7 @@ class Found:
     decisions: Counter[str] = field(default_factory=Counter)
     bytes_of: dict[Place, bytes] = field(default_factory=dict)
     disorder: list[str] = field(default_factory=list)
+    checkpoints: set[bytes] = field(default_factory=set)
 
 
 def in_journals(composition: Composition) -> Found:
@@ -58,7 +59,7 @@ def in_kafka(composition: Composition, topic: str) -> Found:
         while any(consumer.position(one) < ends[one] for one in partitions):
             for records in consumer.poll(timeout_ms=500).values():
                 for record in records:
-                    event = CODEC_EVENT(record.value)
+                    event = event_of(record.value)
                     place = (event.producer_id, event.epoch, event.seq)
                     order = (bytes(record.key or b""), event.producer_id)
                     if place not in found.places:
@@ -76,15 +77,17 @@ def in_kafka(composition: Composition, topic: str) -> Found:
     return found
 
 
-def CODEC_EVENT(raw: bytes) -> AuditEvent:  # noqa: N802
+def event_of(raw: bytes) -> AuditEvent:
     draft, producer_id, epoch, seq, prev_hash = CODEC.decode(raw)
     return AuditEvent(draft, producer_id, epoch, seq, prev_hash, b"", raw)
 
 
 def _note(found: Found, event: AuditEvent) -> None:
     found.places[(event.producer_id, event.epoch, event.seq)] += 1
-    if isinstance(event.draft.payload, StatementDecided):
-        found.decisions[event.draft.payload.decision_id] += 1
+    if isinstance(event.payload, CheckpointSigned):
+        found.checkpoints.add(event.raw)
+    if isinstance(event.payload, StatementDecided):
+        found.decisions[event.payload.decision_id] += 1
 
 
 def in_duckdb(composition: Composition) -> Found:

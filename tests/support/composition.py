@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from airlock.issuer import DevelopmentIssuer
@@ -181,10 +182,12 @@ class Composition:
         self.broker.start()
         self._write_settings()
         self.airlock("kafka", "topics", "create", "--config", str(self.config))
-        for part in self.parts:
+        for part in (*self.services, self.sequencer, self.sink, *self.workers):
             part.start()
-        for part, port in (*zip(self.services, self.ports, strict=True), (self.proxy, self.proxy_port)):
-            eventually(lambda port=port: listening(port), deadline_s, what=f"{part.name} listens")  # type: ignore[misc]
+        for part, port in zip(self.services, self.ports, strict=True):
+            eventually(partial(listening, port), deadline_s, what=f"{part.name} listens")
+        self.proxy.start()
+        eventually(partial(listening, self.proxy_port), deadline_s, what="the enforcement point listens")
 
     def airlock(self, *arguments: str, check: bool = True, timeout_s: float = 120.0) -> str:
         """What `airlock ARGUMENTS` prints. AssertionError with its complaint where it fails and `check`."""
