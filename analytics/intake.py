@@ -52,6 +52,14 @@ class Batch:
     def events(self) -> int:
         return len(self.plain) + sum(len(group.numbers) for group in self.groups)
 
+    def span(self) -> tuple[int, int]:
+        """The oldest and the newest event's time, in nanoseconds since 1970; zeros without events."""
+        times = [event.draft.time_unix_nano for event in self.plain.values()]
+        for group in self.groups:
+            found = group.integers.get("time_unix_nano") or [0]
+            times += (min(found), max(found))
+        return (min(times), max(times)) if times else (0, 0)
+
     def origin(self, number: int) -> tuple[str, int]:
         """Where an event came from, and its number there."""
         for run in self.runs:

@@ -1,14 +1,17 @@
 """The live DuckDB file: what only the writer sees. Rows in no segment yet, the manifest of segments, what was taken and
 how far each source was read; all of it changes in one transaction.
 
-DuckDB lets no second process open a file that one has open to write, so the file is also the writer's lock.
+DuckDB lets no second process open a file that one has open to write; a lock beside it keeps out a second store of the
+same process, too.
 """
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -63,21 +66,41 @@ def _refused(path: Path, error: duckdb.Error) -> StoreError:
     """What it means that DuckDB would not open the live file."""
     why = str(error).splitlines()[0]
     if holder := re.search(r"Could not set lock.*?(?:\(PID (\d+)\)|$)", why):
-        process = f" , number {holder[1]}," if holder[1] else ""
-        return StoreBusy(
-            f"another process{process} writes the audit store in {path.parent}",
-            hint="`airlock up` and `airlock ingest` do while they run: stop them on this data folder, then try again; "
-            "what was published can be asked meanwhile",
-        )
+        return _busy(path, f", number {holder[1]}," if holder[1] else "")
     if isinstance(error, duckdb.IOException) and re.search(r"Cannot open file|Permission denied|No space left", why):
         return StoreError(f"{path} can't be opened to write: {why}", hint="look at the disk and at the folder's owner")
     return StoreDamaged(f"{path} is damaged: {why}", hint="run `airlock rebuild`: it is made again from the journal")
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The writer's lock. DuckDB keeps other processes out, but lets a second store of this process in."""
+    try:
+        file = path.with_suffix(".lock").open("ab")
+    except OSError as error:
+        raise StoreError(
+            f"{path} can't be opened to write: {error.strerror}", hint="look at the disk and at the folder's owner"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise _busy(path, "") from error
+    return file
+
+
+def _busy(path: Path, holder: str) -> StoreBusy:
+    return StoreBusy(
+        f"another process{holder} writes the audit store in {path.parent}",
+        hint="`airlock up`, `airlock ingest` and `airlock ingest sink` do while they run: stop them on this data folder, "
+        "then try again; what was published can be asked meanwhile",
+    )
 
 
 class LiveFile:
     """The open file. Every change happens inside `with live:`, a transaction."""
 
     def __init__(self, path: Path, memory_limit: str) -> None:
+        self._lock = _locked(path)
         settings: dict[str, str | bool | int | float | list[str]] = {
             "threads": 1,
             "memory_limit": memory_limit,
@@ -86,12 +109,13 @@ class LiveFile:
         try:
             self.connection = duckdb.connect(str(path), config=settings)
         except duckdb.Error as error:
+            self._lock.close()
             raise _refused(path, error) from error
         self.connection.execute("SET TimeZone = 'UTC'")
         try:
             self._prepare(path)
         except BaseException:
-            self.connection.close()
+            self.close()
             raise
 
     def _prepare(self, path: Path) -> None:
@@ -113,6 +137,7 @@ class LiveFile:
 
     def close(self) -> None:
         self.connection.close()
+        self._lock.close()
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -42,11 +42,13 @@ __all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "Run", "StoreSetti
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a batch."""
+    """What became of a batch; `oldest_ns` and `newest_ns` are of its new events' times, 0 if there are none."""
 
     events: int = 0
     duplicates: int = 0
     dead_letters: int = 0
+    oldest_ns: int = 0
+    newest_ns: int = 0
 
 
 class AnalyticsStore(Upkeep):
@@ -160,7 +162,8 @@ class AnalyticsStore(Upkeep):
             if alerts:
                 tables = joined(tables, to_arrow(alert_rows(alerts)))
             found = tables.get("dead_letters")
-            applied = Applied(batch.events, len(repeated), 0 if found is None else found.num_rows)
+            letters_found = 0 if found is None else found.num_rows
+            applied = Applied(batch.events, len(repeated), letters_found, *batch.span())
             self._store(tables, positions, applied, identities or {})
         except BaseException:
             self._reload()

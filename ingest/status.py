@@ -1,4 +1,4 @@
-"""What the embedded runner tells others: `<data-dir>/analytics/status.json`, replaced as a whole."""
+"""What the process that fills the audit store tells others: `<data-dir>/analytics/status.json`, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ STATUS = "status.json"
 class IngestStatus:
     """`position` and `head` are the journal's seq taken and written; `lag_s` the age of the oldest event that analysts
     don't see yet (0: they see all), `last_lag_s` how long the newest published event took from its own time to them.
-    `events`, `duplicates`, `dead_letters` are totals of the store, `missing` events lie in gaps now."""
+    `events`, `duplicates`, `dead_letters` are totals of the store, `missing` events lie in gaps now. With Kafka
+    (`source` kafka) `position` and `head` are sums over the partitions of the events' topic."""
 
     pid: int
     time_unix_nano: int
@@ -28,6 +29,7 @@ class IngestStatus:
     missing: int
     segments: int
     error: str = ""
+    source: str = "journal"
 
 
 def write_status(folder: Path, status: IngestStatus) -> None:

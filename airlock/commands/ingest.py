@@ -16,7 +16,7 @@ from airlock.runtime import sole_instance
 from ingest.local import run_local
 from ingest.priority import NICE, step_back
 
-SERVICES: tuple[str, ...] = ("relay", "sequencer", "worker")
+SERVICES: tuple[str, ...] = ("relay", "sequencer", "sink", "worker")
 """Of each, `airlock.commands.ingest_NAME` has the command NAME."""
 
 
