@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -21,6 +22,7 @@ UNDATED = date(1970, 1, 1)
 _ROW_GROUP = 65_536
 _TIER_ROWS = 4_096
 _READ_ROWS = 8_192
+_QUIET_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,64 @@ def tier(rows: int, fan_in: int) -> int:
     return 0 if rows <= _TIER_ROWS else math.ceil(math.log(rows / _TIER_ROWS, fan_in))
 
 
-def plan_merges(segments: Iterable[Segment], fan_in: int, largest: int) -> list[Merge]:
+def plan_merges(segments: Iterable[Segment], fan_in: int, largest: int, now_s: int = 0) -> list[Merge]:
     """What to merge: wherever `fan_in` segments of one table and day are in one tier. So each table and day has fewer
     than `fan_in` files a tier, and a row is written again only once a tier. Files over `largest` bytes are left alone.
+
+    A day that is over at `now_s` (seconds since 1970) and got nothing new for a while is merged further: into one file,
+    beside which come some again only where they hold far fewer rows. So a year has one file or few a table and day.
     """
-    classes: dict[tuple[str, date, int], list[Segment]] = {}
+    days: dict[tuple[str, date], list[Segment]] = {}
     for segment in segments:
         if segment.size <= largest:
-            classes.setdefault((segment.table, segment.day, tier(segment.rows, fan_in)), []).append(segment)
+            days.setdefault((segment.table, segment.day), []).append(segment)
     merges = []
-    for (table, day, _), members in sorted(classes.items()):
-        members.sort(key=lambda segment: (segment.first_time, segment.path))
-        for start in range(0, len(members) - fan_in + 1, fan_in):
-            merges.append(Merge(table, day, tuple(members[start : start + fan_in])))
+    for (table, day), members in sorted(days.items()):
+        found = _tiers(members, fan_in)
+        if not found and len(members) > 1 and _is_over(day, members, now_s):
+            found = _rest(members, largest)
+        merges += [Merge(table, day, tuple(_in_time(parts))) for parts in found]
     return merges
+
+
+def _tiers(members: Sequence[Segment], fan_in: int) -> list[list[Segment]]:
+    tiers: dict[int, list[Segment]] = {}
+    for segment in members:
+        tiers.setdefault(tier(segment.rows, fan_in), []).append(segment)
+    found = []
+    for _, same in sorted(tiers.items()):
+        same = _in_time(same)
+        found += [same[start : start + fan_in] for start in range(0, len(same) - fan_in + 1, fan_in)]
+    return found
+
+
+def _rest(members: Sequence[Segment], largest: int) -> list[list[Segment]]:
+    """The largest file with all smaller ones, if those hold a quarter of its rows at least or it is small itself; else
+    the next largest."""
+    ordered = sorted(members, key=lambda segment: (-segment.rows, segment.path))
+    for start in range(len(ordered) - 1):
+        first, *smaller = ordered[start:]
+        worth = first.rows <= max(_TIER_ROWS, 4 * sum(s.rows for s in smaller))
+        if worth and sum(s.size for s in ordered[start:]) <= largest:
+            return [ordered[start:]]
+    return []
+
+
+def _is_over(day: date, members: Sequence[Segment], now_s: int) -> bool:
+    """Whether the day has passed and its newest file, by the time in its name (UUIDv7), is older than the quiet time.
+    A file whose name tells no time is taken for an old one."""
+    if day == UNDATED or datetime.fromtimestamp(now_s, UTC).date() <= day:
+        return False
+    return all(_made_s(segment) + _QUIET_S <= now_s for segment in members)
+
+
+def _made_s(segment: Segment) -> int:
+    name = Path(segment.path).stem.replace("-", "")
+    return int(name[:12], 16) // 1000 if re.fullmatch(r"[0-9a-f]{12}7[0-9a-f]{19}", name) else 0
+
+
+def _in_time(members: Sequence[Segment]) -> list[Segment]:
+    return sorted(members, key=lambda segment: (segment.first_time, segment.path))
 
 
 def split_by_day(rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:

@@ -1,4 +1,4 @@
-"""What becomes of segments after they are written: merged, expired, removed. The store's other half (analytics.store)."""
+"""What becomes of segments after they were written: merged, expired, removed. The other half of analytics.store."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Upkeep:
     _hot: dict[str, int]
     _dirty: bool
     _running: tuple[Merge, Future[Segment]] | None
+    _settled: tuple[int, str, int] | None = None
 
     def seal(self) -> None:
         """Move the live file's rows into segments."""
@@ -47,7 +48,7 @@ class Upkeep:
                 self._running = None
                 self._replace(merge, future.result())
                 merged = True
-            plans = plan_merges(self._segments, self._settings.fan_in, self._settings.largest_bytes)
+            plans = self._plans()
             if not plans:
                 return merged
             schema = ddl.arrow_schemas()[plans[0].table]
@@ -57,6 +58,17 @@ class Upkeep:
             )
             if not wait:
                 return merged
+
+    def _plans(self) -> list[Merge]:
+        """What to merge now. Where that is nothing it is looked at again when segments came or went, or a minute later:
+        days pass."""
+        now = self._clock.time_unix_nano() // 1_000_000_000
+        state = (len(self._segments), self._segments[-1].path if self._segments else "", now // 60)
+        if state == self._settled:
+            return []
+        plans = plan_merges(self._segments, self._settings.fan_in, self._settings.largest_bytes, now)
+        self._settled = None if plans else state
+        return plans
 
     def _replace(self, merge: Merge, whole: Segment) -> None:
         old = [part.path for part in merge.parts]

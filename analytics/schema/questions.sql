@@ -10,12 +10,13 @@
 -- from TIME = 1970-01-01: From when on
 -- to TIME = 9999-12-31: Until when
 SELECT
-  who, database, count(DISTINCT decision_id) AS reads, sum(rows)::BIGINT AS rows, min(time) AS first, max(time) AS last,
-  principal_kind, human, list(DISTINCT via ORDER BY via) AS via
+  who, database, count(DISTINCT decision_id) FILTER (outcome = 'completed') AS reads,
+  (sum(rows) FILTER (outcome = 'completed'))::BIGINT AS rows, min(time) FILTER (outcome = 'completed') AS first,
+  max(time) FILTER (outcome = 'completed') AS last, principal_kind, human, list(DISTINCT via ORDER BY via) AS via
 FROM table_access
 WHERE table_name = $table AND ($table_schema = '' OR schema_name = $table_schema) AND access = 'read'
-  AND outcome = 'completed' AND time >= $from AND time < $to
-GROUP BY who, database, principal_kind, human
+  AND time >= $from AND time < $to
+GROUP BY who, database, principal_kind, human HAVING reads > 0
 ORDER BY reads DESC, who, database;
 
 -- QUESTION did: What a principal did, itself or through an agent, newest first
@@ -23,11 +24,12 @@ ORDER BY reads DESC, who, database;
 -- from TIME = 1970-01-01: From when on
 -- to TIME = 9999-12-31: Until when
 SELECT
-  time, who, database, effect, outcome, statement, tables, rows, duration_ms, rules, intent, ticket, session_id,
-  decision_id
-FROM statements
-WHERE (principal = $principal OR human = $principal) AND message_kind <> 'parse' AND time >= $from AND time < $to
-ORDER BY time DESC;
+  d.time, d.who, d.database, d.effect, x.outcome, d.statement, d.tables, x.rows, x.duration_ms, d.rules, d.intent,
+  d.ticket, d.session_id, d.decision_id
+FROM decisions d LEFT JOIN fact.executions x ON x.decision_id = d.decision_id
+WHERE (d.principal = $principal OR d.human = $principal) AND d.message_kind <> 'parse'
+  AND d.time >= $from AND d.time < $to
+ORDER BY d.time DESC;
 
 -- QUESTION denials-by-rule: What was refused, by rule and day
 -- from TIME = 1970-01-01: From when on
@@ -49,11 +51,12 @@ SELECT
   x.duration[3] AS execution_p99_ms
 FROM (
   SELECT database, count(*) AS decisions, quantile_cont(latency_us, [0.5, 0.95, 0.99]) AS latency
-  FROM decisions WHERE time >= $from AND time < $to GROUP BY database
+  FROM fact.decisions WHERE time >= $from AND time < $to GROUP BY database
 ) d
-LEFT JOIN (
-  SELECT database, count(*) AS executions, quantile_cont(duration_ms, [0.5, 0.95, 0.99]) AS duration
-  FROM executions WHERE time >= $from AND time < $to GROUP BY database
+LEFT JOIN ( -- by the session, of which there are fewer than decisions
+  SELECT s.database, count(*) AS executions, quantile_cont(x.duration_ms, [0.5, 0.95, 0.99]) AS duration
+  FROM fact.executions x JOIN fact.session_starts s ON s.session_id = x.session_id
+  WHERE x.time >= $from AND x.time < $to GROUP BY s.database
 ) x USING (database)
 ORDER BY database;
 
@@ -61,13 +64,21 @@ ORDER BY database;
 -- table TABLE = %: The table; % for any
 -- from TIME = 1970-01-01: Since when
 -- to TIME = 9999-12-31: Until when
-SELECT
-  min(time) AS first, who, database, schema_name, table_name, list(DISTINCT access ORDER BY access) AS access,
-  count(DISTINCT decision_id) AS times, arg_min(decision_id, time) AS decision_id
-FROM table_access
-WHERE ($table = '%' OR table_name = $table) AND ($table_schema = '' OR schema_name = $table_schema)
-  AND effect = 'allow' AND message_kind <> 'parse' AND time < $to
-GROUP BY who, database, schema_name, table_name
+SELECT min(time) AS first, who, database, name AS table_name, sum(n)::BIGINT AS times, arg_min(decision_id, time) AS decision_id
+FROM (
+  SELECT who, database, unnest(tables) AS name, n, time, decision_id
+  FROM (
+    SELECT who, database, tables, count(*) AS n, min(time) AS time, arg_min(decision_id, time) AS decision_id
+    FROM fact.decisions
+    WHERE effect = 'allow' AND message_kind <> 'parse' AND time < $to AND (
+      $table = '%' OR list_contains(tables, $table_schema || '.' || $table)
+      OR ($table_schema = '' AND len(list_filter(tables, lambda t: ends_with(t, '.' || $table))) > 0)
+    )
+    GROUP BY who, database, tables
+  )
+)
+WHERE $table = '%' OR name = $table_schema || '.' || $table OR ($table_schema = '' AND ends_with(name, '.' || $table))
+GROUP BY who, database, name
 HAVING first >= $from
 ORDER BY first DESC, who, table_name;
 
@@ -75,29 +86,31 @@ ORDER BY first DESC, who, table_name;
 -- least NUMBER = 50: At least so many different values, or tables
 -- from TIME = 1970-01-01: From when on
 -- to TIME = 9999-12-31: Until when
-WITH asked AS (
-  SELECT who, database, time_bucket(INTERVAL '1 hour', time) AS hour, statement, count(*) AS times
-  FROM decisions WHERE message_kind <> 'parse' AND time >= $from AND time < $to
-  GROUP BY ALL HAVING times >= $least
-)
+WITH busy AS ( -- digests first: they are small, and most of them are seen too seldom to matter
+  SELECT hash(who, database) AS principal, time_bucket(INTERVAL '1 hour', time) AS hour
+  FROM fact.decisions WHERE message_kind <> 'parse' AND time >= $from AND time < $to
+  GROUP BY ALL HAVING greatest(count(*), sum(len(tables))) >= $least
+),
+asked AS (
+  SELECT
+    d.time, d.who, d.database, d.statement, d.tables, d.statement_digest || d.parameters_digest AS digest, b.hour,
+    hash(d.who, d.database, d.statement) AS shape
+  FROM fact.decisions d
+  JOIN busy b ON b.principal = hash(d.who, d.database) AND b.hour = time_bucket(INTERVAL '1 hour', d.time)
+  WHERE d.message_kind <> 'parse' AND d.time >= $from AND d.time < $to
+),
+often AS (SELECT shape, hour FROM asked GROUP BY ALL HAVING count(*) >= $least)
 SELECT
-  a.hour, a.who, a.database, 'values' AS of, count(DISTINCT d.statement_digest || d.parameters_digest) AS different,
-  any_value(a.times) AS statements, a.statement
-FROM asked a
-JOIN decisions d ON d.who = a.who AND d.database = a.database AND d.statement = a.statement
-  AND time_bucket(INTERVAL '1 hour', d.time) = a.hour AND d.message_kind <> 'parse'
-WHERE d.time >= $from AND d.time < $to
-GROUP BY a.hour, a.who, a.database, a.statement HAVING different >= $least
+  hour, who, database, 'values' AS of, count(DISTINCT digest) AS different, count(*) AS statements, statement
+FROM asked SEMI JOIN often USING (shape, hour)
+GROUP BY hour, who, database, statement HAVING different >= $least
 UNION ALL
-SELECT hour, who, database, 'tables', count(DISTINCT t), sum(n)::BIGINT, NULL
+SELECT hour, who, database, 'tables', count(DISTINCT name), sum(n)::BIGINT, NULL
 FROM (
-  SELECT hour, who, database, unnest(tables) AS t, n
-  FROM (
-    SELECT time_bucket(INTERVAL '1 hour', time) AS hour, who, database, tables, count(*) AS n
-    FROM decisions WHERE message_kind <> 'parse' AND time >= $from AND time < $to GROUP BY ALL
-  )
+  SELECT hour, who, database, unnest(tables) AS name, n
+  FROM (SELECT hour, who, database, tables, count(*) AS n FROM asked GROUP BY ALL)
 )
-GROUP BY hour, who, database HAVING count(DISTINCT t) >= $least
+GROUP BY hour, who, database HAVING count(DISTINCT name) >= $least
 ORDER BY different DESC, hour DESC, who;
 
 -- QUESTION event: One event by its id

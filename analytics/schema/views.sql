@@ -1,5 +1,6 @@
 -- What analysts ask: views over the facts. The text behind each column becomes its COMMENT.
 -- The same file serves the published catalog and a rebuilt one; `fact.x` is every row of fact x.
+-- Rows made of one event share its time: joined by it too, a condition on `time` spares the files of both sides.
 
 CREATE VIEW sessions AS -- Who connected, from where, for how long
 SELECT
@@ -158,7 +159,7 @@ SELECT
   s.decision_id, -- The decision on its message
   d.session_id, -- The session
 FROM fact.statements s
-JOIN fact.decisions d ON d.decision_id = s.decision_id
+JOIN fact.decisions d ON d.decision_id = s.decision_id AND d.time = s.time
 LEFT JOIN fact.executions x ON x.decision_id = s.decision_id AND x.statement_index = s.statement_index;
 
 CREATE VIEW denials AS -- Everything that was refused, once: statements, executions at run time, and sessions
@@ -188,11 +189,17 @@ FROM (
     principal, principal_kind, principal_groups, human, severity, 'statement' AS stage, error_code, decision_id,
     session_id
   FROM (
+    SELECT * FROM fact.decisions WHERE effect = 'deny' AND message_kind <> 'bind'
+    UNION ALL
     -- Drivers send a bind right behind its parse: both are refused, and that is one statement.
-    SELECT *, lag(message_kind) OVER (PARTITION BY session_id, statement_digest ORDER BY time, decision_id) AS before
-    FROM fact.decisions WHERE effect = 'deny'
+    SELECT * EXCLUDE (before) FROM (
+      SELECT *, lag(message_kind) OVER (PARTITION BY session_id, statement_digest ORDER BY time, decision_id) AS before
+      FROM fact.decisions
+      WHERE effect = 'deny'
+        AND session_id IN (SELECT session_id FROM fact.decisions WHERE effect = 'deny' AND message_kind = 'bind')
+    )
+    WHERE message_kind = 'bind' AND coalesce(before, '') <> 'parse'
   )
-  WHERE NOT (message_kind = 'bind' AND coalesce(before, '') = 'parse')
   UNION ALL
   SELECT x.time, d.who, d.database, d.environment, d.statement, d.rules,
     'denied at run time: an obligation of the decision could not be fulfilled', d.intent, d.ticket, d.tables,
@@ -235,7 +242,7 @@ SELECT
   m.decision_id, -- The decision
   d.session_id, -- The session
 FROM fact.masked_columns m
-JOIN fact.decisions d ON d.decision_id = m.decision_id
+JOIN fact.decisions d ON d.decision_id = m.decision_id AND d.time = m.time
 LEFT JOIN fact.executions x ON x.decision_id = m.decision_id AND x.statement_index = m.statement_index
 WHERE d.message_kind <> 'parse';
 
@@ -268,7 +275,7 @@ SELECT
   a.decision_id, -- The decision
   d.session_id, -- The session
 FROM fact.table_access a
-JOIN fact.decisions d ON d.decision_id = a.decision_id
+JOIN fact.decisions d ON d.decision_id = a.decision_id AND d.time = a.time
 LEFT JOIN fact.executions x ON x.decision_id = a.decision_id AND x.statement_index = a.statement_index;
 
 CREATE VIEW column_access AS -- Who used which column, and for what
@@ -291,7 +298,7 @@ SELECT
   a.statement_index, -- Which statement of the message, from 0
   a.decision_id, -- The decision
   d.session_id, -- The session
-FROM fact.column_access a JOIN fact.decisions d ON d.decision_id = a.decision_id;
+FROM fact.column_access a JOIN fact.decisions d ON d.decision_id = a.decision_id AND d.time = a.time;
 
 CREATE VIEW column_changes AS -- Who changed which column of which row; values only as keyed digests
 SELECT
@@ -322,7 +329,7 @@ SELECT
   c.decision_id, -- The decision
   d.session_id, -- The session
 FROM fact.column_changes c
-JOIN fact.decisions d ON d.decision_id = c.decision_id
+JOIN fact.decisions d ON d.decision_id = c.decision_id AND d.time = c.time
 LEFT JOIN fact.executions x ON x.decision_id = c.decision_id AND x.statement_index = c.statement_index
 WHERE d.message_kind <> 'parse';
 
@@ -340,7 +347,7 @@ SELECT
   d.effect AS decision, -- What was decided in the end: allow, deny or hold
   d.policy_revision, -- The digest of the policy bundle that decided
   r.decision_id, -- The decision
-FROM fact.decision_rules r JOIN fact.decisions d ON d.decision_id = r.decision_id;
+FROM fact.decision_rules r JOIN fact.decisions d ON d.decision_id = r.decision_id AND d.time = r.time;
 
 CREATE VIEW approvals AS -- Every approval and what became of it
 SELECT

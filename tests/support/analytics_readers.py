@@ -108,7 +108,7 @@ def found(ask: Ask, last: int) -> dict[str, object]:
         "did": len(rows("did", principal="alice")),
         "denials-by-rule": sum(row[2] for row in rows("denials-by-rule")),
         "percentiles": (sum(row[1] for row in percentiles), sum(row[5] or 0 for row in percentiles)),
-        "first-access": sum(row[6] for row in rows("first-access", table="customers")),
+        "first-access": sum(row[4] for row in rows("first-access", table="customers")),
         "enumeration": sum(row[5] for row in rows("enumeration", least="1") if row[3] == "tables"),
         "event": len(rows("event", id=f"ep1.{last}")),
         "who-changed": len(rows("who-changed", table="customers", column="email")),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import time
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -359,3 +361,55 @@ def test_merges_join_what_is_of_one_day_and_size() -> None:
     assert plan_merges([*same[:7], segment("b", 10, day=2)], 8, 10_000) == []
     assert plan_merges([*same[:7], segment("b", 10_000_000)], 8, 10_000) == []
     assert plan_merges([*same[:7], segment("b", 10, size=20_000)], 8, 10_000) == []
+
+
+def made(seconds: int, rows: int, day: int = 1, size: int = 1000) -> Segment:
+    """A segment with a name of that time, as the store gives it."""
+    name = f"{seconds * 1000:012x}"
+    return segment(f"events/day=2026-01-0{day}/{name[:8]}-{name[8:]}-7abc-8def-{rows:012x}.parquet", rows, day, size)
+
+
+JANUARY_2 = 1_767_312_000
+
+
+@pytest.mark.parametrize(
+    ("rows", "merged"),
+    [
+        ([10, 10], [10, 10]),
+        ([4000, 1, 1], [4000, 1, 1]),
+        ([100_000, 1000, 1000], [1000, 1000]),
+        ([100_000, 10_000, 10_000, 5_000], [100_000, 10_000, 10_000, 5_000]),
+        ([100_000, 1000], []),
+        ([1000], []),
+    ],
+)
+def test_a_day_that_is_over_becomes_one_file(rows: list[int], merged: list[int]) -> None:
+    """With what came late beside it as long as that is little."""
+    members = [made(JANUARY_2 - 9000 + place, count) for place, count in enumerate(rows)]
+    plans = plan_merges(members, 16, 1_000_000, JANUARY_2)
+    assert sorted(part.rows for plan in plans for part in plan.parts) == sorted(merged)
+
+
+def test_a_day_that_goes_on_or_still_gets_events_is_left_to_the_tiers() -> None:
+    """Today's files, files made a moment ago, and those that together would be too large."""
+    old = [made(JANUARY_2 - 9000 + place, 100) for place in range(3)]
+    assert plan_merges(old, 16, 1_000_000, JANUARY_2) != []
+    assert plan_merges(old, 16, 1_000_000, JANUARY_2 - 100) == []
+    assert plan_merges([*old, made(JANUARY_2 - 60, 100)], 16, 1_000_000, JANUARY_2) == []
+    assert plan_merges(old, 16, 1_500, JANUARY_2) == []
+    assert len(plan_merges(old, 16, 2_500, JANUARY_2)[0].parts) == 2
+
+
+def test_closed_days_of_a_store_end_as_one_file_each(tmp_path: Path) -> None:
+    """Whatever small files a day was written in, later it is one; the rows are the same."""
+    clock, events = HandClock(), story(8, step_ns=DAY_NS // 14)
+    with opened(tmp_path, clock) as store:
+        feed(store, events, 3)
+        before = all_rows(tmp_path)
+        store.seal()
+        clock.now = time.time_ns() + 20 * DAY_NS
+        store.compact(wait=True)
+        store.publish()
+        assert all_rows(tmp_path) == before
+        files = Counter((s.table, s.day) for s in store.segments)
+        assert files and set(files.values()) == {1}
