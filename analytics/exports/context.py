@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from analytics.project.document import MessageFacts, ProjectionError, message_facts
 from decision.model.decision import PolicyEffect
-from decision.model.events import AuditEvent, SessionOpened, SessionRefused, StatementDecided
+from decision.model.events import AuditEvent, SessionOpened, SessionRefused, StatementDecided, StatementExecuted
 from decision.model.principal import Principal
 from decision.model.session import ClientInfo
 
@@ -75,6 +75,7 @@ class Contexts:
     def __init__(self, most: int = MOST) -> None:
         self._sessions: Newest[SessionContext] = Newest(most)
         self._decisions: Newest[DecisionContext] = Newest(most)
+        self._executions: Newest[str] = Newest(most)
 
     def take(self, event: AuditEvent) -> None:
         payload, draft = event.payload, event.draft
@@ -99,6 +100,10 @@ class Contexts:
                         payload.session_id, payload.principal, "", payload.database, payload.environment,
                         payload.client, payload.enforcement_point, "", payload.intent, payload.ticket,
                     ))  # fmt: skip
+            case StatementExecuted():
+                key = f"{payload.decision_id}/{payload.statement_index}"
+                if self._executions.get(key) is None:
+                    self._executions.put(key, draft.id)
             case _:
                 pass
 
@@ -107,6 +112,11 @@ class Contexts:
 
     def decision(self, decision_id: str) -> DecisionContext | None:
         return self._decisions.get(decision_id)
+
+    def again(self, executed: StatementExecuted, event_id: str) -> str:
+        """`event_id` where it is not the first execution of its statement (a portal fetched in portions)."""
+        first = self._executions.get(f"{executed.decision_id}/{executed.statement_index}")
+        return "" if first is None or first == event_id else event_id
 
 
 def facts_of(decided: StatementDecided) -> MessageFacts | None:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -59,6 +60,8 @@ class LineSink:
             os.fsync(self._file.fileno())
         except BrokenPipeError:
             raise
+        except UnsupportedOperation:
+            pass  # no file at all
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a pipe or a terminal has nothing to sync
                 raise ExportFailed(

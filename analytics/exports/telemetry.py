@@ -73,9 +73,12 @@ def session_context(session_id: str) -> TraceContext:
     return _digest("trace", session_id)[:16], _digest("session", session_id)[:8]
 
 
-def statement_context(decision_id: str, index: int, session_id: str, trace_id: bytes = b"") -> TraceContext:
+def statement_context(
+    decision_id: str, index: int, session_id: str, trace_id: bytes = b"", again: str = ""
+) -> TraceContext:
+    """`again` is the event's id where the statement was executed before under the same decision."""
     trace = trace_id if len(trace_id) == 16 and any(trace_id) else session_context(session_id)[0]
-    return trace, _digest("statement", decision_id, str(index))[:8]
+    return trace, _digest("statement", decision_id, str(index), again)[:8]
 
 
 def _digest(*parts: str) -> bytes:
@@ -138,7 +141,8 @@ class TelemetryMapper:
             error = executed.outcome.value
         if decision is not None:
             index, end = executed.statement_index, event.draft.time_unix_nano
-            return self._statement(event, decision, index, end, attributes, error)
+            again = self.contexts.again(executed, event.draft.id)
+            return self._statement(event, decision, index, end, attributes, error, again)
         context = statement_context(executed.decision_id, executed.statement_index, executed.session_id)
         end = event.draft.time_unix_nano
         return Span(
@@ -147,12 +151,13 @@ class TelemetryMapper:
         )  # fmt: skip
 
     def _statement(
-        self, event: e.AuditEvent, decision: DecisionContext, index: int, end: int, attributes: Attributes, error: str
-    ) -> Span:
+        self, event: e.AuditEvent, decision: DecisionContext, index: int, end: int, attributes: Attributes, error: str,
+        again: str = "",
+    ) -> Span:  # fmt: skip
         decided = decision.decided
         started = max(0, decision.time_unix_nano - decided.latency_ns)
         own = session_context(decided.session_id)
-        context = statement_context(decided.decision_id, index, decided.session_id, decision.trace_id)
+        context = statement_context(decided.decision_id, index, decided.session_id, decision.trace_id, again)
         foreign = context[0] != own[0]
         name = str(attributes.get("db.query.summary") or decided.database or "statement")
         return Span(
@@ -171,8 +176,7 @@ class TelemetryMapper:
             "airlock.session.bytes_out": closed.bytes_out,
         }
         error = "the session ended by an error" if closed.reason == "error" else ""
-        if error:
-            attributes["error.type"] = closed.reason
+        attributes.update({"error.type": closed.reason} if error else {})
         name = "session" if context is None or not context.database else f"session {context.database}"
         return Span(
             session_context(closed.session_id), b"", name, SERVER,
@@ -210,9 +214,8 @@ class TelemetryMapper:
         if isinstance(payload, e.StatementDecided | e.StatementExecuted) and decision is not None:
             index = payload.statement_index if isinstance(payload, e.StatementExecuted) else None
             attributes.update(self._of_decision(decision, index))
-            context = statement_context(
-                decision.decided.decision_id, index or 0, decision.decided.session_id, decision.trace_id
-            )
+            again = self.contexts.again(payload, draft.id) if isinstance(payload, e.StatementExecuted) else ""
+            context = statement_context(payload.decision_id, index or 0, payload.session_id, decision.trace_id, again)
         elif session_id:
             attributes.update(_of_session(session_id, self.contexts.session(session_id)))
         if code := record.get("status_code"):
