@@ -73,6 +73,8 @@ class Service:
                 [*command, "--config", str(self._config), "--data-dir", str(self.folder)],
                 cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
+
+    def up(self) -> None:
         eventually(self._up, 30, what=f"{self.folder.name} is up")
 
     def _up(self) -> bool:
@@ -199,6 +201,8 @@ def services(tmp_path: Path, kafka_settings: KafkaSettings, issuer: DevelopmentI
         for service in made:
             stack.callback(service.end)
             service.start()
+        for service in made:
+            service.up()
         yield made
 
 
@@ -237,6 +241,7 @@ async def test_killed_between_use_and_run(services: list[Service], issuer: Devel
     await one.port.close()
 
     first.start()
+    first.up()
     one = Caller(first, issuer)
     await one.port.sync_catalog(SNAPSHOT)
     again = await one.asks(PolicyEffect.HOLD)
