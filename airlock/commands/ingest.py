@@ -11,8 +11,10 @@ from typing import Any, cast
 
 import click
 
-from airlock.commands.node import log_option
+from airlock.commands.common import config_option
+from airlock.commands.node import folder_option, log_option
 from airlock.runtime import sole_instance
+from airlock.settings import load_settings
 from ingest.local import run_local
 from ingest.priority import NICE, step_back
 
@@ -34,14 +36,8 @@ class Services(click.Group):
 
 
 @click.group("ingest", cls=Services, invoke_without_command=True)
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".airlock"),
-    show_default=True,
-    envvar="AIRLOCK_DATA_DIR",
-    help="Whose journal is projected.",
-)
+@config_option
+@folder_option
 @click.option(
     "--nice",
     type=click.IntRange(0, 19),
@@ -52,7 +48,7 @@ class Services(click.Group):
 )
 @log_option
 @click.pass_context
-def ingest(context: click.Context, data_dir: Path, nice: int) -> None:
+def ingest(context: click.Context, config: Path | None, data_dir: str | None, nice: int) -> None:
     """Fold the journal's events into DuckDB and Parquet until told to stop (`airlock up` runs this by itself).
 
     It runs at a lower priority than what decides, so a saturated machine delays what analysts see, never a statement;
@@ -60,9 +56,10 @@ def ingest(context: click.Context, data_dir: Path, nice: int) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    settings = load_settings(config, data_dir=data_dir)
     step_back(nice)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with sole_instance(data_dir, "ingest"):
-        run_local(data_dir, stopping)
+    with sole_instance(settings.data_dir, "ingest"):
+        run_local(settings.data_dir, stopping)
