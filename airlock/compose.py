@@ -23,7 +23,7 @@ from decision.erasure import TextOffice
 from decision.identity.settings import IdentitySettings
 from decision.identity.verifier import TokenVerifier
 from decision.journal.checkpoint_tail import follow_checkpoints
-from decision.journal.reader import SqliteJournalReader
+from decision.journal.pruning import ReplayReader
 from decision.journal.sqlite import SqliteJournal
 from decision.judge import StatementJudge
 from decision.keys import load_key, load_or_make_key
@@ -154,7 +154,7 @@ async def start_service(
     texts = TextOffice(vault, settings.texts, verifier, service.record)
     if service.order.awaited:
         service.order.on_other = texts.folded  # an erasure elsewhere is one here; alone, nobody else asks for one
-    service.replay(SqliteJournalReader(folder, codec))
+    service.replay(ReplayReader(folder, codec))
 
     async def activated(revision: str, previous: str, policies: tuple[str, ...]) -> None:
         await service.record(PolicyActivated(revision, previous, engine.name, policies), "policy")

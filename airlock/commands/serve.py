@@ -15,6 +15,7 @@ from airlock.compose import database_entries
 from airlock.host import Host
 from airlock.metrics import metrics_option, shown_metrics
 from airlock.parts import begin_grpc, begin_service, local_token_file
+from airlock.pruning import begin_pruning
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from decision.model.errors import SettingsError
 
@@ -41,6 +42,7 @@ def serve(config: Path | None, data_dir: str | None, grpc: str | None, metrics: 
         host.stack.enter_context(shown_metrics(settings, None, "serve", host.measured))
         backbone = connected(settings, host) if settings.kafka.enabled else alone(settings)
         running = await begin_service(host, settings, database_entries(settings.database), backbone)
+        begin_pruning(host, settings, running.journal, relayed=settings.kafka.enabled)
         if settings.kafka.enabled:
             begin_relay(host, settings, config)
         address = await begin_grpc(host, settings, running.service, running.texts)

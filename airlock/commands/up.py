@@ -27,6 +27,7 @@ from airlock.host import Body, Host, run
 from airlock.metrics import metrics_option, shown_metrics
 from airlock.pages import address_of, begin_pages
 from airlock.parts import begin_grpc, begin_proxy, begin_service, local_token_file
+from airlock.pruning import begin_pruning
 from airlock.runtime import RunningDatabase, Runtime, remove_runtime, sole_instance, write_runtime
 from airlock.settings import DatabaseSettings, Settings, load_settings, split_address
 from decision.endpoint import is_loopback
@@ -96,7 +97,9 @@ async def begin(
         demo = True
         databases = await demo_databases(host, settings.data_dir)
     running = await begin_service(host, settings, database_entries(databases), alone(settings))
-    host.keep_child("ingest", "--data-dir", str(settings.data_dir), log_file=settings.data_dir / "ingest.log")
+    begin_pruning(host, settings, running.journal, relayed=False)
+    chosen = ("--config", str(config.resolve())) if config else ()
+    host.keep_child("ingest", "--data-dir", str(settings.data_dir), *chosen, log_file=settings.data_dir / "ingest.log")
     pages = begin_pages(host, settings, config, console)
     grpc = await begin_grpc(host, settings, running.service, running.texts)
     proxy = await begin_proxy(host, settings, databases, running.service)
