@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -44,9 +45,14 @@ _SIGNALS_WITHIN_S = 0.3
 _CODEC = ProtobufEventCodec()
 
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
+
+
 def begin_anew(reason: str) -> None:
-    """Replace this process by a new one with the same arguments. Nothing is closed or flushed, as after kill -9."""
+    """Replace this process by a new one with the same arguments. Nothing is closed or flushed, as after kill -9. Who
+    tells it to end meanwhile is heard by the new one, which must unblock `ENDS`."""
     log.error("beginning anew: %s", reason)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     for handler in logging.getLogger().handlers:
         handler.flush()
     sys.stdout.flush()

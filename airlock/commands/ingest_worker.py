@@ -39,6 +39,7 @@ STATUS_S = 2.0
 WATCH_S = 0.2
 STOP_S = 5.0
 ANEW_S = 1.0
+MENDED_S = 10.0
 AWAY_LOG_S = 30.0
 _SLOTS = 64
 _WAITS_S = (0.2, 0.5, 1.0, 2.0)
@@ -87,6 +88,7 @@ def worker(
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # blocked while it began anew
     with own_name(settings.data_dir, instance) as name:
         topics = wait_for_topics(settings, stopping)
         if topics is None:
@@ -140,6 +142,7 @@ class Sink:
 
     def __init__(self, settings: Settings, config: Path | None) -> None:
         self._command = [sys.executable, "-m", "airlock.main", "ingest", "sink", "--data-dir", str(settings.data_dir)]
+        self._command += ["--parent", str(os.getpid())]
         if config is not None:
             self._command += ["--config", str(config)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -151,7 +154,8 @@ class Sink:
             return
         if self._process is not None and not self._again:
             log.warning("the sink ended with status %s and is started again", self._process.returncode)
-            self._again = time.monotonic() + ANEW_S
+            mending = self._process.returncode == 1  # what is wrong stands in its log, and somebody must mend it
+            self._again = time.monotonic() + (MENDED_S if mending else ANEW_S)
         if time.monotonic() >= self._again:
             self._again = 0.0
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
@@ -186,10 +190,13 @@ async def _run(
     def anew(reason: str) -> None:
         if sink is not None:
             sink.stop(2.0)
-        time.sleep(ANEW_S)
+        if stopping.wait(ANEW_S):
+            log.warning("leaving at once, as told: %s", reason)
+            os._exit(0)
         begin_anew(reason)
 
     folder = settings.data_dir / "workers"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     streams = Streams(settings.kafka, settings.detections, topics, name, folder / name, SystemClock(), anew)
     page = await serve_status(status, shown) if status else None
     try:
