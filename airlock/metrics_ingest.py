@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airlock.metrics_handed import alive
-from analytics.store import FOLDER
 from decision.model.metrics import Sample, counter, gauge
 from ingest.status import read_status
+
+FOLDER = "analytics"  # analytics.store's, which is not imported: DuckDB and Arrow are no part of what decides
 
 
 class IngestSamples:
