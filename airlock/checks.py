@@ -66,6 +66,12 @@ def files(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:
     yield "console.key_file", console.key_file, True
     yield "console.token_file", console.token_file, True
     yield "console.ca_file", console.ca_file, False
+    kafka = settings.kafka
+    yield "kafka.ca_file", kafka.ca_file, False
+    yield "kafka.certificate_file", kafka.certificate_file, False
+    yield "kafka.key_file", kafka.key_file, True
+    yield "kafka.password_file", kafka.password_file, True
+    yield "kafka.token_file", kafka.token_file, True
     for number, issuer in enumerate(settings.identity.issuers):
         yield f"identity.issuers.{number}.jwks_file", issuer.jwks_file, False
     for database in settings.database:
@@ -78,6 +84,7 @@ def pairs(settings: Settings) -> Iterator[tuple[str, Path | None, Path | None]]:
     yield "proxy", settings.proxy.certificate_file, settings.proxy.key_file
     yield "proxy.tls", settings.proxy.tls_certificate, settings.proxy.tls_key
     yield "console", settings.console.certificate_file, settings.console.key_file
+    yield "kafka", settings.kafka.certificate_file, settings.kafka.key_file
 
 
 def file_mistakes(key: str, path: Path | None, *, secret: bool) -> Iterator[SettingsError]:

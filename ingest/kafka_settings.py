@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -162,11 +163,13 @@ class KafkaSettings(BaseModel):
         return _secret(self.token_file, "kafka.token_file")
 
     def demand(self) -> KafkaSettings:
-        """Itself. Raises SettingsError where there is no Kafka."""
+        """Itself. Raises SettingsError where there is no Kafka, or nothing installed that speaks to it."""
         if not self.enabled:
             raise SettingsError(
                 "no Kafka is set up", hint='add to the settings: [kafka] bootstrap_servers = ["HOST:9092"]'
             )
+        if find_spec("kafka") is None:
+            raise SettingsError("Kafka needs the package kafka-python", hint="pip install 'airlock[kafka]'")
         return self
 
 

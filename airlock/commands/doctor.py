@@ -173,6 +173,18 @@ def _store(settings: Settings) -> Finding:
     return Finding(GOOD, f"{found}; the last took {status.last_lag_s:.1f} s to be seen" if status.last_lag_s else found)
 
 
+def _kafka(settings: Settings) -> Finding:
+    from airlock.relaying import kafka_said
+
+    return Finding(*kafka_said(settings))
+
+
+def _relay(settings: Settings) -> Finding:
+    from airlock.relaying import relay_said
+
+    return Finding(*relay_said(settings, running=_is_up(settings)))
+
+
 def _is_up(settings: Settings) -> bool:
     try:
         read_runtime(settings.data_dir)
@@ -197,6 +209,8 @@ CHECKS: dict[str, Check] = {
     "disk": _space,
     "running": _running,
     "journal": _journal,
+    "Kafka": _kafka,
+    "relay": _relay,
     "audit store": _store,
     "compiled": _compiled,
     "psql": _client,
