@@ -14,6 +14,7 @@ from airlock.commands.node import folder_option, log_option
 from airlock.compose import private_folder
 from airlock.host import Host, run
 from airlock.metrics import service_metrics_option, shown_metrics
+from airlock.pruning import begin_pruning
 from airlock.runtime import sole_instance
 from airlock.settings import Settings, load_settings
 from decision.clock import SystemClock, Uuid7Source
@@ -72,6 +73,7 @@ async def _begin_events(host: Host, folder: Path, settings: Settings, config: Pa
     )  # fmt: skip
     journal.on_poisoned = host.fail
     host.stack.push_async_callback(journal.close)
+    begin_pruning(host, settings.model_copy(update={"data_dir": folder}), journal, relayed=True)
     recorder = Recorder(journal, SystemClock(), Uuid7Source(), "sequencer")
     following = asyncio.create_task(follow_checkpoints(folder / FOLDER, lambda signed: recorder.queue(signed, SOURCE)))
 
