@@ -17,7 +17,7 @@ from analytics.verify_bundle import check_bundle
 from analytics.verify_claims import Claims
 from analytics.verify_compare import compare
 from analytics.verify_entries import Fetch, Look, Progress, Report, named
-from analytics.verify_journal import JournalBase, JournalFile, check_journal
+from analytics.verify_journal import KEPT, JournalBase, JournalFile, check_journal
 from analytics.verify_ledger import Ledger
 from analytics.verify_log import LogReport, check_log
 from analytics.verify_parquet import check_parquet
@@ -137,7 +137,12 @@ class _Run:
         with self._claims("journal") as look:
             report, base = check_journal(self._ledger, "journal", folder, CODEC, self._told("journal"), look)
         bases = {base.producer_id: base.head} if base is not None and base.head.seq else {}
-        report = self._compared(report, "journal", bases, partial(_from_journal, folder), False)
+        own = "" if base is None else base.producer_id
+        report = self._compared(report, "journal", bases, partial(_from_journal, folder), False, own)
+        if self._voucher and report.good and self._ledger.holds(KEPT):
+            finding = compare(self._ledger, self._voucher, KEPT, partial=True).finding
+            if finding is not None:
+                report = replace(report, finding=named(finding, CODEC, partial(_from_journal, folder), report.words))
         if not self._voucher and report.good and base is not None:
             self._voucher, self._voucher_bases = "journal", bases
             self._voucher_fetch = partial(_from_journal, folder)
@@ -183,8 +188,8 @@ class _Run:
             )  # fmt: skip
         if taken.damage is not None:
             mine = report.finding or taken.damage
-            named_too = {"producer_id": mine.producer_id, "epoch": mine.epoch, "seq": mine.seq}
-            report = replace(report, finding=replace(taken.damage, **named_too))
+            damage = replace(taken.damage, producer_id=mine.producer_id, epoch=mine.epoch, seq=mine.seq)
+            report = replace(report, finding=damage)
         return self._compared(report, "kafka", {}, fetch, True)
 
     # ── one against the other ───────────────────────────────────────────────────────────────────────────────────────
@@ -209,10 +214,13 @@ class _Run:
             finding = finding.at(f"the {store}")
         self._log_finding = self._log_finding or finding
 
-    def _compared(self, report: Report, store: str, bases: dict[str, Head], fetch: Fetch, lags: bool) -> Report:
+    def _compared(
+        self, report: Report, store: str, bases: dict[str, Head], fetch: Fetch, lags: bool, only: str = ""
+    ) -> Report:
         if not self._voucher or not self._ledger.holds(store):
             return report
-        compared = compare(self._ledger, self._voucher, store, voucher_bases=self._voucher_bases, bases=bases)
+        known = self._voucher_bases
+        compared = compare(self._ledger, self._voucher, store, voucher_bases=known, bases=bases, only=only)
         report = replace(report, vouched=compared.vouched, beyond=compared.beyond)
         finding, mine = compared.finding or self._left_out(compared.next_ones, fetch), report.finding
         if finding is None or (lags and self._on_its_way(finding)):
@@ -279,7 +287,7 @@ def _at(export: Export, place: Place) -> bytes | None:
 def _from_journal(folder: Path, place: Place) -> bytes | None:
     journal = JournalFile(folder)
     try:
-        return journal.raw(place.spot)
+        return journal.at(place)
     finally:
         journal.close()
 

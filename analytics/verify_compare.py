@@ -29,12 +29,13 @@ def compare(
     *,
     voucher_bases: Mapping[str, Head] | None = None,
     bases: Mapping[str, Head] | None = None,
+    only: str = "",
     partial: bool = False,
 ) -> Compared:
     """What `voucher` has and `store` hasn't was edited, dropped or truncated; what it hasn't and `store` has was
     inserted, or is newer than it knows. Nothing is said of events before `bases` (of the store) and `voucher_bases`:
-    these were pruned. `partial`: the store may hold a part only."""
-    missing = None if partial else _missing(ledger, voucher, store, bases or {})
+    these were pruned. `only`: the store is for this producer's events alone. `partial`: it may hold a part of them."""
+    missing = None if partial else _missing(ledger, voucher, store, bases or {}, only)
     vouched, beyond, extra = _extra(ledger, voucher, store, voucher_bases or {})
     joint = _joint(ledger, voucher, bases or {})
     found = [finding for finding in (joint, extra, missing) if finding is not None]
@@ -77,14 +78,15 @@ def _extra(ledger: Ledger, voucher: str, store: str, bases: Mapping[str, Head]) 
     return vouched, different - vouched, Finding(what, message, name, epoch, seq, place)
 
 
-def _missing(ledger: Ledger, voucher: str, store: str, bases: Mapping[str, Head]) -> Finding | None:
+def _missing(ledger: Ledger, voucher: str, store: str, bases: Mapping[str, Head], only: str) -> Finding | None:
     ledger.set_bases(bases)
+    those = f"AND v.producer = {ledger.number(only)} " if only else ""
     rows = ledger.ask(
         f"WITH ends AS (SELECT producer, max(seq) AS seq FROM {store} GROUP BY producer) "
         f"SELECT v.producer, v.epoch, v.seq, v.part, v.spot, coalesce(ends.seq, 0) "
         f"FROM (FROM {voucher} v ANTI JOIN {store} s ON s.hash = v.hash) v "
         f"LEFT JOIN ends USING (producer) LEFT JOIN base USING (producer) "
-        f"WHERE v.seq > coalesce(base.seq, 0) ORDER BY v.producer, v.seq LIMIT 1"
+        f"WHERE v.seq > coalesce(base.seq, 0) {those}ORDER BY v.producer, v.seq LIMIT 1"
     )
     if not rows:
         return None

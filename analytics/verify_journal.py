@@ -6,7 +6,7 @@ Where it was pruned it goes on from the place and hash that are kept; what was b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from decision.journal.codec import EventCodec
 from decision.journal.rows import FORMAT, META, ROWS
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.model.errors import JournalUnavailable
+
+KEPT = "kept"
+"""The name of what was kept of a pruned part, as a store."""
 
 _BUSY_MS = 2_000
 _ROWS_A_READ = 64
@@ -83,6 +86,18 @@ class JournalFile:
                 return
             yield found
             after = found[-1][0]
+
+    def kept(self) -> list[tuple[int, bytes, bytes]]:
+        """(seq, hash, raw) of what was kept when its batches were pruned; nothing in a journal that keeps none."""
+        if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'kept'").fetchall():
+            return []
+        rows: list[Any] = self._db.execute("SELECT seq, hash, raw FROM kept ORDER BY seq").fetchall()
+        return rows
+
+    def at(self, place: Place) -> bytes | None:
+        if place.part < 0:
+            return next((raw for seq, _, raw in self.kept() if seq == place.spot), None)
+        return self.raw(place.spot)
 
     def raw(self, count: int) -> bytes | None:
         """The event that stands at this place, from 1, counted over all rows as they are."""
@@ -147,9 +162,11 @@ def _check(
     if checked.copied is not None:
         copied = Finding(Tampering.INSERTED, "the journal has it twice", place=checked.copied)
     unreadable = seen.unpacked or entries.unreadable
-    finding, _ = choose(checked, unreadable, (seen.foreign, ledger.disorder(store), copied, seen.sealed, seen.odd))
+    kept = _check_kept(ledger, journal.kept(), base, codec)
+    others = (seen.foreign, ledger.disorder(store), copied, seen.sealed, seen.odd, kept)
+    finding, _ = choose(checked, unreadable, others)
     if finding is not None:
-        finding = named(finding, codec, lambda place: journal.raw(place.spot), _where)
+        finding = named(finding, codec, journal.at, _where)
     notes = [f"pruned up to event {base.head.seq}"] if base.head.seq else []
     if seen.head.seq:
         notes.append(f"head: event {seen.head.seq} of {base.producer_id!r}, hash {seen.head.hash.hex()}")
@@ -158,8 +175,36 @@ def _check(
     return report, base
 
 
+def _check_kept(
+    ledger: Ledger, rows: Sequence[tuple[int, bytes, bytes]], base: JournalBase, codec: EventCodec
+) -> Finding | None:
+    """Events that outlive their batches (approvals that may still be used): no chain covers them, so each must have
+    the hash that was kept with it, be this journal's, and be of its pruned part. The log vouches for them as `KEPT`."""
+    entries = Entries(ledger, KEPT, codec)
+    finding: Finding | None = None
+    for seq, digest, raw in rows:
+        place = Place(-1, seq)
+        if not entries.take((raw,), -1, (seq,)):
+            continue
+        number, epoch, said, found = (
+            entries.links[0][-1],
+            entries.links[1][-1],
+            entries.links[2][-1],
+            entries.links[4][-1],
+        )
+        producer = ledger.name(number)
+        if (producer, said) != (base.producer_id, seq) or seq > base.head.seq:
+            message = "an event among those kept of the pruned part that is none of them"
+            finding = finding or Finding(Tampering.INSERTED, message, producer, epoch, said, place)
+        elif found != digest:
+            message = "it was kept of the pruned part, and is not what it was"
+            finding = finding or Finding(Tampering.EDITED, message, producer, epoch, seq, place)
+    entries.flush()
+    return entries.unreadable or finding
+
+
 def _where(place: Place) -> str:
-    return f"place {place.spot} of the journal"
+    return f"what was kept of event {place.spot}" if place.part < 0 else f"place {place.spot} of the journal"
 
 
 def _take(entries: Entries, row: Row, seen: _Rows, look: Look | None) -> None:

@@ -7,6 +7,7 @@ below the folder are taken.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -152,11 +153,12 @@ class Expired:
 
 def _fetch(parts: Sequence[_Part], place: Place) -> bytes | None:
     row = 0
-    for batch in _batches(parts[place.part]):
-        if 0 <= place.spot - row < len(batch):
-            raw: bytes | None = batch.column("raw")[place.spot - row].as_py()
-            return raw
-        row += len(batch)
+    with contextlib.suppress(*_DAMAGE, duckdb.Error):
+        for batch in _batches(parts[place.part]) if place.spot >= 0 else ():
+            if place.spot - row < len(batch):
+                raw: bytes | None = batch.column("raw")[place.spot - row].as_py()
+                return raw
+            row += len(batch)
     return None
 
 
@@ -177,7 +179,10 @@ def _parts(folder: Path) -> tuple[list[_Part], date | None]:
             since = connection.execute(
                 "SELECT max(complete_since) FROM meta.retention WHERE table_name = 'events'"
             ).fetchone()
-        parts = [_Part(_here(folder, path, table), rows, table == "dead_letters") for table, path, rows in listed]
+        parts = [
+            _Part(_here(folder, path, table), rows if table == "events" else None, table != "events")
+            for table, path, rows in listed
+        ]
         return [*parts, _Part(catalog, None, catalog=True)], since[0] if since else None
     files = sorted(folder.rglob("*.parquet"))
     if not files:

@@ -115,8 +115,8 @@ def chosen(
 
 
 def quickly(sources: Sources, told: Told) -> list[Report]:
-    """A journal alone, without a scratch file; nothing where there is more, or where something is wrong with it: then
-    the thorough way names that."""
+    """A whole journal alone, without a scratch file; nothing where there is more, where it was pruned, or where
+    something is wrong with it: then the thorough way names that."""
     if sources.journal is None or any((sources.log, sources.parquet, sources.export, sources.broker)):
         return []
     from analytics.verify_entries import Report
@@ -127,9 +127,10 @@ def quickly(sources: Sources, told: Told) -> list[Report]:
         found = verify_journal(sources.journal, ProtobufEventCodec(), told("journal"))
     except ChainBroken:
         return []
-    notes = [f"pruned up to event {found.base_seq}"] if found.base_seq else []
-    notes.append(f"head: event {found.head_seq} of {found.producer_id!r}, hash {found.head_hash.hex()}")
-    return [Report("journal", str(sources.journal), found.events, 0, min(1, found.events), notes=tuple(notes))]
+    if found.base_seq:
+        return []
+    notes = (f"head: event {found.head_seq} of {found.producer_id!r}, hash {found.head_hash.hex()}",)
+    return [Report("journal", str(sources.journal), found.events, 0, min(1, found.events), notes=notes)]
 
 
 def thoroughly(sources: Sources, told: Told) -> list[Report]:

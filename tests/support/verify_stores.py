@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import apsw
@@ -63,6 +63,12 @@ def history(count: int = COUNT, key: SignerKey = KEY) -> list[bytes]:
         head = chain_hash(head, seq, raws[-1])
         frontier.extend_data(raws[-1:])
     return raws
+
+
+def chained(raw: bytes) -> bytes:
+    """The chain's value after it."""
+    _, _, seq, prev_hash = CODEC.place_of(raw)
+    return chain_hash(prev_hash, seq, raw)
 
 
 def changed(raw: bytes) -> bytes:
@@ -130,14 +136,14 @@ def event_of(raw: bytes) -> AuditEvent:
     return AuditEvent(draft, producer, epoch, seq, prev, chain_hash(prev, seq, raw), raw)
 
 
-def write_parquet(folder: Path, raws: Sequence[bytes], hot: int = 40) -> None:
+def write_parquet(folder: Path, raws: Sequence[bytes], hot: int = 40, direct: int = 250) -> None:
     """Some segments, and the newest `hot` events in the catalog alone."""
     events = [event_of(raw) for raw in raws]
     settings = StoreSettings(seal_events=250, direct_events=200, seal_after_s=3600)
     with AnalyticsStore(folder, SystemClock(), Uuid7Source(), settings) as store:
         cold = events[: len(events) - hot]
-        for start in range(0, len(cold), 250):
-            part = cold[start : start + 250]
+        for start in range(0, len(cold), direct):
+            part = cold[start : start + direct]
             store.apply(part, {"journal": part[-1].seq})
         store.seal()
         store.apply(events[len(cold) :], {"journal": events[-1].seq})
@@ -172,7 +178,7 @@ class Stores:
     """One data folder with everything in it."""
 
     root: Path
-    raws: tuple[bytes, ...]
+    raws: tuple[bytes, ...] = field(repr=False)
 
     @property
     def journal(self) -> Path:
@@ -191,10 +197,10 @@ class Stores:
         return self.root / "events.export"
 
 
-def make_stores(root: Path, raws: Sequence[bytes] | None = None, hot: int = 40) -> Stores:
+def make_stores(root: Path, raws: Sequence[bytes] | None = None, hot: int = 40, direct: int = 250) -> Stores:
     raws = history() if raws is None else raws
     write_journal(root / "journal", raws)
     write_log(root / "log", raws)
-    write_parquet(root / "analytics", raws, hot)
+    write_parquet(root / "analytics", raws, hot, direct)
     write_kafka(root / "events.export", records(raws))
     return Stores(root, tuple(raws))

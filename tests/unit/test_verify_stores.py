@@ -30,6 +30,8 @@ from tests.support.verify_stores import (
     STRANGER,
     TOPIC,
     Stores,
+    chained,
+    changed,
     encoded,
     history,
     make_stores,
@@ -151,29 +153,6 @@ def test_no_log_is_no_good_log(tmp_path: Path) -> None:
         run(Sources(log=tmp_path))
 
 
-def test_a_log_of_many_producers_verifies(tmp_path: Path) -> None:
-    """Their chains interleave; the newest may be a little ahead of a hole, an old hole is a finding."""
-    one, two = history(300), []
-    head = bytes(32)
-    for seq in range(1, 301):
-        two.append(encoded(seq, payload(seq), "p2", 1, seq, head))
-        head = CODEC.place_of(encoded(seq + 1, payload(1), "p2", 1, seq + 1, _hash(two[-1])))[3]
-    mixed = [raw for pair in zip(one, two, strict=True) for raw in pair]
-    write_log(tmp_path / "a", mixed)
-    report = run(Sources(log=tmp_path / "a"))["log"]
-    assert report.finding is not None and report.finding.what == "forked"  # checkpoints of a tree of `one` alone
-    quiet = [raw for raw in mixed if b"CheckpointSigned" not in raw]
-    write_log(tmp_path / "b", [raw for raw in two if raw in quiet])
-    assert run(Sources(log=tmp_path / "b"))["log"].good
-
-
-def _hash(raw: bytes) -> bytes:
-    from decision.journal.chain import chain_hash
-
-    _, _, seq, prev = CODEC.place_of(raw)
-    return chain_hash(prev, seq, raw)
-
-
 # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -234,7 +213,7 @@ def test_an_event_on_its_way_is_no_finding(stores: Stores, tmp_path: Path) -> No
     for seq in range(1, 101):
         draft = replace(CODEC.decode(encoded(seq, payload(seq), "p1", 1, seq, head))[0], time_unix_nano=START + seq)
         raws.append(CODEC.encode(draft, "p1", 1, seq, head))
-        head = _hash(raws[-1])
+        head = chained(raws[-1])
     kept = [raw for raw in raws if CODEC.place_of(raw)[2] != 97]
     write_kafka(stores.export, records(kept))
     report = run(Sources(export=stores.export))["kafka"]
@@ -371,8 +350,8 @@ def test_tampering_with_a_journals_rows_is_named(statement: str, want: str, stor
 
 def test_rows_that_changed_places_are_reordered(stores: Stores) -> None:
     """All events are there, in another order."""
-    sql(stores, "CREATE TABLE kept AS SELECT * FROM batch WHERE last_seq IN (70, 77)")
-    sql(stores, "UPDATE batch SET frames = (SELECT frames FROM kept WHERE kept.last_seq = 147 - batch.last_seq) "
+    sql(stores, "CREATE TABLE old AS SELECT * FROM batch WHERE last_seq IN (70, 77)")
+    sql(stores, "UPDATE batch SET frames = (SELECT frames FROM old WHERE old.last_seq = 147 - batch.last_seq) "
         "WHERE last_seq IN (70, 77)")  # fmt: skip
     assert said(run(Sources(journal=stores.journal))["journal"]) == "reordered 64"
 
@@ -399,6 +378,50 @@ def test_a_forged_base_contradicts_the_log(stores: Stores, tmp_path: Path) -> No
     assert run(Sources(journal=stores.journal))["journal"].good
     finding = run(Sources(journal=stores.journal, log=stores.log))["journal"].finding
     assert finding is not None and (finding.what, finding.seq) == ("edited", 280)
+
+
+def pruned(stores: Stores, seq: int, raw: bytes) -> None:
+    """Pruned up to 280, with `raw` kept as event `seq` of the pruned part."""
+    sql(stores, "UPDATE meta SET base_seq = 280, base_epoch = 1, "
+        "base_hash = (SELECT seal FROM batch WHERE last_seq = 280)")  # fmt: skip
+    sql(stores, "DELETE FROM batch WHERE last_seq <= 280")
+    sql(stores, "CREATE TABLE kept (seq INTEGER PRIMARY KEY, time_unix_nano INTEGER, hash BLOB, raw BLOB)")
+    db = apsw.Connection(str(stores.journal / "journal.db"))
+    db.execute("INSERT INTO kept VALUES (?, 0, ?, ?)", (seq, chained(raw), raw))
+    db.close()
+
+
+def test_what_was_kept_of_a_pruned_part_is_checked(stores: Stores) -> None:
+    """No chain covers it: the hash beside it does, and the log, which a forger of both can't write."""
+    pruned(stores, 17, stores.raws[16])
+    assert run(Sources(journal=stores.journal, log=stores.log))["journal"].good
+    sql(stores, "UPDATE kept SET hash = zeroblob(32)")
+    assert said(run(Sources(journal=stores.journal))["journal"]) == "edited 17"
+    forged = changed(stores.raws[16])
+    sql(stores, f"UPDATE kept SET raw = x'{forged.hex()}', hash = x'{chained(forged).hex()}'")
+    assert run(Sources(journal=stores.journal))["journal"].good
+    assert said(run(Sources(journal=stores.journal, log=stores.log))["journal"]) == "edited 17"
+    sql(stores, "UPDATE kept SET seq = 18")
+    assert said(run(Sources(journal=stores.journal))["journal"]) == "inserted 17"
+
+
+def test_a_journal_is_held_against_its_own_leaves_of_a_common_log(stores: Stores) -> None:
+    """The log of several decision services has other producers' events, too."""
+    other, head = [], bytes(32)
+    for seq in range(1, 31):
+        other.append(encoded(seq, payload(seq), "p2", 1, seq, head))
+        head = chained(other[-1])
+    quiet, head = [], bytes(32)
+    for seq in range(1, 201):
+        quiet.append(encoded(seq, payload(seq), "p1", 1, seq, head))
+        head = chained(quiet[-1])
+    shutil.rmtree(stores.log)
+    write_log(stores.log, [raw for pair in zip(other, quiet, strict=False) for raw in pair] + quiet[30:])
+    shutil.rmtree(stores.journal)
+    write_journal(stores.journal, quiet)
+    found = run(Sources(journal=stores.journal, log=stores.log))
+    assert found["log"].producers == 2 and all(report.good for report in found.values())
+    assert found["journal"].vouched == 200
 
 
 def test_everything_in_a_data_folder_is_found(stores: Stores, tmp_path: Path) -> None:
