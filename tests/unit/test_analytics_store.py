@@ -17,13 +17,13 @@ from analytics import ddl
 from analytics.columns import _array
 from analytics.live import StoreBusy, StoreDamaged, StoreError, StoreOutdated
 from analytics.query import CatalogReader
-from analytics.rebuild import rebuild
+from analytics.rebuild import Feed, rebuild
 from analytics.segments import Segment, plan_merges
 from analytics.store import FOLDER, AnalyticsStore, StoreSettings
 from decision.clock import Uuid7Source
 from decision.journal.chain import chain_hash
 from decision.model.events import AuditEvent
-from ingest.reading import read_batch
+from ingest.reading import read_run
 from tests.support.analytics_rows import all_rows
 from tests.support.analytics_story import CODEC, START, ListJournal, story
 
@@ -114,6 +114,18 @@ def test_what_never_arrived_is_a_gap(tmp_path: Path) -> None:
         store.publish()
         with CatalogReader(tmp_path) as reader:
             assert reader.ask("SELECT * FROM gaps").rows == []
+
+
+def everything(journal: ListJournal) -> Feed:
+    """Everything that the journal holds, for a rebuild."""
+
+    def take(store: AnalyticsStore) -> bool:
+        after = store.position("journal")
+        run, position, letters = read_run(journal, after, 10)
+        store.take((run,), {"journal": position}, letters)
+        return position > after
+
+    return take
 
 
 def edited(event: AuditEvent) -> AuditEvent:
@@ -248,7 +260,7 @@ def test_a_rebuild_gives_the_same_rows(tmp_path: Path) -> None:
         feed(store, events, 17)
     before = all_rows(tmp_path)
     with CatalogReader(tmp_path) as reader:
-        count = rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
+        count = rebuild(tmp_path / FOLDER, everything(journal), HandClock(), Uuid7Source(), SMALL)
         assert count == 210
         assert reader.ask("SELECT count(*) FROM events").rows == [(210,)]
     assert all_rows(tmp_path) == before
@@ -285,7 +297,7 @@ def test_a_store_of_another_version_asks_for_a_rebuild(tmp_path: Path, monkeypat
         assert "airlock rebuild" in caught.value.hint
         assert isinstance(caught.value, StoreError)
         journal = ListJournal(story(2))
-        rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
+        rebuild(tmp_path / FOLDER, everything(journal), HandClock(), Uuid7Source(), SMALL)
         opened(tmp_path).close()
 
 
@@ -318,7 +330,7 @@ def test_a_damaged_store_is_made_again(tmp_path: Path) -> None:
         opened(tmp_path)
     assert "airlock rebuild" in caught.value.hint
     journal = ListJournal(events)
-    rebuild(tmp_path / FOLDER, lambda a, n: read_batch(journal, a, n), HandClock(), Uuid7Source(), SMALL)
+    rebuild(tmp_path / FOLDER, everything(journal), HandClock(), Uuid7Source(), SMALL)
     assert all_rows(tmp_path) == before
 
 

@@ -13,25 +13,22 @@ from decision.clock import SystemClock, Uuid7Source
 from decision.model.errors import ChainBroken
 from decision.model.events import AuditEvent
 from ingest.local import LocalRunner, LocalSettings
-from ingest.reading import WitnessCodec, read_batch
+from ingest.reading import read_run
 from ingest.status import read_status
-from tests.support.analytics_story import CODEC, ListJournal, story
+from tests.support.analytics_story import ListJournal, story
 from tests.support.eventually import eventually
 
 
 class BrokenAt(ListJournal):
-    """A journal that can't be verified from one event on; what it refuses names that event."""
+    """A journal whose batch with one event can't be taken apart."""
 
-    def __init__(self, events: Sequence[AuditEvent], bad: int, witness: WitnessCodec | None = None) -> None:
+    def __init__(self, events: Sequence[AuditEvent], bad: int) -> None:
         super().__init__(events)
         self.bad = bad
-        self.witness = witness
 
-    def read(self, after_seq: int, limit: int) -> Sequence[AuditEvent]:
-        found = super().read(after_seq, limit)
-        if any(event.seq == self.bad for event in found):
-            if self.witness is not None:
-                self.witness.decode(b"\xff\xff\xff")
+    def read_raw(self, after_seq: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        found = super().read_raw(after_seq, limit)
+        if any(seq == self.bad for seq, _ in found):
             raise ChainBroken("no event", producer_id="p1", epoch=1, seq=self.bad)
         return found
 
@@ -101,14 +98,13 @@ def test_a_stopped_runner_has_published_everything_durable(tmp_path: Path) -> No
 
 def test_a_bad_event_is_kept_and_the_rest_goes_on(tmp_path: Path) -> None:
     """What can't be read is a dead letter with its bytes; every other event is there, and the hole is a gap."""
-    witness = WitnessCodec(CODEC)
-    journal = BrokenAt(story(3), 9, witness)
+    journal = BrokenAt(story(3), 9)
     with AnalyticsStore(tmp_path / FOLDER, SystemClock(), Uuid7Source()) as store:
-        LocalRunner(store, journal, SystemClock(), witness=witness).run(lambda _: True)
+        LocalRunner(store, journal, SystemClock()).run(lambda _: True)
     with CatalogReader(tmp_path) as reader:
         assert reader.ask("SELECT count(*) FROM events").rows == [(20,)]
-        letters = reader.ask("SELECT reason, position, raw FROM dead_letters").rows
-        assert letters == [("undecodable", 9, b"\xff\xff\xff")]
+        letters = reader.ask("SELECT reason, position, producer_id FROM dead_letters").rows
+        assert letters == [("undecodable", 9, "p1")]
         assert reader.ask("SELECT first_missing, last_missing FROM gaps").rows == [(9, 9)]
 
 
@@ -117,8 +113,8 @@ def test_reading_finds_the_events_around_a_bad_one() -> None:
     journal = BrokenAt(story(3), 9)
     after, seen, letters = 0, [], []
     while after < 21:
-        events, after, found = read_batch(journal, after, 16)
-        seen += [event.seq for event in events]
+        run, after, found = read_run(journal, after, 16)
+        seen += run.positions
         letters += [letter.position for letter in found]
     assert seen == [*range(1, 9), *range(10, 22)] and letters == [9]
 
