@@ -65,11 +65,18 @@ class Killer:
             await asyncio.to_thread(self._composition.broker.start)
         else:
             part = next(one for one in self._composition.services if target.endswith(one.name))
-            pid = relay_of(part)
+            pid = await self._found(part)
             if pid:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     self.kills[target] += 1
+
+    async def _found(self, part: Part) -> int:
+        """The relay, once it is there again: its decision service may have been killed a moment ago."""
+        end = asyncio.get_running_loop().time() + 8
+        while not (pid := relay_of(part)) and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.1)
+        return pid
 
     def keep_all(self) -> None:
         """Start what is gone."""
