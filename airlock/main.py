@@ -50,6 +50,7 @@ COMMANDS: dict[str, Entry] = {
     "approvals": Entry("approvals", "approvals", "List, show, approve and deny what is held.", DECIDE),
     "query": Entry("query", "query", "Ask the audit store in SQL.", AUDIT),
     "tail": Entry("tail", "tail", "Events as they happen.", AUDIT),
+    "alerts": Entry("alerts", "alerts", "What was detected: list, show and follow it.", AUDIT),
     "prove": Entry("prove", "prove", "The proof that an event is in the log, as a file that anyone can check.", AUDIT),
     "log": Entry("log", "log", "The tamper-evident log: what it covers, its keys, its witnesses.", AUDIT),
     "verify": Entry("verify", "verify", "Check that nothing in the audit trail was changed, left out or put in, offline.",
