@@ -15,7 +15,7 @@ from airlock.backbone import Backbone, begin_backbone, connected
 from airlock.compose import RunningService, start_service
 from airlock.host import Host
 from airlock.issuer import DevelopmentIssuer
-from airlock.settings import IdentityTable, Settings
+from airlock.settings import IdentityTable, PolicySettings, Settings
 from decision.clock import SystemClock
 from decision.config import ServiceSettings
 from decision.journal.reader import SqliteJournalReader
@@ -26,7 +26,7 @@ from decision.wire.events import ProtobufEventCodec
 from ingest.kafka_settings import KafkaSettings
 from ingest.relay import Relay
 from tests.support.eventually import eventually_async
-from tests.support.service import DATABASE, SNAPSHOT
+from tests.support.service import DATABASE, REGO, SNAPSHOT
 
 
 class RelayThread:
@@ -89,7 +89,7 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    folder: Path, kafka: KafkaSettings, issuer: DevelopmentIssuer, **decision: object
+    folder: Path, kafka: KafkaSettings, issuer: DevelopmentIssuer, *, bundle: Path = REGO, **decision: object
 ) -> AsyncIterator[Replica]:
     """A decision service over `folder` with its relay; what is in `decision` are its settings."""
     shared = folder.parent / "digest.key"
@@ -98,6 +98,7 @@ async def replica(
     settings = Settings(
         data_dir=folder,
         kafka=kafka,
+        policy=PolicySettings(bundle=bundle),
         decision=ServiceSettings(digest_key_file=shared, **decision),  # type: ignore[arg-type]
         identity=IdentityTable(issuers=(issuer.settings(),)),
     )
