@@ -62,6 +62,7 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("report", "report", "Ask a standard question: who read a table, what someone did …", AUDIT),
     "retention": Entry("retention", "retention", "How long the audit store keeps what, and legal holds.", AUDIT),
     "kafka": Entry("kafka", "kafka", "Check Kafka and its topics, make them, export what they hold.", LOOK),
+    "iceberg": Entry("iceberg", "iceberg", "The audit store as Iceberg tables, for Trino, Spark and others.", AUDIT),
     "config": Entry("config", "config", "Check and show the settings.", LOOK),
     "catalog": Entry("catalog", "catalog", "Dump what analysis knows of a database.", LOOK),
     "doctor": Entry("doctor", "doctor", "Look for what is missing or wrong on this machine.", LOOK),

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from airlock.metrics_settings import MetricsSettings
-from analytics.settings import RetentionSettings
+from analytics.settings import IcebergSettings, RetentionSettings
 from console.settings import ConsoleSettings
 from decision.config import DatabaseEntry, ServiceSettings
 from decision.identity.settings import IssuerSettings
@@ -173,6 +173,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
+    iceberg: IcebergSettings = IcebergSettings()
     metrics: MetricsSettings = MetricsSettings()
     detections: DetectionSettings = DetectionSettings()
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FOLDER = "analytics"
+"""Of a data folder: where the store is."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
@@ -42,3 +45,22 @@ class RetentionSettings(BaseModel):
     alerts: int = Field(default=400, ge=0, le=36_500)
     administration: int = Field(default=1_096, ge=0, le=36_500)
     events: int = Field(default=914, ge=0, le=36_500)
+
+
+class IcebergSettings(BaseModel):
+    """A copy of the facts as Iceberg tables, for Trino, Spark and whatever else reads them; needs the extra `iceberg`.
+
+    `every_s`: the process that writes the audit store appends what is new so often (0: only `airlock iceberg publish`
+    does). `catalog_uri`: a SQL catalog (`sqlite:///…`, `postgresql+psycopg://…`) or a REST catalog (`https://…`);
+    without one it is a SQLite file in the data folder. `warehouse`: where tables are made (`file:///…`, `s3://…`);
+    without one in the data folder. Credentials are given as pyiceberg takes them (PYICEBERG_CATALOG__AIRLOCK__…).
+    `tables`: facts to publish (default: all that follow from events). `batch`: so many events become one commit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_s: float = Field(default=0.0, ge=0, le=86_400)
+    catalog_uri: str = ""
+    warehouse: str = ""
+    namespace: str = Field(default="airlock", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+    tables: tuple[str, ...] = ()
+    batch: int = Field(default=50_000, ge=1, le=1_000_000)
