@@ -134,4 +134,4 @@ class LogThread(KeeperThread):
     def __init__(
         self, data_dir: Path, settings: LogSettings, clock: Clock | None = None, random: Random = os.urandom
     ) -> None:
-        super().__init__(lambda: open_keeper(data_dir, settings, clock or SystemClock(), random))
+        super().__init__(data_dir / FOLDER, lambda: open_keeper(data_dir, settings, clock or SystemClock(), random))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Protocol
 
 from decision.model.errors import AirlockError
@@ -13,6 +15,8 @@ from ingest.sequencer import Sequencer
 
 log = logging.getLogger(__name__)
 
+STANDING_STILL = "standing-still"
+"""In the log's folder, while it stands still: why."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
@@ -40,9 +44,11 @@ class Keeper(Protocol):
 
 
 class KeeperThread:
-    """`opened` makes the keeper, again after each failure. What goes wrong is logged, once for the same message."""
+    """`opened` makes the keeper, again after each failure. What goes wrong is logged, once for the same message, and
+    stands in the log's `folder` until it is over."""
 
-    def __init__(self, opened: Callable[[], Keeper]) -> None:
+    def __init__(self, folder: Path, opened: Callable[[], Keeper]) -> None:
+        self._why = folder / STANDING_STILL
         self._opened = opened
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -82,20 +88,32 @@ class KeeperThread:
                 if message != self.standing_still:
                     log.error("the log stands still: %s (%s)", message, getattr(error, "hint", ""))
                     pause_s = FIRST_PAUSE_S
-                self.standing_still = message
+                self._say(message)
             self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _say(self, message: str) -> None:
+        """Best effort: the disk may be what is wrong."""
+        self.standing_still = message
+        with contextlib.suppress(OSError):
+            if message:
+                self._why.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._why.write_text(f"{message}\n")
+            else:
+                self._why.unlink(missing_ok=True)
 
     def _keep(self) -> None:
         keeper = self._opened()
         try:
             self._keeper = keeper
+            if not self.standing_still:
+                self._say("")  # what an earlier process said
             more = True
             while not self._stopping.wait(0.0 if more else keeper.poll_s):
                 more = keeper.step()
                 if self.standing_still:
                     log.warning("the log goes on")
-                    self.standing_still = ""
+                    self._say("")
             keeper.finish()
         finally:
             self._keeper = None

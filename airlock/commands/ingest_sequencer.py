@@ -62,7 +62,9 @@ def _kafka_thread(folder: Path, settings: Settings) -> KeeperThread:
     from ingest.sequencer_kafka import open_keeper
 
     quiet()
-    return KeeperThread(lambda: open_keeper(folder, settings.kafka, settings.log, SystemClock(), os.urandom))
+    return KeeperThread(
+        folder / FOLDER, lambda: open_keeper(folder, settings.kafka, settings.log, SystemClock(), os.urandom)
+    )
 
 
 async def _begin_events(host: Host, folder: Path, settings: Settings, config: Path | None) -> None:

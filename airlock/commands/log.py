@@ -16,6 +16,7 @@ from decision.journal.proving import newest_checkpoint, read_custody
 from decision.journal.tiles import FOLDER, TileFolder, TileNodes
 from decision.model.errors import LogUnavailable, SettingsError
 from ingest.sequencer_state import load_state
+from ingest.sequencer_thread import STANDING_STILL
 
 DAY_S = 86_400
 NAMES = {ED25519: "Ed25519", COSIGNATURE: "Ed25519 cosignature", ML_DSA_44: "ML-DSA-44"}
@@ -38,8 +39,11 @@ def log() -> None:
 @log_dir_option
 @format_option
 def show(data_dir: Path, log_dir: Path | None, form: str) -> None:
-    """Say what the newest checkpoint covers and who signed it."""
+    """Say what the newest checkpoint covers and who signed it; and why it is not followed by others, if so."""
     folder = TileFolder(log_dir or data_dir / FOLDER)
+    why = folder.root / STANDING_STILL
+    if why.exists():
+        click.secho(f"the log stands still: {why.read_text().strip()}", fg="red", err=True)
     data = newest_checkpoint(folder)
     custody = read_custody(folder)
     opened = custody.open(data)

@@ -182,7 +182,7 @@ def test_the_log_begins_when_the_broker_is_there(tmp_path: Path, own_kafka: Brok
     """A log started before the broker says so, and goes on by itself."""
     settings = settings_for(own_kafka, "test")
     own_kafka.kill()
-    thread = KeeperThread(lambda: opened(tmp_path, settings))
+    thread = KeeperThread(tmp_path / "log", lambda: opened(tmp_path, settings))
     thread.start()
     try:
         eventually(lambda: "Kafka" in thread.standing_still, 30, what="the broker to be missed")

@@ -18,6 +18,7 @@ from decision.journal.notes import VerifierKey, new_key
 from decision.journal.proofs import TlogProof, parse_proof, verify_proof
 from decision.journal.tiles import TileFolder, pack_entries
 from decision.model.errors import AirlockError, LogDamaged, LogUnavailable, NoteInvalid, ProofInvalid
+from ingest.sequencer_thread import STANDING_STILL
 from tests.support.analytics_story import story
 from tests.support.tlog import published
 
@@ -131,6 +132,8 @@ def test_show_tells_what_the_newest_checkpoint_covers(data_dir: Path) -> None:
         0,
         1,
     )
+    (data_dir / "log" / STANDING_STILL).write_text("the journal ends at event 5\n")
+    assert "the log stands still: the journal ends at event 5" in run(log, "show", "--data-dir", data_dir).output
     assert row["root"] == trusted(data_dir).open(TileFolder(data_dir / "log").checkpoint()).checkpoint.root.hex()
 
 

@@ -15,6 +15,7 @@ from decision.journal.tiles import TileFolder
 from decision.model.errors import LogDamaged
 from decision.model.events import AuditEvent
 from ingest.sequencer_journal import LogKeeper, LogThread, open_keeper
+from ingest.sequencer_thread import STANDING_STILL
 from tests.support.analytics_story import CODEC, story
 from tests.support.eventually import eventually
 from tests.support.tlog import AT_ONCE, counted, sequencer
@@ -122,13 +123,15 @@ def test_a_thread_goes_on_when_what_stopped_it_is_over(tmp_path: Path, caplog: p
     """Another process has the log: said once, tried again until it is free."""
     (tmp_path / "keys").mkdir()
     other = sequencer(tmp_path)
-    thread = LogThread(tmp_path, AT_ONCE)
+    thread, standing = LogThread(tmp_path, AT_ONCE), tmp_path / "log" / STANDING_STILL
     with caplog.at_level(logging.WARNING):
         thread.start()
         eventually(lambda: thread.standing_still, what="the thread to stand still")
         assert "another process writes the log" in thread.standing_still
+        assert eventually(standing.read_text) == f"{thread.standing_still}\n"
         other.close()
         eventually(lambda: thread.running and not thread.standing_still, what="the thread to go on")
+        eventually(lambda: not standing.exists(), what="the reason to go")
     assert {sample.name: sample.value for sample in thread.samples()}["sequencer_failures"] >= 1
     thread.stop()
     assert caplog.text.count("the log stands still") == 1
