@@ -11,30 +11,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from analytics.live import LIVE, StoreDamaged, StoreError, StoreOutdated
-from analytics.project import DeadLetterRow
+from analytics.retention import respect
 from analytics.segments import SegmentFolder, sync_folder
 from analytics.store import DEFAULTS, AnalyticsStore, StoreSettings
-from decision.model.events import AuditEvent
 from decision.model.ports import Clock, IdSource
 
-Read = Callable[[int, int], tuple[list[AuditEvent], int, list[DeadLetterRow]]]
-"""(after, limit) to (events, position after them, dead letters)."""
-
-_BATCH = 8_192
+Feed = Callable[[AnalyticsStore], bool]
+"""Takes the next batch of the source into the store it is given; whether there was one."""
 
 
-def rebuild(
-    folder: Path,
-    read: Read,
-    clock: Clock,
-    ids: IdSource,
-    settings: StoreSettings = DEFAULTS,
-    *,
-    source: str = "journal",
-) -> int:
-    """Replace the store in `folder` by one made from everything that `read` gives. Returns the number of events.
+def rebuild(folder: Path, feed: Feed, clock: Clock, ids: IdSource, settings: StoreSettings = DEFAULTS) -> int:
+    """Replace the store in `folder` by one made from everything that `feed` gives. Returns the number of events. What
+    retention has expired stays expired.
 
-    Raises StoreBusy while another process writes the store; whenever it fails the old store stays as it was.
+    Raises StoreBusy while another process writes the store, and what `feed` raises; whenever it fails the old store
+    stays as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     old: AnalyticsStore | None = None
@@ -44,14 +35,11 @@ def rebuild(
     shutil.rmtree(work, ignore_errors=True)
     try:
         with AnalyticsStore(work, clock, ids, settings) as fresh:
-            while True:
-                events, position, letters = read(fresh.position(source), _BATCH)
-                if position == fresh.position(source):
-                    break
-                fresh.apply(events, {source: position}, letters)
+            while feed(fresh):
                 fresh.compact()
             fresh.compact(wait=True)
             count = fresh.counters["events"]
+            respect(fresh, folder)
             fresh.retire_files(SegmentFolder(folder / "segments").files())
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)

@@ -36,7 +36,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "approvals": ("approval_events",),
     "alerts": ("alert_events",),
     "administration": (
-        "policy_changes", "catalog_changes", "settings_changes", "checkpoints", "enforcement_gaps"
+        "policy_changes", "catalog_changes", "settings_changes", "checkpoints", "enforcement_gaps", "text_events"
     ),
     "events": ("events", "dead_letters"),
 }  # fmt: skip

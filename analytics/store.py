@@ -30,12 +30,10 @@ from analytics.project import DeadLetterRow
 from analytics.project.fold import alert_rows, dead_letter
 from analytics.retention_ledger import Ledger, RetentionError
 from analytics.segments import Segment, SegmentFolder, split_by_day
-from analytics.settings import DEFAULTS, StoreSettings
+from analytics.settings import DEFAULTS, FOLDER, StoreSettings
 from analytics.upkeep import Upkeep
 from decision.model.events import AuditEvent
 from decision.model.ports import Clock, IdSource
-
-FOLDER = "analytics"
 
 __all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "Run", "StoreSettings"]
 

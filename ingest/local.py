@@ -2,42 +2,45 @@
 
 It polls the journal briefly (a read transaction that stays open would make its WAL grow), folds what is new, stores it
 with its position, and publishes it. A lone event is visible about 0.2 s after it happened; under load what came since
-the last publication is taken as one batch: publications are at least `publish_s` apart and take at most a quarter of
-the time. Where more waits than one batch holds, batches follow each other without a pause.
-
-    python -m ingest.local --data-dir D        until SIGTERM or SIGINT, or until --parent PID is gone
+the last publication is taken as one batch (ingest.publication). Where more waits than one batch holds, batches follow
+each other without a pause. Detections look at each batch before it is stored, and their alerts are stored with it; the
+tamper-evident log is kept beside it, in a thread of its own.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from analytics.live import StoreOutdated
 from analytics.rebuild import rebuild
+from analytics.retention import Keeper
 from analytics.store import DEFAULTS as STORE_DEFAULTS
 from analytics.store import FOLDER, AnalyticsStore, StoreSettings
 from decision.clock import SystemClock, Uuid7Source
+from decision.journal.log_settings import LogSettings
 from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import JournalUnavailable
-from decision.model.ports import Clock, IdSource, JournalReader
+from decision.model.events import AuditEvent
+from decision.model.metrics import Measured
+from decision.model.ports import Clock, IdSource
 from decision.wire.events import ProtobufEventCodec
-from ingest.priority import NICE, step_back
-from ingest.reading import WitnessCodec, read_batch
+from ingest.alerts import Detecting, EmbeddedDetections
+from ingest.alerts_settings import DetectionSettings
+from ingest.publication import Publication
+from ingest.reading import JOURNAL, RawReader, decoded, read_run
+from ingest.rebuilding import JournalFeed
+from ingest.sequencer_journal import LogThread
 from ingest.status import IngestStatus, write_status
 
 log = logging.getLogger(__name__)
 
-SOURCE = "journal"
-"""The name of the journal's position in the store."""
+SOURCE = JOURNAL
+_CODEC = ProtobufEventCodec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +64,34 @@ class LocalRunner:
     def __init__(
         self,
         store: AnalyticsStore,
-        reader: JournalReader,
+        reader: RawReader,
         clock: Clock,
         settings: LocalSettings = DEFAULTS,
-        witness: WitnessCodec | None = None,
+        detections: EmbeddedDetections | None = None,
     ) -> None:
         self._store = store
         self._reader = reader
         self._clock = clock
         self._settings = settings
-        self._witness = witness
+        self._detections = detections
+        self._publication = Publication(store, clock, settings.publish_s)
+        self._keeper = Keeper(store, clock)
         self._behind = False
-        self._published_at = clock.monotonic_ns() - 60_000_000_000
-        self._publish_cost = 0
-        self._oldest_unpublished = 0
-        self._newest_unpublished = 0
-        self._last_lag_ns = 0
+        self._resumed = detections is None
         self._status_at = 0
         self._error = ""
 
     def step(self) -> bool:
         """Read, store, publish, compact: whatever is due. Returns whether there may be more to read at once."""
-        if self._behind or self._publication_is_due() or not self._store.dirty:
+        if self._behind or self._publication.is_due or not self._store.dirty:
             self._behind = self._take()
-        if self._store.dirty and self._publication_is_due():
+        if self._store.dirty and self._publication.is_due:
             self._publish()
         self._store.compact()
         self._store.clean()
+        self._keeper.step()
+        if self._detections is not None:
+            self._detections.tick()
         now = self._clock.monotonic_ns()
         if now - self._status_at >= self._settings.status_s * 1e9:
             self.write_status()
@@ -103,13 +107,16 @@ class LocalRunner:
         while self._take() or self._store.position(SOURCE) > behind:
             behind = self._store.position(SOURCE)
         self._publish()
+        if self._detections is not None:
+            self._detections.close()
         self.write_status()
 
     def _take(self) -> bool:
         """Store the next batch. Returns whether more is surely waiting."""
         after = self._store.position(SOURCE)
         try:
-            events, position, letters = read_batch(self._reader, after, self._settings.batch, self._witness)
+            self._resume(after)
+            run, position, letters = read_run(self._reader, after, self._settings.batch)
         except JournalUnavailable as error:
             if error.message != self._error:
                 log.error("%s (%s)", error.message, error.hint)
@@ -118,28 +125,31 @@ class LocalRunner:
         self._error = ""
         if position == after:
             return False
-        applied = self._store.apply(events, {SOURCE: position}, letters)
+        alerts: list[AuditEvent] = []
+        if self._detections is not None:
+            alerts = self._detections.take(decoded(_CODEC, run.raws), position)
+        applied = self._store.take((run,), {SOURCE: position}, letters, alerts)
         for letter in letters:
             log.warning("event %d of the journal can't be read: %s", letter.position, letter.error)
         if applied.dead_letters > len(letters):
             log.warning("%d events could not be projected: see the view dead_letters", applied.dead_letters)
-        if events:
-            self._oldest_unpublished = self._oldest_unpublished or events[0].draft.time_unix_nano
-            self._newest_unpublished = events[-1].draft.time_unix_nano
-        return len(events) >= self._settings.batch or bool(letters)
+        if applied.newest_ns:
+            self._publication.took(applied.oldest_ns, applied.newest_ns)
+        return len(run.raws) >= self._settings.batch or bool(letters)
 
-    def _publication_is_due(self) -> bool:
-        least = max(self._settings.publish_s * 1e9, 3 * self._publish_cost)
-        return self._clock.monotonic_ns() - self._published_at >= least
+    def _resume(self, position: int) -> None:
+        """Have the detections know what was taken before."""
+        if self._resumed or self._detections is None:
+            return
+        alerts = self._detections.resume(
+            position, lambda after, limit: decoded(_CODEC, read_run(self._reader, after, limit)[0].raws)
+        )
+        if alerts:
+            self._store.take((), {}, (), alerts)
+        self._resumed = True
 
     def _publish(self) -> None:
-        started = self._clock.monotonic_ns()
-        if self._store.publish():
-            self._published_at = self._clock.monotonic_ns()
-            self._publish_cost = self._published_at - started
-            if self._newest_unpublished:
-                self._last_lag_ns = self._clock.time_unix_nano() - self._newest_unpublished
-            self._oldest_unpublished = self._newest_unpublished = 0
+        if self._publication.publish():
             self.write_status()
 
     def status(self) -> IngestStatus:
@@ -149,16 +159,14 @@ class LocalRunner:
             head = self._reader.head()[0]
         except JournalUnavailable as error:
             head, self._error = position, error.message
-        now = self._clock.time_unix_nano()
-        since = self._oldest_unpublished
         return IngestStatus(
             pid=os.getpid(),
-            time_unix_nano=now,
+            time_unix_nano=self._clock.time_unix_nano(),
             position=position,
             head=head,
             lag_events=max(0, head - position),
-            lag_s=round((now - since) / 1e9, 3) if since else 0.0,
-            last_lag_s=round(self._last_lag_ns / 1e9, 3),
+            lag_s=self._publication.lag_s,
+            last_lag_s=self._publication.last_lag_s,
             events=counts["events"],
             duplicates=counts["duplicates"],
             dead_letters=counts["dead_letters"],
@@ -180,93 +188,34 @@ def run_local(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     alive: Callable[[], bool] = lambda: True,
+    log_settings: LogSettings | None = None,
+    detection_settings: DetectionSettings | None = None,
+    measured: list[Measured] | None = None,
 ) -> None:
-    """Project the journal of `data_dir` until `stop` is set or `alive()` is false. A store made for other tables is
-    rebuilt first. Raises StoreError when another process projects into the same folder."""
+    """Project the journal of `data_dir` until `stop` is set or `alive()` is false, and keep its log. A store made for
+    other tables is rebuilt first. What has numbers to show is added to `measured`. Raises StoreError when another
+    process projects into the same folder."""
     clock, ids = clock or SystemClock(), ids or Uuid7Source()
-    witness = WitnessCodec(ProtobufEventCodec())
-    reader = SqliteJournalReader(data_dir / "journal", witness)
+    log_settings, detecting = log_settings or LogSettings(), detection_settings or DetectionSettings()
+    measured = [] if measured is None else measured
+    reader = SqliteJournalReader(data_dir / "journal", _CODEC)
     folder = data_dir / FOLDER
     try:
         store = AnalyticsStore(folder, clock, ids, settings.store)
     except StoreOutdated:
         log.warning("the analytics of %s were made by another version: rebuilding them from the journal", data_dir)
-        rebuild(folder, lambda after, limit: read_batch(reader, after, limit, witness), clock, ids, settings.store)
+        rebuild(folder, JournalFeed(data_dir, reader, Detecting(detecting, clock)), clock, ids, settings.store)
         store = AnalyticsStore(folder, clock, ids, settings.store)
     with store:
-        LocalRunner(store, reader, clock, settings, witness).run(lambda wait: stop.wait(wait) or not alive())
-
-
-class LocalProcess:
-    """`run_local` in a child process, so that folding and publishing never delay the caller's event loop."""
-
-    def __init__(self, data_dir: Path, nice: int = NICE) -> None:
-        self._data_dir = data_dir
-        self._nice = nice
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "ingest.local",
-            "--data-dir",
-            str(self._data_dir),
-            "--parent",
-            str(os.getpid()),
-            "--nice",
-            str(self._nice),
-        ]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-
-    @property
-    def pid(self) -> int:
-        """The child's process id; 0 when there is none."""
-        return 0 if self._process is None else self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self, timeout_s: float = 20.0) -> int:
-        """Let it take and publish the rest, then end; killed after `timeout_s`. Returns its exit code."""
-        if self._process is None:
-            return 0
-        self._process.terminate()
+        detections = EmbeddedDetections(folder, detecting, clock)
+        measured.append(detections)
+        thread = LogThread(data_dir, log_settings) if log_settings.enabled else None
+        if thread is not None:
+            measured.append(thread)
+            thread.start()
         try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-
-
-def main(arguments: list[str]) -> int:
-    """The child process. Exit code 0 after a signal, 1 when another process projects into the folder."""
-    import argparse
-
-    from decision.model.errors import AirlockError
-
-    parser = argparse.ArgumentParser(prog="python -m ingest.local", description="Project the journal into analytics.")
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--parent", type=int, default=0, help="end when this is no longer the parent process")
-    parser.add_argument("--nice", type=int, default=NICE, help="how far to step back behind other processes")
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s ingest: %(message)s")
-    step_back(chosen.nice)
-    stop = threading.Event()
-
-    def on_signal(_: int, __: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    try:
-        run_local(chosen.data_dir, stop, alive=lambda: not chosen.parent or os.getppid() == chosen.parent)
-    except AirlockError as error:
-        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+            runner = LocalRunner(store, reader, clock, settings, detections)
+            runner.run(lambda wait: stop.wait(wait) or not alive())
+        finally:
+            if thread is not None:
+                thread.stop()

@@ -1,60 +1,61 @@
-"""Reading a journal past what can't be read: a bad event becomes a dead letter, and the next one follows.
+"""Reading a journal past what can't be read: a damaged batch becomes a dead letter, and the next one follows.
 
-Verification is the office of `airlock verify`; here nothing may be skipped silently nor stop the rest.
+Nothing is decoded here, and no chain is checked: that is the office of `airlock verify`. But nothing may be skipped
+silently nor stop the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
+from analytics.intake import Run
 from analytics.project import DeadLetterRow
+from decision.journal.chain import chain_hash
 from decision.journal.codec import EventCodec
 from decision.model.errors import ChainBroken
-from decision.model.events import AuditEvent, EventDraft
-from decision.model.ports import JournalReader
+from decision.model.events import AuditEvent
+
+JOURNAL = "journal"
+"""The origin of what comes from a journal, and the name of its position in the store."""
 
 
-class WitnessCodec:
-    """A codec that keeps the bytes it could not decode last, for the dead letter."""
+class RawReader(Protocol):
+    """What is needed of a journal (decision.journal.reader.SqliteJournalReader)."""
 
-    def __init__(self, codec: EventCodec) -> None:
-        self._codec = codec
-        self._refused = b""
+    def read_raw(self, after_seq: int, limit: int) -> Sequence[tuple[int, bytes]]: ...
 
-    def encode(self, draft: EventDraft, producer_id: str, epoch: int, seq: int, prev_hash: bytes) -> bytes:
-        return self._codec.encode(draft, producer_id, epoch, seq, prev_hash)
-
-    def decode(self, raw: bytes) -> tuple[EventDraft, str, int, int, bytes]:
-        try:
-            return self._codec.decode(raw)
-        except ChainBroken:
-            self._refused = raw
-            raise
-
-    def place_of(self, raw: bytes) -> tuple[str, int, int, bytes]:
-        return self._codec.place_of(raw)
-
-    def take_refused(self) -> bytes:
-        """The bytes that were refused since the last call; empty if none."""
-        refused, self._refused = self._refused, b""
-        return refused
+    def head(self) -> tuple[int, bytes]: ...
 
 
-def read_batch(
-    reader: JournalReader, after: int, limit: int, witness: WitnessCodec | None = None
-) -> tuple[list[AuditEvent], int, list[DeadLetterRow]]:
+def read_run(reader: RawReader, after: int, limit: int) -> tuple[Run, int, list[DeadLetterRow]]:
     """(events, position after them, dead letters) of the next up to `limit` events after `after`.
 
-    Never raises ChainBroken: reading ever fewer events finds those before the bad one, then the bad one alone.
+    Never raises ChainBroken: reading ever fewer events finds those before the damage, then its first event alone.
     """
     try:
-        events = list(reader.read(after, limit))
-        return events, events[-1].seq if events else after, []
+        found = reader.read_raw(after, limit)
     except ChainBroken as error:
-        raw = b"" if witness is None else witness.take_refused()
         if limit > 1:
-            return read_batch(reader, after, limit // 2, witness)
+            return read_run(reader, after, limit // 2)
         place = max(error.seq, after + 1)  # the only event that was read: those before it, if any, were pruned
         letter = DeadLetterRow(
-            None, "journal", place, error.producer_id, error.epoch or None, place, "", "undecodable",
-            error.message, raw,
+            None, JOURNAL, place, error.producer_id, error.epoch or None, place, "", "undecodable", error.message, b"",
         )  # fmt: skip
-        return [], place, [letter]
+        return Run(JOURNAL, (), ()), place, [letter]
+    if not found:
+        return Run(JOURNAL, (), ()), after, []
+    seqs, raws = zip(*found, strict=True)
+    return Run(JOURNAL, seqs, raws), seqs[-1], []
+
+
+def decoded(codec: EventCodec, raws: Sequence[bytes]) -> list[AuditEvent]:
+    """The events of `raws`; what is none is left out."""
+    events = []
+    for raw in raws:
+        try:
+            draft, producer_id, epoch, seq, prev_hash = codec.decode(raw)
+        except ChainBroken:
+            continue
+        events.append(AuditEvent(draft, producer_id, epoch, seq, prev_hash, chain_hash(prev_hash, seq, raw), raw))
+    return events

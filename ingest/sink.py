@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analytics.intake import undecodable
-from analytics.project import DeadLetterRow
+from analytics.live import StoreOutdated
+from analytics.rebuild import rebuild
 from analytics.retention import Keeper
 from analytics.store import DEFAULTS as STORE_DEFAULTS
-from analytics.store import FOLDER, AnalyticsStore, Run, StoreSettings
+from analytics.store import FOLDER, AnalyticsStore, StoreSettings
 from decision.clock import SystemClock, Uuid7Source
 from decision.model.errors import KafkaUnavailable
-from decision.model.events import AuditEvent
 from decision.model.metrics import Sample, counter, gauge
 from decision.model.ports import Clock, IdSource
 from ingest.kafka_settings import KafkaSettings
 from ingest.publication import Publication
-from ingest.sink_alerts import decode_alert
+from ingest.sink_batch import take_chunks
+from ingest.sink_rebuild import KafkaFeed
 from ingest.sink_source import Chunk, Places, TopicsSource
 from ingest.status import IngestStatus, write_status
 
@@ -85,8 +85,18 @@ class KafkaSink:
         """Until `stop` is set; then what was taken is published. Raises StoreError when another process writes the
         folder or its store has to be made again; SinkRefused, TopicRefused, SettingsError for what no waiting mends.
         """
-        with AnalyticsStore(self._folder, self._clock, self._ids, self._settings.store) as store:
+        with self._opened() as store:
             _Taking(self, store).run(stop.wait)
+
+    def _opened(self) -> AnalyticsStore:
+        """The store; one made for other tables is made again from the topics first."""
+        parts = (self._clock, self._ids, self._settings.store)
+        try:
+            return AnalyticsStore(self._folder, *parts)
+        except StoreOutdated:
+            log.warning("%s was made by another version: making it again from Kafka", self._folder)
+            rebuild(self._folder, KafkaFeed(self._kafka, accept_loss=self._accept_loss), *parts)
+            return AnalyticsStore(self._folder, *parts)
 
     def samples(self) -> Iterable[Sample]:
         status = self._status
@@ -187,19 +197,7 @@ class _Taking:
         return count
 
     def _store_chunks(self, chunks: Sequence[Chunk]) -> None:
-        runs, letters, alerts, positions = [], list[DeadLetterRow](), list[AuditEvent](), {}
-        for chunk in chunks:
-            positions[chunk.source] = chunk.position
-            if chunk.topic == self._events:
-                runs.append(Run(chunk.source, chunk.offsets, chunk.values))
-                continue
-            for offset, value in zip(chunk.offsets, chunk.values, strict=True):
-                found = decode_alert(value)
-                if isinstance(found, str):
-                    letters.append(undecodable(chunk.source, offset, found, value))
-                elif found is not None:
-                    alerts.append(found)
-        applied = self._store.take(runs, positions, letters, alerts, self._identities)
+        applied = take_chunks(self._store, chunks, self._events, self._identities)
         self._identities = {}
         if applied.dead_letters:
             log.warning("%d records could not be read or projected: see the view dead_letters", applied.dead_letters)

@@ -191,6 +191,11 @@ class TopicsSource:
             found[place.topic, place.partition] = max(0, (end or offset) - offset)
         return found
 
+    def position(self, topic: str, partition: int) -> int:
+        """The next offset that will be read."""
+        assert self._now is not None
+        return self._now.next[TopicPartition(topic, partition)]
+
     def ends(self) -> dict[tuple[str, int], int]:
         """The end of each partition now. Raises KafkaUnavailable."""
         assert self._now is not None

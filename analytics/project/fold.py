@@ -25,6 +25,7 @@ from analytics.project.rows import (
     SessionEndRow,
     SessionStartRow,
     SettingsChangeRow,
+    TextEventRow,
 )
 from analytics.project.statements import decided
 from analytics.project.who import NOBODY, who
@@ -218,6 +219,8 @@ def _system(
                     a.issuer,
                     a.database,
                     tuple(dict(a.evidence).items()),
+                    a.observed,
+                    a.threshold,
                 )
             ]
         case e.CheckpointSigned() as s:
@@ -235,7 +238,10 @@ def _system(
                     micros(g.until_unix_nano),
                 )
             ]
-        case e.TextRevealed() | e.KeysErased():
-            return []
+        case e.TextRevealed() as t:
+            return [TextEventRow(time, "revealed", t.decision_id, "", "", "", *_named(t.principal), t.reason)]
+        case e.KeysErased() as k:
+            who_did = _named(k.principal)
+            return [TextEventRow(time, "erased", "", k.subject, k.issuer, k.before_month, *who_did, k.reason)]
         case _:
             assert_never(payload)

@@ -277,6 +277,8 @@ class AlertEventRow(NamedTuple):
     principal_issuer: str
     database: str
     evidence: Pairs
+    observed: int
+    threshold: int
 
 
 class CheckpointRow(NamedTuple):
@@ -301,6 +303,19 @@ class EnforcementGapRow(NamedTuple):
     denials: int
     since: int
     until: int
+
+
+class TextEventRow(NamedTuple):
+    time: int
+    kind: str
+    decision_id: str
+    subject: str
+    issuer: str
+    before_month: str
+    who: str
+    principal: str
+    principal_issuer: str
+    reason: str
 
 
 class DeadLetterRow(NamedTuple):
@@ -335,6 +350,7 @@ Row = (
     | CheckpointRow
     | SettingsChangeRow
     | EnforcementGapRow
+    | TextEventRow
     | DeadLetterRow
 )
 
@@ -357,6 +373,7 @@ TABLES: dict[str, type[Row]] = {
     "checkpoints": CheckpointRow,
     "settings_changes": SettingsChangeRow,
     "enforcement_gaps": EnforcementGapRow,
+    "text_events": TextEventRow,
     "dead_letters": DeadLetterRow,
 }
 """Fact table to the type of its rows."""

@@ -254,6 +254,8 @@ CREATE TABLE alert_events ( -- Alerts as they were raised; raising one again rep
   principal_issuer VARCHAR, -- Its identity provider
   database VARCHAR, -- The database entry it is about
   evidence MAP(VARCHAR, VARCHAR), -- The figures behind it
+  observed BIGINT, -- The figure that was compared; of one alert the greatest counts
+  threshold BIGINT, -- What it was compared with
 );
 
 CREATE TABLE checkpoints ( -- Signed tree heads
@@ -278,6 +280,19 @@ CREATE TABLE enforcement_gaps ( -- Denials that an enforcement point gave alone 
   denials BIGINT, -- How many statements it denied
   since TIMESTAMPTZ, -- From when
   until TIMESTAMPTZ, -- Until when
+);
+
+CREATE TABLE text_events ( -- Exact texts of statements that someone read, and keys of such texts that were erased
+  time TIMESTAMPTZ, -- When
+  kind VARCHAR, -- revealed or erased
+  decision_id VARCHAR, -- revealed: the decision whose text was read
+  subject VARCHAR, -- erased: whose statements' texts are gone
+  issuer VARCHAR, -- erased: that principal's identity provider, empty for every one
+  before_month VARCHAR, -- erased: the first month (UTC) whose texts stay
+  who VARCHAR, -- Who did it, for people
+  principal VARCHAR, -- The subject of who did it
+  principal_issuer VARCHAR, -- Its identity provider
+  reason VARCHAR, -- Why
 );
 
 CREATE TABLE dead_letters ( -- Events that could not be read or projected; none is skipped silently

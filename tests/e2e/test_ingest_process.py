@@ -15,7 +15,7 @@ from airlock.commands.tail import tail
 from analytics.query import CatalogMissing, CatalogReader
 from decision.journal.sqlite import SqliteJournal
 from decision.model.events import AuditEvent
-from ingest.local import LocalProcess
+from ingest.local_process import LocalProcess
 from ingest.priority import NICE
 from tests.support.analytics_rows import all_rows
 from tests.support.analytics_story import CODEC, story

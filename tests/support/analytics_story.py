@@ -197,5 +197,8 @@ class ListJournal:
     def read(self, after_seq: int, limit: int) -> Sequence[AuditEvent]:
         return [event for event in self.events if event.seq > after_seq][:limit]
 
+    def read_raw(self, after_seq: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        return [(event.seq, event.raw) for event in self.read(after_seq, limit)]
+
     def head(self) -> tuple[int, bytes]:
         return (self.events[-1].seq, self.events[-1].hash) if self.events else (0, GENESIS)

@@ -276,13 +276,14 @@ def test_a_failed_rebuild_leaves_the_store_as_it_was(tmp_path: Path) -> None:
         feed(store, events, 17)
     before = all_rows(tmp_path)
 
-    def broken(after: int, limit: int) -> tuple[list[AuditEvent], int, list[object]]:
-        if after:
+    def broken(store: AnalyticsStore) -> bool:
+        if store.position("journal"):
             raise OSError("gone")
-        return events[:10], 10, []
+        store.apply(events[:10], {"journal": 10})
+        return True
 
     with pytest.raises(OSError, match="gone"):
-        rebuild(tmp_path / FOLDER, broken, HandClock(), Uuid7Source(), SMALL)  # type: ignore[arg-type]
+        rebuild(tmp_path / FOLDER, broken, HandClock(), Uuid7Source(), SMALL)
     assert all_rows(tmp_path) == before
 
 
@@ -311,7 +312,7 @@ def test_a_store_that_another_process_writes_is_left_alone(tmp_path: Path) -> No
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(StoreBusy) as caught:
-            rebuild(tmp_path / FOLDER, lambda a, n: ([], 0, []), HandClock(), Uuid7Source(), SMALL)
+            rebuild(tmp_path / FOLDER, lambda _: False, HandClock(), Uuid7Source(), SMALL)
         other.communicate()
     assert str(other.pid) in caught.value.message
     assert "airlock up" in caught.value.hint
