@@ -1,7 +1,8 @@
-"""Writes docs/reference/{commands,settings,views}.md from the code: `python tools/reference.py [--check]`."""
+"""Writes docs/reference/{commands,settings,views,metrics}.md from the code: `python tools/reference.py [--check]`."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -104,7 +105,7 @@ def settings() -> str:
         "wrong.",
     ]
     lines += _table("Top level", Settings, "`data_dir` holds journal, keys, audit store and certificates of this node.")
-    for title, model in (
+    listed: list[tuple[str, type[BaseModel]]] = [
         ("`[[database]]`", DatabaseSettings),
         ("`[decision]`", ServiceSettings),
         ("`[journal]`", JournalSettings),
@@ -117,7 +118,13 @@ def settings() -> str:
         ("`[[grpc.tokens]]`", TokenEntry),
         ("`[proxy]`", ProxySettings),
         ("`[console]`", ConsoleSettings),
-    ):
+    ]
+    known = {model for _, model in listed}
+    for name, field in Settings.model_fields.items():  # the tables that are not named here
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel) and model not in known:
+            listed.append((f"`[{name}]`", model))
+    for title, model in listed:
         lines += _table(title, model)
     return HEAD + "\n".join(lines) + "\n"
 
@@ -132,7 +139,79 @@ def views() -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
-PAGES = {"commands.md": commands, "settings.md": settings, "views.md": views}
+MEASURED = ("decision", "enforcement", "ingest", "analytics", "airlock")
+KINDS = {"counter": "counter", "gauge": "gauge", "sample": "histogram", "samples": "counter", "Level": "gauge"}
+
+
+def metric_names() -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """(kind, help, labels) of every number that the sources name, by its name as Prometheus shows it."""
+    found: dict[str, tuple[str, str, tuple[str, ...]]] = {}
+    for path in sorted(path for package in MEASURED for path in (ROOT / package).rglob("*.py")):
+        tree = ast.parse(path.read_bytes())
+        for name, text in _tabled(tree):
+            found[f"airlock_{name}_total"] = ("counter", text, ())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (one := _metric(node)) is not None:
+                name, kind, text, labels = one
+                known = found.get(name)
+                found[name] = (kind, text, tuple(dict.fromkeys((*(known[2] if known else ()), *labels))))
+    return found
+
+
+def _tabled(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """(name, help) of counters that a module lists in a table of pairs, and makes samples of in a loop."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Sample"]
+    first = next((call.args[0] for call in calls if isinstance(call.args[0], ast.Name | ast.JoinedStr)), None)
+    if first is None:
+        return
+    begin = first.values[0] if isinstance(first, ast.JoinedStr) else None
+    prefix = str(begin.value) if isinstance(begin, ast.Constant) else ""
+    for node in tree.body:
+        rows = node.value.elts if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) else []
+        for row in rows:
+            if isinstance(row, ast.Tuple) and len(row.elts) == 2 and all(isinstance(x, ast.Constant) for x in row.elts):
+                name, text = (str(x.value) for x in row.elts if isinstance(x, ast.Constant))
+                yield prefix + name, text
+
+
+def _metric(call: ast.Call) -> tuple[str, str, str, tuple[str, ...]] | None:
+    function = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    texts = [item.value for item in call.args if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    labels = tuple(keyword.arg for keyword in call.keywords if keyword.arg and keyword.arg not in ("labels", "buckets"))
+    if function == "Sample" and len(call.args) >= 3 and isinstance(call.args[1], ast.Attribute | ast.Name):
+        given = call.args[1]
+        kind = (given.attr if isinstance(given, ast.Attribute) else given.id).lower()
+    elif function in KINDS and len(texts) >= 2 and isinstance(call.args[0], ast.Constant):
+        kind = KINDS[function]
+    else:
+        return None
+    if len(texts) < 2 or not re.fullmatch(r"[a-z][a-z0-9_]+", texts[0]):
+        return None
+    if function == "samples":
+        labels = ("reason",)
+    pairs = [item for given in [*call.args[3:], *call.args[2:], *call.keywords] for item in ast.walk(given)]
+    tuples = [one for one in pairs if isinstance(one, ast.Tuple) and len(one.elts) == 2]
+    named = [one.elts[0].value for one in tuples if isinstance(one.elts[0], ast.Constant)]
+    labels = tuple(dict.fromkeys((*labels, *(str(name) for name in named))))
+    return f"airlock_{texts[0]}" + ("_total" if kind == "counter" else ""), kind, texts[1], labels
+
+
+def metrics() -> str:
+    lines = [
+        "# Metrics",
+        "",
+        "What `/metrics` shows ([metrics.md](../metrics.md) says where). A process shows the numbers of the parts that",
+        "run in it. Histograms have `_bucket`, `_sum` and `_count`. Beside these: `process_*` and `python_*`.",
+        "",
+        "| name | kind | labels | |",
+        "|---|---|---|---|",
+    ]
+    for name, (kind, text, labels) in sorted(metric_names().items()):
+        lines.append(f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {text} |")
+    return HEAD + "\n".join(lines) + "\n"
+
+
+PAGES = {"commands.md": commands, "settings.md": settings, "views.md": views, "metrics.md": metrics}
 
 
 def stale() -> list[str]:
