@@ -120,7 +120,7 @@ async def _kept(follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def begin_relay(host: Host, settings: Settings, config: Path | None) -> None:
     """The relay of this node's journal, as a child."""
     data_dir = settings.data_dir
-    chosen = ("--config", str(config.resolve())) if config else ()
+    chosen = ("--config", str(config)) if config else ()
     host.keep_child(
         "ingest", "relay", "--data-dir", str(data_dir), *chosen, "--parent", str(os.getpid()), "--metrics", "node",
         log_file=data_dir / "relay.log",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +28,7 @@ from decision.journal.pruning import ReplayReader
 from decision.journal.sqlite import SqliteJournal
 from decision.judge import StatementJudge
 from decision.keys import load_key, load_or_make_key
-from decision.model.errors import AirlockError, SettingsError
+from decision.model.errors import AirlockError, JournalUnavailable, SettingsError
 from decision.model.events import PolicyActivated, PolicyRejected
 from decision.model.metrics import Sample
 from decision.model.ports import Clock, CounterSource, PolicyEngine
@@ -37,6 +38,10 @@ from decision.policy.input import InputBuilder, Reads
 from decision.policy.reload import BundleReloader, ReloadableEngine
 from decision.service import DecisionService
 from decision.wire.events import ProtobufEventCodec
+
+log = logging.getLogger(__name__)
+
+EXPIRE_S = 30.0
 
 
 class Engine(PolicyEngine, ReloadableEngine, Protocol):
@@ -176,10 +181,20 @@ async def start_service(
         await engine.close()
         await journal.close()
         raise
-    watching = [reloader.run()]
+    watching = [reloader.run(), expire_approvals(service)]
     if not service.order.awaited:  # else the sequencer has a journal of its own
         watching.append(follow_checkpoints(data_dir / "log", lambda signed: service.record(signed, "log")))
     return RunningService(service, journal, engine, tuple(map(asyncio.create_task, watching)), texts)
+
+
+async def expire_approvals(service: DecisionService) -> None:
+    """Close approvals whose time is over, until cancelled."""
+    while True:
+        await asyncio.sleep(EXPIRE_S)
+        try:
+            await service.expire_approvals()
+        except JournalUnavailable as error:
+            log.warning("approvals whose time is over stay open: %s", error.message)
 
 
 def remote_service(settings: Settings) -> GrpcDecisionPort:

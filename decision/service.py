@@ -296,6 +296,10 @@ class DecisionService:
         asking = await self._verifier.verify(credential)
         return await self._consent.approvals(asking, include_closed=include_closed)
 
+    async def expire_approvals(self) -> None:
+        """Close those whose time is over: nobody may look at them for long. Raises JournalUnavailable."""
+        await self._consent.expire_due()
+
     async def wait_approval(self, session_id: str, approval_id: str, timeout_s: float) -> ApprovalState:
         session = self._sessions.get(session_id)
         return await self._consent.wait(session.principal, approval_id, timeout_s)

@@ -41,10 +41,10 @@ def serve(config: Path | None, data_dir: str | None, grpc: str | None, metrics: 
     async def body(host: Host) -> None:
         host.stack.enter_context(shown_metrics(settings, None, "serve", host.measured))
         backbone = connected(settings, host) if settings.kafka.enabled else alone(settings)
-        running = await begin_service(host, settings, database_entries(settings.database), backbone)
-        begin_pruning(host, settings, running.journal, relayed=settings.kafka.enabled)
         if settings.kafka.enabled:
             begin_relay(host, settings, config)
+        running = await begin_service(host, settings, database_entries(settings.database), backbone)
+        begin_pruning(host, settings, running.journal, relayed=settings.kafka.enabled)
         address = await begin_grpc(host, settings, running.service, running.texts)
         known = tuple(RunningDatabase(one.name, one.environment.value) for one in settings.database)
         token_file = str(local_token_file(settings.data_dir))

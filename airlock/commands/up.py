@@ -98,7 +98,7 @@ async def begin(
         databases = await demo_databases(host, settings.data_dir)
     running = await begin_service(host, settings, database_entries(databases), alone(settings))
     begin_pruning(host, settings, running.journal, relayed=False)
-    chosen = ("--config", str(config.resolve())) if config else ()
+    chosen = ("--config", str(config)) if config else ()
     host.keep_child("ingest", "--data-dir", str(settings.data_dir), *chosen, log_file=settings.data_dir / "ingest.log")
     pages = begin_pages(host, settings, config, console)
     grpc = await begin_grpc(host, settings, running.service, running.texts)
