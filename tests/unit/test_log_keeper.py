@@ -128,7 +128,8 @@ def test_a_thread_goes_on_when_what_stopped_it_is_over(tmp_path: Path, caplog: p
         thread.start()
         eventually(lambda: thread.standing_still, what="the thread to stand still")
         assert "another process writes the log" in thread.standing_still
-        assert eventually(standing.read_text) == f"{thread.standing_still}\n"
+        said = eventually(lambda: standing.exists() and standing.read_text(), what="the reason to be written")
+        assert said == f"{thread.standing_still}\n"
         other.close()
         eventually(lambda: thread.running and not thread.standing_still, what="the thread to go on")
         eventually(lambda: not standing.exists(), what="the reason to go")
