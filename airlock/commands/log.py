@@ -14,6 +14,7 @@ from decision.journal.log_keys import KEY_FILE, load_keys, save_keys
 from decision.journal.notes import Note, VerifierKey, find_signed
 from decision.journal.proving import newest_checkpoint, read_custody
 from decision.journal.tiles import FOLDER, TileFolder, TileNodes
+from decision.journal.trust import parse_policy
 from decision.model.errors import LogUnavailable, SettingsError
 from ingest.sequencer_state import load_state
 from ingest.sequencer_thread import STANDING_STILL
@@ -112,12 +113,16 @@ def rotate_key(data_dir: Path, overlap_days: float) -> None:
     "--witness", "witnesses", nargs=2, multiple=True, metavar="NAME+KEY URL",
     help="Its verifier key and submission prefix (default: those of [[log.witnesses]]).",
 )  # fmt: skip
+@click.option(
+    "--policy", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A C2SP tlog-policy: its witnesses that have a URL, and how many are enough.",
+)  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, metavar="SECONDS")
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the cosigned checkpoint.")
 @format_option
 def witness(
-    data_dir: Path, log_dir: Path | None, config: Path | None, witnesses: tuple[tuple[str, str], ...], timeout: float,
-    output: Path | None, form: str,
+    data_dir: Path, log_dir: Path | None, config: Path | None, witnesses: tuple[tuple[str, str], ...],
+    policy: Path | None, timeout: float, output: Path | None, form: str,
 ) -> None:  # fmt: skip
     """Ask witnesses to cosign the newest checkpoint now, to see whether they do.
 
@@ -125,7 +130,11 @@ def witness(
     """
     from decision.journal.witness import Witness, WitnessClient
 
-    asked = [Witness(url.rstrip("/"), (VerifierKey.parse(key),)) for key, url in witnesses or _configured(config)]
+    trust = parse_policy(policy.read_bytes()) if policy is not None else None
+    if trust is not None:
+        asked = [Witness(one.url.rstrip("/"), (one.key,)) for one in trust.witnesses.values() if one.url]
+    else:
+        asked = [Witness(url.rstrip("/"), (VerifierKey.parse(key),)) for key, url in witnesses or _configured(config)]
     if not asked:
         raise SettingsError("there is no witness to ask", hint="--witness NAME+KEY URL, or [[log.witnesses]]")
     folder = TileFolder(log_dir or data_dir / FOLDER)
@@ -136,16 +145,18 @@ def witness(
     finally:
         client.close()
     made = Note(opened.note.text, (*(one.signature for one in opened.signed), *found))
-    times = {one.key: one.time_s for one in find_signed(made, [key for one in asked for key in one.keys])}
+    keys = [key for one in asked for key in one.keys]
+    times = {one.key: one.time_s for one in find_signed(made, keys)}
     rows = [
         {"witness": key.name, "cosigned": key in times, "time": moment(times[key] * 10**9) if key in times else None}
-        for one in asked
-        for key in one.keys
+        for key in keys
     ]
     show_rows(("witness", "cosigned", "time"), rows, form)
     if output is not None:
         output.write_bytes(made.encode())
-    if len(times) < len(rows):
+    if trust is not None:
+        trust.check(made)
+    elif len(times) < len(rows):
         raise LogUnavailable(
             f"{len(rows) - len(times)} of {len(rows)} witnesses did not cosign", hint="the lines above say why"
         )

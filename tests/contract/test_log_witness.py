@@ -211,4 +211,12 @@ def test_the_command_asks_witnesses_and_says_who_cosigned(program: Path, tmp_pat
         assert done.exit_code == 0 and '"cosigned": true' in done.output, done.output
         assert find_signed(Custody.of(VerifierKey.parse(log_key(tmp_path))).open(kept.read_bytes()).note,
                            [VerifierKey.parse(key)])  # fmt: skip
+        policy = tmp_path / "policy"
+        log, away = log_key(tmp_path), new_key("away.example", bytes(32), 4).verifier.encode()
+        policy.write_text(f"log {log}\nwitness A {key} {url}\nwitness B {away} {url}\ngroup one any A B\nquorum one\n")
+        asked = ["--data-dir", str(tmp_path), "--policy", str(policy), "--format", "json"]
+        done = CliRunner().invoke(command, asked)
+        assert done.exit_code == 0 and '"cosigned": false' in done.output, done.output
+        policy.write_text(policy.read_text().replace("any", "all"))
+        assert "no quorum" in str(CliRunner().invoke(command, asked).exception)
     assert CliRunner().invoke(command, given).exit_code == 1
