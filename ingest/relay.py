@@ -36,6 +36,8 @@ from ingest.relay_window import Chunk, Window
 
 log = logging.getLogger(__name__)
 
+LINGER_MS = 100
+"""How long a batch may wait to be filled, while there is more to fill it with: else it is pushed."""
 _SECOND = 1_000_000_000
 
 
@@ -120,7 +122,7 @@ class Relay:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[tuple[Window, RelayCursor]]:
         cursor = self._begin(ensure_topics(self._settings))
-        client = producer(self._settings)
+        client = producer(self._settings, linger_ms=LINGER_MS)
         self._progress_at, self._dry = self._clock.monotonic_ns(), False
         window = Window(client, self._settings, RecordMaker(cursor.producer_id), cursor.seq, cursor.hash)
         try:
@@ -162,15 +164,18 @@ class Relay:
         self._tell(RelayState.RUNNING if self._status.state is RelayState.STARTING else self._status.state)
         while not stopped(0.0):
             more = self._fill(window)
-            wait_s = 0.0 if more else self._pace.poll_s if window.room_events else 0.2
-            cursor = self._advance(cursor, window.settle(wait_s), window)
+            full = not (window.room_events and window.room_bytes)
+            if window and not more and not full:
+                window.push(self._pace.poll_s)
+            cursor = self._advance(cursor, window.settle(0.2 if full else 0.0), window)
             if not window and not more:
                 self._recovered()
                 self._progress_at = self._clock.monotonic_ns()
                 stopped(self._pace.poll_s)
         end = self._clock.monotonic_ns() + int(self._pace.drain_s * 1e9)
         while window and self._clock.monotonic_ns() < end:
-            cursor = self._advance(cursor, window.settle(0.1), window)
+            window.push(0.1)
+            cursor = self._advance(cursor, window.settle(0.0), window)
         self._keep(cursor, at_once=True)
 
     def _fill(self, window: Window) -> bool:

@@ -7,6 +7,7 @@ is the default partitioner's choice, remembered per key, because in Python its h
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -128,6 +129,12 @@ class Window:
                 chunk.approvals += 1
             chunk.bytes += len(raw)
         chunk.events += len(batch.raws)
+
+    def push(self, wait_s: float) -> None:
+        """Have all that was sent leave at once, and wait at most `wait_s` for its acknowledgement: nothing more is
+        there to fill its batches."""
+        with contextlib.suppress(errors.KafkaTimeoutError):
+            self._producer.flush(timeout=wait_s)
 
     def settle(self, wait_s: float) -> list[Chunk]:
         """The chunks that were wholly acknowledged, in their order; waits at most `wait_s` for the first that is not.
