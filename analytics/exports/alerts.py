@@ -19,7 +19,8 @@ PRODUCER = "detections"
 OVERLAP_S = 3600
 MOST = 10_000
 _SQL = """
-SELECT time, alert_id, rule, severity, title, window_start, window_end, principal, principal_issuer, database, evidence
+SELECT time, alert_id, rule, severity, title, window_start, window_end, principal, principal_issuer, database, evidence,
+  observed, threshold
 FROM fact.alert_events WHERE time >= ? ORDER BY time, alert_id
 """
 
@@ -49,11 +50,14 @@ class Alerts:
         return found
 
     def _event(self, row: tuple[object, ...]) -> AuditEvent:
-        time, alert_id, rule, severity, title, start, end, subject, issuer, database, evidence = row
+        time, alert_id, rule, severity, title, start, end, subject, issuer, database, evidence, observed, threshold = (
+            row
+        )
         pairs = evidence if isinstance(evidence, dict) else {}
         payload = AlertRaised(
             _text(alert_id), _text(rule), _text(severity), _text(title), _nanos(start), _nanos(end), _text(subject),
             _text(issuer), _text(database), tuple((str(name), str(value)) for name, value in sorted(pairs.items())),
+            _number(observed), _number(threshold),
         )  # fmt: skip
         identity = sha256(f"{payload.alert_id}\0{_nanos(time)}".encode("utf-8", "replace")).hexdigest()[:32]
         draft = EventDraft(identity, _nanos(time), PRODUCER, payload.alert_id, payload)
@@ -63,6 +67,10 @@ class Alerts:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _nanos(value: object) -> int:

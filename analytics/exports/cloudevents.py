@@ -39,6 +39,12 @@ def source_uri(source: str) -> str:
     return quote(source or "airlock", safe="/-._~")
 
 
+def subject_of(correlation_id: str) -> str:
+    """What the event is about: its session, approval or component. The correlation id of an erasure names whose texts
+    were erased, which is nobody's routing key."""
+    return "" if correlation_id.startswith("erase/") else correlation_id
+
+
 def cloudevent_headers(
     event_type: str,
     event_id: str,
@@ -60,8 +66,8 @@ def cloudevent_headers(
         ("ce_epoch", b"%d" % epoch),
         ("ce_sequence", b"%020d" % seq),
     ]
-    if correlation_id:  # an empty attribute is none
-        headers.append(("ce_subject", correlation_id.encode()))
+    if subject := subject_of(correlation_id):  # an empty attribute is none
+        headers.append(("ce_subject", subject.encode()))
     return headers
 
 
@@ -81,6 +87,6 @@ def cloudevent(event: AuditEvent, event_type: str) -> dict[str, object]:
         "sequence": f"{event.seq:020d}",
         "data_base64": b64encode(event.raw).decode(),
     }
-    if draft.correlation_id:
-        made["subject"] = draft.correlation_id
+    if subject := subject_of(draft.correlation_id):
+        made["subject"] = subject
     return made

@@ -137,7 +137,8 @@ def _alert(event: e.AuditEvent, alert: e.AlertRaised) -> Json:
     found = record(
         FINDING, (1, "Create"), event, severity=alert.severity, status=(1, "New"), message=alert.title,
         unmapped=parts.unmapped(
-            event, window_start=alert.window_start_unix_nano, window_end=alert.window_end_unix_nano
+            event, window_start=alert.window_start_unix_nano, window_end=alert.window_end_unix_nano,
+            observed=alert.observed, threshold=alert.threshold,
         ),
     )  # fmt: skip
     rule = alert.rule or parts.UNKNOWN_NAME

@@ -87,6 +87,13 @@ def test_an_event_that_belongs_to_nothing_has_no_subject() -> None:
     assert "ce_subject" not in dict(headers_of(one))
 
 
+def test_an_erasure_does_not_name_whose_texts_were_erased() -> None:
+    """Attributes are copied into logs and dashboards; the data says it to whoever may read that."""
+    one = event(PAYLOADS[0], 1, correlation_id="erase/alice")
+    assert b"alice" not in b"".join(value for _, value in headers_of(one))
+    assert "subject" not in cloudevent(one, "airlock.v1.KeysErased")
+
+
 @pytest.mark.parametrize(
     ("nanos", "text"),
     [(0, "1970-01-01T00:00:00.000000000Z"), (1_790_000_000_000_000_001, "2026-09-21T14:13:20.000000001Z")],

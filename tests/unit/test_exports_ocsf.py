@@ -197,7 +197,7 @@ def test_an_address_is_split(address: str, split: tuple[str, int | None]) -> Non
     assert split_address(address) == split
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(values(e.Payload), min_size=1, max_size=4), st.integers(1, 2**40))
 def test_whatever_an_event_says_its_record_is_valid(payloads: list[Any], seq: int) -> None:
     """Any text in any field, also none."""
