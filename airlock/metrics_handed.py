@@ -81,13 +81,16 @@ def alive(pid: int) -> bool:
 
 
 class HandedSamples:
-    """What the services on a data folder handed over."""
+    """What the services on a data folder handed over: those of `names`, or all."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *names: str) -> None:
         self._data_dir = data_dir
+        self._names = names
 
     def samples(self) -> Iterator[Sample]:
         for handed in read_handed(self._data_dir):
+            if self._names and handed.name not in self._names:
+                continue
             if not handed.address and handed.age_s < STALE_S:
                 yield from handed.samples
                 yield gauge(

@@ -16,7 +16,7 @@ import click
 
 from airlock.commands.common import config_option
 from airlock.commands.node import folder_option, log_option
-from airlock.metrics import service_metrics_option, shown_metrics
+from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.runtime import sole_instance
 from airlock.settings import load_settings
 from decision.clock import SystemClock
@@ -76,7 +76,8 @@ def relay(config: Path | None, data_dir: str | None, again: bool, parent: int, n
             CursorFile(folder).forget()
         reader = SqliteJournalReader(folder, ProtobufEventCodec())
         running = Relay(folder, reader, settings.kafka, SystemClock(), random.random)
-        with shown_metrics(settings, metrics, "relay", [running]):
+        given = metrics or (NODE if parent else None)  # a child shows its numbers by its parent
+        with shown_metrics(settings, given, "relay", [running]):
             run_mended(lambda: running.run(stopped), stopped, kept=parent != 0)
 
 

@@ -14,6 +14,7 @@ from airlock.commands.node import folder_option, log_option
 from airlock.compose import private_folder
 from airlock.host import Host, run
 from airlock.metrics import service_metrics_option, shown_metrics
+from airlock.metrics_handed import HandedSamples
 from airlock.pruning import begin_pruning
 from airlock.runtime import sole_instance
 from airlock.settings import Settings, load_settings
@@ -53,7 +54,8 @@ def sequencer(config: Path | None, data_dir: str | None, metrics: str | None) ->
         host.stack.push_async_callback(asyncio.to_thread, thread.stop)
         click.echo(f"the log is kept in {folder / FOLDER}; Ctrl-C ends it")
 
-    with sole_instance(folder, "sequencer"), shown_metrics(settings, metrics, "sequencer", [thread]):
+    parts = [thread, HandedSamples(folder, "relay")]
+    with sole_instance(folder, "sequencer"), shown_metrics(settings, metrics, "sequencer", parts):
         run(body)
 
 

@@ -12,7 +12,7 @@ import click
 
 from airlock.commands.common import config_option
 from airlock.commands.node import folder_option, log_option
-from airlock.metrics import service_metrics_option, shown_metrics
+from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.settings import load_settings
 from ingest.priority import step_back
 
@@ -60,7 +60,8 @@ def sink(
     if parent:
         threading.Thread(target=_watch, args=(parent, stopping), daemon=True).start()
     running = KafkaSink(settings.data_dir.resolve(), settings.kafka, accept_loss=accept_loss)
-    with shown_metrics(settings, metrics, "sink", [running]):
+    given = metrics or (NODE if parent else None)  # a child shows its numbers by its parent
+    with shown_metrics(settings, given, "sink", [running]):
         running.run(stopping)
 
 

@@ -23,6 +23,7 @@ import click
 from airlock.commands.common import config_option
 from airlock.commands.node import folder_option, log_option
 from airlock.metrics import service_metrics_option, shown_metrics
+from airlock.metrics_handed import HandedSamples
 from airlock.settings import Settings, load_settings
 from decision.clock import SystemClock
 from decision.model.errors import KafkaUnavailable, SettingsError
@@ -94,7 +95,7 @@ def worker(
         if topics is None:
             return
         shown = Worker()
-        with shown_metrics(settings, metrics, "worker", [shown]):
+        with shown_metrics(settings, metrics, "worker", [shown, HandedSamples(settings.data_dir, "sink")]):
             asyncio.run(_run(settings, topics, name, stopping, shown, status, Sink(settings, config) if sink else None))
 
 
@@ -184,7 +185,7 @@ async def _run(
     status: str | None,
     sink: Sink | None,
 ) -> None:
-    from ingest.app import Streams, begin_anew
+    from ingest.app import Streams, begin_anew, said
     from ingest.app_status import serve_status
 
     def anew(reason: str) -> None:
@@ -202,8 +203,7 @@ async def _run(
     try:
         await streams.start()
     except Exception as error:
-        log.exception("the worker can't begin")
-        anew(f"{type(error).__name__}: {error}")
+        anew(f"the worker can't begin: {said(error)}")
     await _watch(settings, streams, stopping, shown, sink, anew)
     if sink is not None:
         await asyncio.to_thread(sink.stop)
@@ -233,7 +233,7 @@ async def _watch(
     while not stopping.is_set():
         await asyncio.sleep(WATCH_S)
         if streams.crashed:
-            anew(f"Faust crashed: {streams.app.crash_reason!r}")
+            anew(f"Faust crashed: {type(streams.app.crash_reason).__name__}")
         if sink is not None:
             sink.watch()
         if time.monotonic() >= due:
