@@ -175,7 +175,8 @@ def said(settings: KafkaSettings) -> Iterator[None]:
         raise TopicRefused(f"a topic is missing: {why(error)}", hint="airlock kafka topics create") from error
     except errors.KafkaError as error:
         raise KafkaUnavailable(
-            f"Kafka at {servers} can't be used: {why(error)}", hint="check [kafka] bootstrap_servers, the network and the brokers"
+            f"Kafka at {servers} can't be used: {why(error)}",
+            hint="check [kafka] bootstrap_servers, the network and the brokers",
         ) from error
     except OSError as error:
         raise KafkaUnavailable(

@@ -173,6 +173,22 @@ def _store(settings: Settings) -> Finding:
     return Finding(GOOD, f"{found}; the last took {status.last_lag_s:.1f} s to be seen" if status.last_lag_s else found)
 
 
+def _log(settings: Settings) -> Finding:
+    from decision.journal.tiles import FOLDER
+    from ingest.sequencer_state import load_state
+    from ingest.sequencer_thread import STANDING_STILL
+
+    folder = settings.data_dir / FOLDER
+    state = load_state(folder)
+    if state is None:
+        return Finding(NOTE, "there is none yet", "airlock up keeps one, or airlock ingest sequencer")
+    try:
+        why = (folder / STANDING_STILL).read_text(encoding="utf-8").strip()
+    except OSError:
+        return Finding(GOOD, f"{state.size} events, {state.checkpoints} checkpoints")
+    return Finding(BAD, f"the log stands still at event {state.size}: {why}", "airlock log says more")
+
+
 def _kafka(settings: Settings) -> Finding:
     from airlock.relaying import kafka_said
 
@@ -211,6 +227,7 @@ CHECKS: dict[str, Check] = {
     "journal": _journal,
     "Kafka": _kafka,
     "relay": _relay,
+    "log": _log,
     "audit store": _store,
     "compiled": _compiled,
     "psql": _client,

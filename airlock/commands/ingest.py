@@ -13,8 +13,10 @@ import click
 
 from airlock.commands.common import config_option
 from airlock.commands.node import folder_option, log_option
+from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.runtime import sole_instance
 from airlock.settings import load_settings
+from decision.model.metrics import Measured
 from ingest.local import run_local
 from ingest.priority import NICE, step_back
 
@@ -46,9 +48,10 @@ class Services(click.Group):
     envvar="AIRLOCK_INGEST_NICE",
     help="How far to step back behind decisions when processors are short: 0 not at all, 19 the furthest.",
 )
+@service_metrics_option
 @log_option
 @click.pass_context
-def ingest(context: click.Context, config: Path | None, data_dir: str | None, nice: int) -> None:
+def ingest(context: click.Context, config: Path | None, data_dir: str | None, nice: int, metrics: str | None) -> None:
     """Fold the journal's events into DuckDB and Parquet until told to stop (`airlock up` runs this by itself).
 
     It runs at a lower priority than what decides, so a saturated machine delays what analysts see, never a statement;
@@ -61,5 +64,15 @@ def ingest(context: click.Context, config: Path | None, data_dir: str | None, ni
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with sole_instance(settings.data_dir, "ingest"):
-        run_local(settings.data_dir, stopping)
+    measured: list[Measured] = []
+    with (
+        sole_instance(settings.data_dir, "ingest"),
+        shown_metrics(settings, metrics or NODE, "ingest", measured),  # beside a node that shows them
+    ):
+        run_local(
+            settings.data_dir,
+            stopping,
+            log_settings=settings.log,
+            detection_settings=settings.detections,
+            measured=measured,
+        )
