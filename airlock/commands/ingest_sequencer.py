@@ -23,6 +23,7 @@ from decision.journal.checkpoint_tail import follow_checkpoints
 from decision.journal.sqlite import SqliteJournal
 from decision.journal.tiles import FOLDER
 from decision.model.errors import SettingsError
+from decision.model.metrics import Measured
 from decision.recorder import Recorder
 from decision.wire.events import ProtobufEventCodec
 from ingest.sequencer_journal import LogThread
@@ -54,7 +55,7 @@ def sequencer(config: Path | None, data_dir: str | None, metrics: str | None) ->
         host.stack.push_async_callback(asyncio.to_thread, thread.stop)
         click.echo(f"the log is kept in {folder / FOLDER}; Ctrl-C ends it")
 
-    parts = [thread, HandedSamples(folder, "relay")]
+    parts: tuple[Measured, ...] = (thread, HandedSamples(folder, "relay"))
     with sole_instance(folder, "sequencer"), shown_metrics(settings, metrics, "sequencer", parts):
         run(body)
 
