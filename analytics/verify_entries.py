@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from analytics.verify_ledger import Checked, Ledger
-from decision.journal.chain import chain_hash
 from decision.journal.codec import EventCodec
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.model.errors import ChainBroken
 
 _BATCH = 65_536
 _HASH = 32
+_CHECKPOINT = b"airlock.v1.CheckpointSigned"
+"""An event's type; it stands behind the id, which comes first, each with its tag and length before it."""
 
 Progress = Callable[[int, int], None]
 """(events so far, about how many there are in all; 0: not known)."""
@@ -70,10 +72,10 @@ class Entries:
         self.unreadable: Finding | None = None
 
     def take(self, raws: Sequence[bytes], part: int, spots: Iterable[int], look: Look | None = None) -> int:
-        """How many of `raws` were events; their links are the last of `links`. `look` sees each of them."""
+        """How many of `raws` were events; their links are the last of `links`. `look` sees the checkpoints."""
         if len(self._columns[0]) >= _BATCH:
             self.flush()
-        place_of, number = self._codec.place_of, self.ledger.number
+        place_of, numbers, sha256 = self._codec.place_of, self.ledger.producers, hashlib.sha256
         producers, epochs, seqs, befores, hashes, parts, places = self._columns
         known, raw = len(seqs), b""
         for raw, spot in zip(raws, spots, strict=False):
@@ -85,19 +87,22 @@ class Entries:
             if seq < 1 or len(prev_hash) != _HASH:
                 self._no_event("the event there has no place in a chain", part, spot)
                 continue
-            producers.append(number(producer_id))
+            number = numbers.get(producer_id)
+            producers.append(self.ledger.number(producer_id) if number is None else number)
             epochs.append(epoch)
             seqs.append(seq)
             befores.append(prev_hash)
-            hashes.append(chain_hash(prev_hash, seq, raw))
-            parts.append(part)
+            # decision.journal.chain.chain_hash, without the call
+            hashes.append(sha256(b"%b%b%b" % (prev_hash, ((seq << 32) | len(raw)).to_bytes(12, "big"), raw)).digest())
             places.append(spot)
-            if look is not None:
+            if look is not None and raw.startswith(_CHECKPOINT, raw[1] + 4):
                 look(raw, Place(part, spot))
-        if len(seqs) > known:
+        taken = len(seqs) - known
+        parts += [part] * taken
+        if taken:
             self._sample(raw)
-        self.taken += len(seqs) - known
-        return len(seqs) - known
+        self.taken += taken
+        return taken
 
     def _sample(self, raw: bytes) -> None:
         """The time of the newest event, about: of one in each batch."""

@@ -122,42 +122,42 @@ def read_export(file: BinaryIO) -> Export:
 
 
 def _records(file: BinaryIO, topics: Sequence[str]) -> Iterator[Record]:
-    held, position, number = b"", 0, 0
+    held, number = b"", 0
     while True:
-        length = _length(held, position)
-        while len(held) - position < _LENGTH.size + length:
-            if length > _LARGEST:
-                raise ExportDamaged("a record of the export has no possible length", record=number)
-            more = file.read(_CHUNK)
-            if not more:
-                raise ExportDamaged("the export ends in the middle", record=number, cut=True)
-            held, position = held[position:] + more, 0
-            length = _length(held, position)
-        position += _LENGTH.size
-        if not length:
-            if position != len(held) or file.read(1):
-                raise ExportDamaged("the export goes on behind its end", record=number)
-            return
-        yield _record(held[position : position + length], topics, number)
-        position += length
-        number += 1
+        position, size = 0, len(held)
+        while size - position >= _LENGTH.size:
+            start = position + _LENGTH.size
+            end = start + _LENGTH.unpack_from(held, position)[0]
+            if end == start:
+                if start != size or file.read(1):
+                    raise ExportDamaged("the export goes on behind its end", record=number)
+                return
+            if end > size:
+                if end - start > _LARGEST:
+                    raise ExportDamaged("a record of the export has no possible length", record=number)
+                break
+            try:
+                yield _record(held, start, end, topics)
+            except (struct.error, ValueError, IndexError) as error:
+                raise ExportDamaged("a record of the export can't be read", record=number) from error
+            number += 1
+            position = end
+        more = file.read(_CHUNK)
+        if not more:
+            raise ExportDamaged("the export ends in the middle", record=number, cut=True)
+        held = held[position:] + more
 
 
-def _length(held: bytes, position: int) -> int:
-    """Of the record there; 0 as long as that is not known."""
-    return int(_LENGTH.unpack_from(held, position)[0]) if len(held) - position >= _LENGTH.size else 0
-
-
-def _record(body: bytes, topics: Sequence[str], number: int) -> Record:
-    try:
-        topic, partition, offset, timestamp, key_size = _FIXED.unpack_from(body)
-        key_end = _FIXED.size + max(key_size, 0)
-        (value_size,) = _VALUE.unpack_from(body, key_end)
-        start = key_end + _VALUE.size
-        if start + max(value_size, 0) != len(body) or key_size < -1 or value_size < -1:
-            raise ValueError("the lengths do not add up")
-        key = None if key_size == -1 else body[_FIXED.size : key_end]
-        value = None if value_size == -1 else body[start:]
-        return Record(topics[topic], partition, offset, timestamp, key, value)
-    except (struct.error, ValueError, IndexError) as error:
-        raise ExportDamaged("a record of the export can't be read", record=number) from error
+def _record(held: bytes, start: int, end: int, topics: Sequence[str]) -> Record:
+    topic, partition, offset, timestamp, key_size = _FIXED.unpack_from(held, start)
+    key_start = start + _FIXED.size
+    key_end = key_start + key_size if key_size > 0 else key_start
+    value_start = key_end + _VALUE.size
+    if value_start > end or key_size < -1:
+        raise ValueError("the key is longer than the record")
+    (value_size,) = _VALUE.unpack_from(held, key_end)
+    if value_start + max(value_size, 0) != end or value_size < -1:
+        raise ValueError("the lengths do not add up")
+    key = None if key_size == -1 else held[key_start:key_end]
+    value = None if value_size == -1 else held[value_start:end]
+    return Record(topics[topic], partition, offset, timestamp, key, value)

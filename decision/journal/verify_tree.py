@@ -10,10 +10,11 @@ Every entry is hashed, every tile of every level is made from what lies below it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from decision.journal.merkle import EMPTY_ROOT, leaf_hash, tree_root
+from decision.journal.merkle import EMPTY_ROOT, tree_root
 from decision.journal.tiles import WIDTH, TileFolder, tile_path, tiles_of, unpack_entries
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.model.errors import LogDamaged
@@ -60,7 +61,8 @@ class TreeCheck:
 
     def take(self, bundle: Bundle) -> None:
         width = min(WIDTH, self._size - bundle.first)
-        leaves = [leaf_hash(entry) for entry in bundle.entries]
+        sha256 = hashlib.sha256
+        leaves = [sha256(b"\x00" + entry).digest() for entry in bundle.entries]  # merkle.leaf_hash, without the call
         stored = self._stored(0, bundle.first // WIDTH, width)
         if leaves:
             self._reached = bundle.first + len(leaves)
