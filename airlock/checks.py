@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from airlock.commands.common import why_unreachable
+from airlock.metrics_settings import NODE, OFF
 from airlock.settings import DatabaseSettings, Settings, split_address
 from decision.model.catalog import CatalogSnapshot
 from decision.model.errors import AirlockError, SettingsError
@@ -29,6 +30,7 @@ def mistakes(settings: Settings) -> Iterator[SettingsError]:
     yield from _of(lambda: split_address(settings.proxy.listen, "proxy.listen"))
     yield from _of(lambda: settings.console.check(split_address(settings.console.listen, "console.listen")[0]))
     yield from _of(settings.grpc.check)
+    yield from _of(lambda: _metrics(settings))
     yield from _of(lambda: load_bundle(settings.policy.bundle))
     for entry in settings.grpc.tokens:
         yield from _of(entry.read)
@@ -38,6 +40,13 @@ def mistakes(settings: Settings) -> Iterator[SettingsError]:
         yield from pair_mistakes(key, certificate, private)
     for database in settings.database:
         yield from _upstream(database)
+
+
+def _metrics(settings: Settings) -> None:
+    own = settings.metrics
+    if own.listen not in (OFF, NODE):
+        own.check(split_address(own.listen, "metrics.listen")[0])
+    own.token()
 
 
 def _of(work: Callable[[], object]) -> Iterator[SettingsError]:
@@ -66,6 +75,9 @@ def files(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:
     yield "console.key_file", console.key_file, True
     yield "console.token_file", console.token_file, True
     yield "console.ca_file", console.ca_file, False
+    yield "metrics.token_file", settings.metrics.token_file, True
+    yield "metrics.certificate_file", settings.metrics.certificate_file, False
+    yield "metrics.key_file", settings.metrics.key_file, True
     kafka = settings.kafka
     yield "kafka.ca_file", kafka.ca_file, False
     yield "kafka.certificate_file", kafka.certificate_file, False
@@ -84,6 +96,7 @@ def pairs(settings: Settings) -> Iterator[tuple[str, Path | None, Path | None]]:
     yield "proxy", settings.proxy.certificate_file, settings.proxy.key_file
     yield "proxy.tls", settings.proxy.tls_certificate, settings.proxy.tls_key
     yield "console", settings.console.certificate_file, settings.console.key_file
+    yield "metrics", settings.metrics.certificate_file, settings.metrics.key_file
     yield "kafka", settings.kafka.certificate_file, settings.kafka.key_file
 
 

@@ -26,14 +26,13 @@ from prometheus_client.exposition import choose_encoder
 
 from airlock.metrics_collect import PartsCollector
 from airlock.metrics_handed import FOLDER, Handing, write_handed
-from airlock.metrics_settings import OFF, MetricsSettings
+from airlock.metrics_settings import NODE, OFF, MetricsSettings
 from airlock.runtime import Address
 from airlock.settings import Settings, split_address
 from decision.endpoint import is_loopback
 from decision.model.errors import SettingsError
 from decision.model.metrics import Measured, Sample, gauge
 
-NODE = "node"
 AT_ONCE = 8  # scrapes; one more is turned away
 PATIENCE_S = 5.0  # for a reader that does not say what it wants, or does not take the answer
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airlock.metrics_handed import alive
+from analytics.settings import FOLDER
 from decision.model.metrics import Sample, counter, gauge
 from ingest.status import read_status
-
-FOLDER = "analytics"  # analytics.store's, which is not imported: DuckDB and Arrow are no part of what decides
 
 
 class IngestSamples:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from decision.endpoint import is_loopback, read_token
 from decision.model.errors import SettingsError
 
-OFF = "off"
+OFF, NODE = "off", "node"
 
 
 class MetricsSettings(BaseModel):
