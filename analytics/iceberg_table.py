@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from analytics.segments import split_by_day
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
 KEY = "airlock.position"
@@ -40,22 +42,27 @@ class IcebergFact:
     def __init__(self, catalog: Catalog, namespace: str, name: str) -> None:
         self.name = name
         self.schema = _documented(name)
-        self._table = catalog.create_table_if_not_exists(
-            (namespace, name), schema=self.schema, properties={**PROPERTIES, "comment": ddl.facts()[name].comment}
-        )
-        self._prepare()
-        self.position = self._read_position()
-
-    def _prepare(self) -> None:
-        """By day from the first row on, and with all columns that there are by now."""
-        from pyiceberg.transforms import DayTransform
-
-        if self._table.spec().is_unpartitioned() and self._table.current_snapshot() is None:
-            with self._table.update_spec() as spec:
-                spec.add_field("time", DayTransform(), "day")
+        self._table = self._opened(catalog, (namespace, name))
         if new := set(self.schema.names) - set(self._table.schema().column_names):
             with self._table.update_schema() as update:
                 update.union_by_name(pa.schema([field for field in self.schema if field.name in new]))
+        self.position = self._read_position()
+
+    def _opened(self, catalog: Catalog, identifier: tuple[str, str]) -> Table:
+        """The table, made by day in one commit where there is none."""
+        from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
+        from pyiceberg.transforms import DayTransform
+
+        with suppress(NoSuchTableError):
+            return catalog.load_table(identifier)
+        properties = {**PROPERTIES, "comment": ddl.facts()[self.name].comment}
+        with (
+            suppress(TableAlreadyExistsError),
+            catalog.create_table_transaction(identifier, self.schema, properties=properties) as making,
+            making.update_spec() as spec,
+        ):
+            spec.add_field("time", DayTransform(), "day")
+        return catalog.load_table(identifier)
 
     # ── the position ────────────────────────────────────────────────────────────────────────────────────────────────
 
