@@ -47,7 +47,7 @@ class Killer:
             ]
             self._chance.shuffle(targets)
             for target in targets:
-                await asyncio.sleep(self._chance.uniform(0.2, 1.2))  # the random moment
+                await asyncio.sleep(self._chance.uniform(0.2, 2.5))  # the random moment
                 await self._kill(target)
 
     async def _kill(self, target: Part | str) -> None:

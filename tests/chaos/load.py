@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ from decision.client import GrpcDecisionPort
 from decision.client_settings import ClientSettings
 from decision.model.catalog import CatalogSnapshot
 from decision.model.decision import Decision
-from decision.model.errors import AirlockError
+from decision.model.errors import AirlockError, ApprovalError
 from decision.model.session import DecideRequest, ExecutionReport, Outcome, SessionRequest
 
 STATEMENTS = (
@@ -36,6 +38,8 @@ class Seen:
     by_session: dict[str, list[str]] = field(default_factory=dict)
     through_proxy: set[str] = field(default_factory=set)
     failures: int = 0
+    grants: int = 0
+    let_through: Counter[bytes] = field(default_factory=Counter)  # by text that needs a grant, each given once
 
     @property
     def acknowledged(self) -> set[str]:
@@ -82,6 +86,57 @@ async def _report(port: GrpcDecisionPort, session_id: str, decision: Decision, c
     if decision.allowed:
         rows = chance.randint(0, 1_000)
         await port.report(ExecutionReport(session_id, decision.decision_id, 0, Outcome.COMPLETED, rows=rows))
+
+
+async def consent(
+    services: Sequence[Service], requester: str, approver: str, seen: Seen, ending: asyncio.Event
+) -> None:
+    """Held at one service, granted at the other, then run at both at once, again and again: a grant is for one run."""
+    number = 0
+    while not ending.is_set():
+        ports: list[GrpcDecisionPort] = []
+        try:
+            for one in services:
+                port = GrpcDecisionPort(ClientSettings(target=one.target, token_file=one.token_file, timeout_s=5))
+                ports.append(port)
+                await port.sync_catalog(one.snapshot)
+            while not ending.is_set():
+                opened = [await port.open_session(SessionRequest(requester, "shop")) for port in ports]
+                number += 1
+                text = f"ALTER TABLE support_tickets ADD COLUMN note_{id(seen)}_{number} text".encode()
+                held = await ports[0].decide(DecideRequest(opened[0].session_id, text))
+                if not held.approval_id:  # the event stream is away
+                    seen.let_through[text] += 2 * held.allowed
+                    seen.failures += 1
+                    await asyncio.sleep(0.2)
+                    continue
+                await _granted(ports[-1], approver, held.approval_id, ending)
+                seen.grants += 1
+                for _ in range(4):
+                    asked = [
+                        port.decide(DecideRequest(session.session_id, text))
+                        for port, session in zip(ports, opened, strict=True)
+                    ]
+                    for answer in await asyncio.gather(*asked, return_exceptions=True):
+                        seen.let_through[text] += isinstance(answer, Decision) and answer.allowed
+        except (AirlockError, OSError):
+            seen.failures += 1
+            await asyncio.sleep(0.1)  # as a client does that tries again
+        finally:
+            for port in ports:
+                with suppress(Exception):
+                    async with asyncio.timeout(3):
+                        await port.close()
+
+
+async def _granted(port: GrpcDecisionPort, approver: str, approval_id: str, ending: asyncio.Event) -> None:
+    """Vote, once this service has heard of it."""
+    while not ending.is_set():
+        try:
+            await port.resolve_approval(approver, approval_id, grant=True, reason="chaos")
+            return
+        except ApprovalError:
+            await asyncio.sleep(0.05)
 
 
 async def use(dsn: str, seen: Seen, ending: asyncio.Event, seed: int) -> None:

@@ -12,7 +12,7 @@ from airlock.parts import read_classified
 from decision.model.principal import PrincipalKind
 from tests.chaos import check
 from tests.chaos.kills import Killer
-from tests.chaos.load import Seen, Service, ask, use
+from tests.chaos.load import Seen, Service, ask, consent, use
 from tests.support.composition import Composition
 
 SETTLE_S = 120.0
@@ -59,11 +59,16 @@ async def _run(
     snapshot = await read_classified(upstream, "shop")
     ending = asyncio.Event()
     load = []
-    for number in range(len(composition.services)):
-        service = Service(composition.target(number), composition.token_file(number), snapshot)
+    services = [
+        Service(composition.target(number), composition.token_file(number), snapshot)
+        for number in range(len(composition.services))
+    ]
+    for number, service in enumerate(services):
         for asker in range(askers):
             credential = composition.credential(f"asker-{number}-{asker}", PrincipalKind.SERVICE, ("migrations",))
             load.append(asyncio.create_task(ask(service, credential, seen, ending, seed * 100 + number * 10 + asker)))
+    dora, dan = composition.credential("dora", groups=("developers",)), composition.credential("dan", groups=("dba",))
+    load.append(asyncio.create_task(consent(services, dora, dan, seen, ending)))
     for client in range(clients):
         password = composition.credential(f"client-{client}", groups=("support",))
         dsn = f"host=127.0.0.1 port={composition.proxy_port} dbname=shop user=client-{client} password={password}"
@@ -72,7 +77,7 @@ async def _run(
     await killer.run(seconds)
     account.kills = killer.kills
     killer.keep_all()
-    await asyncio.sleep(2)  # some load on the whole composition again
+    await asyncio.sleep(6)  # some load on the whole composition again
     ending.set()
     await asyncio.gather(*load)
 
@@ -136,6 +141,8 @@ def _account(composition: Composition, seen: Seen, account: Account) -> None:
         wrong.append(f"{len(missing)} events are no leaves")
     if twice := [leaf for leaf, times in leaves.items() if times != 1]:
         wrong.append(f"{len(twice)} events are several leaves")
+    if twice_run := [text for text, times in seen.let_through.items() if times > 1]:
+        wrong.append(f"{len(twice_run)} grants let their statement through more than once")
     account.figures = {
         "acknowledged decisions": len(acknowledged),
         "askings that failed": seen.failures,
@@ -144,6 +151,8 @@ def _account(composition: Composition, seen: Seen, account: Account) -> None:
         "of them repeated": sum(kafka.places.values()) - len(kafka.places),
         "events in DuckDB": len(shown.places),
         "leaves": sum(leaves.values()),
+        "grants": seen.grants,
+        "of them used": sum(seen.let_through.values()),
         "kills": sum(account.kills.values()),
     }
 
