@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,8 +113,10 @@ async def _kept(follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
     while True:
         try:
             await follow()
-        except Exception:
-            log.exception("following the event stream failed")
+        except Exception as error:  # noqa: BLE001
+            place = traceback.extract_tb(error.__traceback__)[-1]  # its text may quote an event
+            kind = type(error).__name__
+            log.error("following the event stream failed: %s at %s:%s", kind, place.filename, place.lineno)
         await asyncio.sleep(1.0)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -99,8 +100,11 @@ class TopicReader(Generic[T]):
             except AirlockError as error:
                 if not self._away:
                     log.warning("%s can't be read: %s (%s)", self._topic, error.message, error.hint)
-            except Exception:  # whatever it is: to stop reading would deny approvals for ever
-                log.exception("reading %s failed", self._topic)
+            except Exception as error:  # noqa: BLE001 - to stop reading would deny approvals for ever
+                # The error's own text may quote a record.
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                kind = type(error).__name__
+                log.error("reading %s failed: %s at %s:%s", self._topic, kind, place.filename, place.lineno)
             failures = failures + 1 if self._away else 0
             self._away = True
             self._stopping.wait(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
@@ -194,7 +198,8 @@ class TopicReader(Generic[T]):
                 try:
                     records.append(self._decode(one.value or b"", place.partition, one.offset))
                 except (ChainBroken, CountersUnreadable) as error:
-                    log.error("%s, partition %d, offset %d: %s", self._topic, place.partition, one.offset, error)
+                    where = self._topic, place.partition, one.offset
+                    log.error("%s, partition %d, offset %d: %s", *where, error.message)
             self._positions[place] = some[-1].offset + 1
         return not records or self._hand(Read(tuple(records)))
 
