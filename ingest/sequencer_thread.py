@@ -84,7 +84,7 @@ class KeeperThread:
                 return
             except (AirlockError, OSError, ValueError) as error:
                 self._failures += 1
-                message = error.message if isinstance(error, AirlockError) else f"{type(error).__name__}: {error}"
+                message = _said(error)
                 if message != self.standing_still:
                     log.error("the log stands still: %s (%s)", message, getattr(error, "hint", ""))
                     pause_s = FIRST_PAUSE_S
@@ -118,3 +118,12 @@ class KeeperThread:
         finally:
             self._keeper = None
             keeper.close()
+
+
+def _said(error: AirlockError | OSError | ValueError) -> str:
+    """Without what a foreign message may quote."""
+    if isinstance(error, AirlockError):
+        return error.message
+    if isinstance(error, OSError):
+        return f"{error.strerror or type(error).__name__}: {error.filename or 'the disk'}"
+    return f"a defect, {type(error).__name__}"
