@@ -15,15 +15,18 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import faust
 
+from decision.model.errors import AirlockError
 from decision.model.ports import Clock
 from decision.wire.events import ProtobufEventCodec
 from ingest.alerts_settings import DetectionSettings
+from ingest.app_consumer import LeanConsumer
 from ingest.app_fold import Folds
 from ingest.app_history import History, Record
 from ingest.app_output import Outgoing, Output
@@ -102,6 +105,7 @@ class Streams:
             topic_allow_declare=False, topic_disable_leader=True, reply_create_topic=False,
             web_enabled=False,
         )  # fmt: skip
+        app.transport.Consumer = LeanConsumer  # type: ignore[misc]
         events = app.topic(settings.topics.events, value_type=bytes, key_type=bytes, value_serializer="raw")
         signals = app.topic(self.topics.signals, value_type=bytes, key_type=bytes, value_serializer="raw")
         app.agent(events, name="events")(self._events)
@@ -128,10 +132,9 @@ class Streams:
                 event.ack()
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the process begins anew
             if not self._stopping:
-                log.exception("an agent can't go on")
-                self._leave(f"{type(error).__name__}: {error}")
+                self._leave(f"an agent can't go on: {said(error)}")
 
     async def _extract(self, partitions: dict[int, list[Record]]) -> None:
         sending: list[Outgoing] = []
@@ -177,9 +180,8 @@ class Streams:
                 told = [_counters(one) for one in self.folds.counters(TURN)]
                 await self.output.send(told_to(self._settings.topics.counters, told))
                 self.counted += len(told)
-            except Exception as error:
-                log.exception("the counters can't be told")
-                self._leave(f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001  # whatever it is, the process begins anew
+                self._leave(f"the counters can't be told: {said(error)}")
 
     def assigned(self, topic: str) -> frozenset[int]:
         """The partitions that are ours now."""
@@ -196,6 +198,7 @@ class Streams:
         """Raises KafkaUnavailable."""
         await self.output.start()
         await self.app.start()
+        self.app.sensors.remove(self.app.monitor)  # our own numbers cost a tenth of what it does for each event
         self._publisher = asyncio.create_task(self._publish())
 
     async def stop(self) -> None:
@@ -209,6 +212,15 @@ class Streams:
     @property
     def crashed(self) -> bool:
         return bool(self.app.crashed) or (self._publisher is not None and self._publisher.done())
+
+
+def said(error: BaseException) -> str:
+    """An error of ours in its words; any other by its type and place, as its text may quote what it met."""
+    if isinstance(error, AirlockError):
+        return error.message
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + place
 
 
 def told_to(topic: str, counters: Sequence[Counters]) -> list[Outgoing]:

@@ -11,8 +11,7 @@ import logging
 from collections.abc import Sequence
 
 from decision.model.errors import ChainBroken
-from decision.model.events import AuditEvent, EventDraft, StatementExecuted
-from decision.wire.events import ProtobufEventCodec
+from ingest.app_events import Event, read_event, signals_of
 from ingest.app_history import History, Record
 from ingest.detectors import Extraction, Places, Signal
 from ingest.detectors.extract import Meaning
@@ -22,9 +21,10 @@ log = logging.getLogger(__name__)
 BACK_S = 60
 FURTHEST_S = 6 * 3_600
 _SECOND = 1_000_000_000
-_CODEC = ProtobufEventCodec()
 
-Draft = tuple[EventDraft, str, int, int, bytes]
+
+_Arrived = dict[str, tuple[int, list[int]]]
+"""By producer: the newest time, and the numbers."""
 
 
 class Partition:
@@ -63,22 +63,18 @@ class Source:
         A record may come again (its signals are told apart by what reads them).
         """
         signals: list[Signal] = []
-        places: dict[str, tuple[int, list[int]]] = {}
+        places: _Arrived = {}
         for record in records:
             known = self._partitions.get(partition)
-            drafted = self._decoded(partition, record)
-            if known is None or record.offset > known.next:
-                time_s = (drafted[0].time_unix_nano // _SECOND) if drafted else 0
+            event = self._read(partition, record)
+            if known is None:
+                time_s = event.place.time_unix_nano // _SECOND if event else 0
                 known = self._read_back(partition, record.offset, time_s - BACK_S)
+            if record.offset > known.next:
+                self._fill(partition, known, record.offset, signals, places)
             known.next = max(known.next, record.offset + 1)
-            if drafted is None:
-                continue
-            draft, producer_id, epoch, seq, prev_hash = drafted
-            event = AuditEvent(draft, producer_id, epoch, seq, prev_hash, b"")
-            signals.extend(self._signals(partition, known, record.offset, event))
-            newest, seqs = places.get(producer_id, (0, []))
-            seqs.append(seq)
-            places[producer_id] = (max(newest, draft.time_unix_nano), seqs)
+            if event is not None:
+                self._add(partition, known, record.offset, event, signals, places)
         self.counts["events"] += len(records)
         return signals, [Places(producer, newest, tuple(seqs)) for producer, (newest, seqs) in places.items()]
 
@@ -92,17 +88,33 @@ class Source:
         for partition in self._partitions.keys() - partitions:
             del self._partitions[partition]
 
-    def _signals(self, partition: int, known: Partition, offset: int, event: AuditEvent) -> list[Signal]:
+    def _add(
+        self, partition: int, known: Partition, offset: int, event: Event, signals: list[Signal], places: _Arrived
+    ) -> None:
+        signals.extend(self._signals(partition, known, offset, event))
+        newest, seqs = places.get(event.place.producer_id, (0, []))
+        seqs.append(event.place.seq)
+        places[event.place.producer_id] = (max(newest, event.place.time_unix_nano), seqs)
+
+    def _fill(self, partition: int, known: Partition, offset: int, signals: list[Signal], places: _Arrived) -> None:
+        """Take what was not delivered to us: it may have been another worker's for a while, which is no harm."""
+        for record in self._history.read(self._topic, partition, known.next, 0, offset):
+            event = self._read(partition, record)
+            known.next = record.offset + 1
+            self.counts["read_back"] += 1
+            if event is not None:
+                self._add(partition, known, record.offset, event, signals, places)
+
+    def _signals(self, partition: int, known: Partition, offset: int, event: Event) -> list[Signal]:
         before = self.unattributed
-        signals = self._extraction.signals(event)
+        signals = signals_of(self._extraction, event)
         if self.unattributed == before:
             return signals
-        assert isinstance(event.payload, StatementExecuted)
-        begun_s = (event.draft.time_unix_nano - event.payload.duration_ns) // _SECOND - BACK_S
+        begun_s = (event.place.time_unix_nano - event.duration_ns) // _SECOND - BACK_S
         if begun_s >= known.since_s or begun_s < known.since_s - FURTHEST_S:
             return signals
         self._read_back(partition, offset, begun_s)
-        found = self._extraction.signals(event)
+        found = signals_of(self._extraction, event)
         self._extraction.counts["unattributed"] = before + (self.unattributed > before + 1)
         return found
 
@@ -111,18 +123,17 @@ class Source:
         log.info("reading %s[%d] back from offset %d for its sessions", self._topic, partition, offset)
         before = self.unattributed
         for record in self._history.read(self._topic, partition, None, max(since_s, 0) * 1_000, offset):
-            drafted = self._decoded(partition, record, count=False)
-            if drafted is not None:
-                draft, producer_id, epoch, seq, prev_hash = drafted
-                self._extraction.signals(AuditEvent(draft, producer_id, epoch, seq, prev_hash, b""))
+            event = self._read(partition, record, count=False)
+            if event is not None:
+                signals_of(self._extraction, event)
                 self.counts["read_back"] += 1
         self._extraction.counts["unattributed"] = before
         known = self._partitions[partition] = Partition(offset, since_s)
         return known
 
-    def _decoded(self, partition: int, record: Record, *, count: bool = True) -> Draft | None:
+    def _read(self, partition: int, record: Record, *, count: bool = True) -> Event | None:
         try:
-            return _CODEC.decode(record.value)
+            return read_event(record.value)
         except ChainBroken:
             if count:  # the bytes stay in the topic, and the sink keeps them as a dead letter
                 self.counts["undecodable"] += 1

@@ -202,7 +202,7 @@ async def _run(
     page = await serve_status(status, shown) if status else None
     try:
         await streams.start()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, the process begins anew
         anew(f"the worker can't begin: {said(error)}")
     await _watch(settings, streams, stopping, shown, sink, anew)
     if sink is not None:

@@ -11,9 +11,9 @@ from decision.model.events import AlertRaised, AuditEvent
 from ingest.detectors import Detections, Extraction, Limits, Signal
 from ingest.detectors.rules import Override, tuned
 from ingest.detectors.state import dump, load, plan_of
-from tests.support.streams_story import SECOND, Told, denied, looked, person, read, refused, told
+from tests.support.streams_drawn import NOON, stories
+from tests.support.streams_story import SECOND, denied, person, told
 
-NOON = 1_789_992_000 * SECOND
 RULES = tuned(
     {
         "mass_read": Override(threshold=300),
@@ -22,26 +22,6 @@ RULES = tuned(
         "sign_in_failures": Override(threshold=2),
     }
 )
-
-
-@st.composite
-def stories(draw: st.DrawFn) -> list[AuditEvent]:
-    """Up to 40 happenings of three people within two hours: in order, as journals have them."""
-    happenings = draw(
-        st.lists(st.tuples(st.integers(0, 7_200), st.integers(0, 2), st.integers(0, 3), st.integers(0, 9)), max_size=40)
-    )
-    made: list[Told] = []
-    for number, (second, who, what, detail) in enumerate(sorted(happenings)):
-        time, session, decision = NOON + second * SECOND, f"s{who}", f"d{number}"
-        if what == 0:
-            made += read(time, session, decision, person(f"u{who}"), detail * 20 + 1)
-        elif what == 1:
-            made.append(denied(time, session, decision, person(f"u{who}")))
-        elif what == 2:
-            made.append(looked(time, session, decision, person(f"u{who}"), f"t{detail}"))
-        else:
-            made.append(refused(time, session, f"u{who}"))
-    return told(made)
 
 
 def signals(events: Sequence[AuditEvent]) -> list[Signal]:
