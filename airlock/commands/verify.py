@@ -34,7 +34,7 @@ JSON_COLUMNS = (
 )
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("verify")
@@ -65,6 +65,9 @@ def verify(
     Exit status 1, the first bad event and what is wrong with it, when there is one. `vouched` events are covered by the
     signed checkpoint (without a log: by the journal); those `beyond` it are newer.
     """
+    for file in (export, bundle, proof, event, kept):
+        if file is not None and not file.is_file():
+            raise click.UsageError(f"there is no file {file}")
     trusted = None if verifier is None else read_verifier(verifier)
     if event is not None and proof is None:
         raise click.UsageError("--event goes with --proof")
