@@ -389,7 +389,7 @@ LEFT JOIN (
   FROM fact.approval_events WHERE step <> 'requested' GROUP BY approval_id
 ) v ON v.approval_id = q.approval_id;
 
-CREATE VIEW alerts AS -- Every alert in its latest form
+CREATE VIEW alerts AS -- Every alert in its strongest form
 SELECT
   time, -- When it was last raised
   alert_id, -- The alert
@@ -397,11 +397,15 @@ SELECT
   severity, -- low, medium, high, critical
   title, -- What was seen
   principal, -- The subject it is about
+  principal_issuer, -- Its identity provider
   database, -- The database entry it is about
+  observed, -- The figure that was compared
+  threshold, -- What it was compared with
   window_start, -- Begin of the time looked at
   window_end, -- Its end
   evidence, -- The figures behind it
-FROM fact.alert_events QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY time DESC, window_end DESC) = 1;
+FROM fact.alert_events
+QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY observed DESC NULLS LAST, time DESC, window_end DESC) = 1;
 
 CREATE VIEW policy_changes AS -- Policy bundles that became active or were refused
 SELECT
@@ -503,6 +507,20 @@ SELECT
   setting, -- Which
   value, -- The new value, secrets redacted
 FROM fact.settings_changes;
+
+CREATE VIEW text_events AS -- Who read the exact text of a statement, and whose texts were erased
+SELECT
+  time, -- When
+  kind, -- revealed or erased
+  who, -- Who did it, for people
+  reason, -- Why
+  decision_id, -- revealed: the decision whose text was read
+  subject, -- erased: whose statements' texts are gone
+  issuer, -- erased: that principal's identity provider, empty for every one
+  before_month, -- erased: the first month (UTC) whose texts stay
+  principal, -- The subject of who did it
+  principal_issuer, -- Its identity provider
+FROM fact.text_events;
 
 CREATE VIEW checkpoints AS -- Signed tree heads
 SELECT
