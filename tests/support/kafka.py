@@ -61,7 +61,7 @@ class Broker:
     """One broker over `folder`, which it makes. Plain text on a loopback port that stays the same over restarts.
 
     `settings` are added to server.properties or replace what stands there. `{port}` in their values is the broker's
-    port, `{extra}` a second free one (`extra_port`), for another listener.
+    port, `{extra}` a second free one (`extra_port`), for another listener, `{controller}` the controller's.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "tmp").mkdir(exist_ok=True)
         settings = {**self._defaults(), **self._settings}
-        places = {"port": str(self.port), "extra": str(self.extra_port)}
+        places = {"port": str(self.port), "extra": str(self.extra_port), "controller": str(self.controller_port)}
         lines = [f"{name}={_filled(value, places)}" for name, value in settings.items()]
         written = properties.with_suffix(".new")
         written.write_text("\n".join(lines) + "\n", encoding="utf-8")
