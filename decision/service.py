@@ -288,7 +288,6 @@ class DecisionService:
         yield from self._meter.samples()
         yield gauge("sessions_open", "Sessions that are open now.", len(self._sessions))
         yield gauge("approvals_open", "Approvals asked for or granted, and not used.", self.order.book.open_count)
-        yield from self.order.samples()
 
     # ── approvals ───────────────────────────────────────────────────────────────────────────────────────────────────
 
