@@ -46,6 +46,7 @@ class LogKeeper:
     def __init__(self, sequencer: Sequencer, reader: RawReader, codec: EventCodec, batch: int = BATCH) -> None:
         self.sequencer = sequencer
         self.poll_s = POLL_S
+        self.behind = 0
         self._reader = reader
         self._codec = codec
         self._batch = batch
@@ -55,6 +56,7 @@ class LogKeeper:
     def step(self) -> bool:
         """Take what is new, publish if it is due. Returns whether there is surely more to take."""
         more = self._take()
+        self.behind = self._reader.head()[0] - self.sequencer.size if more else 0
         if self.sequencer.due():
             self.sequencer.publish()
         return more

@@ -51,6 +51,7 @@ class KafkaKeeper:
             TopicPartition(self._topic, number): sequencer.positions.get(self._position(number), 0)
             for number in range(partitions)
         }
+        self.behind = 0
         with said(settings):
             self._assign()
 
@@ -104,6 +105,8 @@ class KafkaKeeper:
             leaves = list(self._leaves(partition, records))
             self._next[partition] = records[-1].offset + 1
             self.sequencer.take(leaves, {self._position(partition.partition): self._next[partition]})
+        marks = ((self._reading.highwater(partition) or 0, place) for partition, place in self._next.items())
+        self.behind = sum(max(0, mark - place) for mark, place in marks)
         return True
 
     def _leaves(self, partition: TopicPartition, records: Sequence[Any]) -> Iterator[Leaf]:

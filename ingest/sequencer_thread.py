@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from decision.model.errors import AirlockError
-from decision.model.metrics import Sample, counter
+from decision.model.metrics import Sample, counter, gauge
 from ingest.sequencer import Sequencer
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,11 @@ class Keeper(Protocol):
 
     @property
     def sequencer(self) -> Sequencer: ...
+
+    @property
+    def behind(self) -> int:
+        """Events that the source has and the tree has not, as far as is known without asking."""
+        ...
 
     @property
     def poll_s(self) -> float:
@@ -74,6 +79,7 @@ class KeeperThread:
         yield counter("sequencer_failures", "Times that the log stood still.", self._failures)
         keeper = self._keeper
         if keeper is not None:
+            yield gauge("sequencer_lag_events", "Durable events that are no leaves yet.", keeper.behind)
             yield from keeper.sequencer.samples()
 
     def _run(self) -> None:

@@ -117,7 +117,10 @@ def rotate_key(data_dir: Path, overlap_days: float) -> None:
     "--policy", type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A C2SP tlog-policy: its witnesses that have a URL, and how many are enough.",
 )  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, metavar="SECONDS",
+    help="How long they may take together.",
+)  # fmt: skip
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the cosigned checkpoint.")
 @format_option
 def witness(

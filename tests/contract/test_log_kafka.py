@@ -53,6 +53,7 @@ def kept(data_dir: Path, settings: KafkaSettings, size: int) -> list[bytes]:
     try:
         eventually(lambda: keeper.step() and keeper.sequencer.size >= size, 20, what=f"{size} leaves")
         keeper.finish()
+        assert keeper.behind == 0
     finally:
         keeper.close()
     return entries(data_dir)
