@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from ingest.kafka_settings import KafkaSettings
 T = TypeVar("T")
 
 BOOTSTRAP_MS = 5_000
+LOOK_S = 1.0
 _FOR_EVER_MS = 2**31 - 1
 _LINGER_MS = 5
 
@@ -102,12 +104,15 @@ def _made(make: Callable[..., T], *arguments: Any, **options: Any) -> T:
 
     try:
         return make(*arguments, **options, kafka_client=network)
-    except BaseException:
+    except BaseException as error:
+        refusals = [refusal for one in begun for refusal in one._manager._auth_failures.values()]
         for one in begun:
             one.close()
             one._net.stop()
         begun.clear()
         gc.collect()  # the rest of them are cycles
+        if refusals and isinstance(error, errors.KafkaTimeoutError):
+            raise refusals[0] from error  # it tried until the end of its time, and says only that
         raise
 
 
@@ -174,8 +179,9 @@ def said(settings: KafkaSettings) -> Iterator[None]:
     except (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError) as error:
         raise TopicRefused(f"a topic is missing: {why(error)}", hint="airlock kafka topics create") from error
     except errors.KafkaError as error:
+        reason = why(error) if not isinstance(error, errors.KafkaTimeoutError) else unreached(settings) or why(error)
         raise KafkaUnavailable(
-            f"Kafka at {servers} can't be used: {why(error)}",
+            f"Kafka at {servers} can't be used: {reason}",
             hint="check [kafka] bootstrap_servers, the network and the brokers",
         ) from error
     except OSError as error:
@@ -183,6 +189,23 @@ def said(settings: KafkaSettings) -> Iterator[None]:
             f"Kafka at {servers} can't be reached: {error.strerror or type(error).__name__}",
             hint="check [kafka] bootstrap_servers and the network",
         ) from error
+
+
+def unreached(settings: KafkaSettings) -> str:
+    """Why it waited in vain, which is all that kafka-python says: of the first broker that can't be connected to, or
+    what is left then; empty where nothing is known."""
+    context = tls_context(settings) if settings.tls else None
+    for server in settings.bootstrap_servers:
+        host, _, port = server.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), LOOK_S) as plain:
+                if context is not None:
+                    context.wrap_socket(plain, server_hostname=host.strip("[]")).close()
+        except ssl.SSLCertVerificationError as error:
+            return f"the certificate of {server} is not trusted ({error.verify_message})"
+        except OSError as error:
+            return f"{server}: {error.strerror or error}"
+    return "it answers and then ends the connection: it may refuse the credentials" if settings.sasl else ""
 
 
 def why(error: BaseException) -> str:
