@@ -139,8 +139,7 @@ def apply_now(store: Expiring, floors: Mapping[str, date], clock: Clock, by: str
     def choose(segments: Sequence[Segment]) -> Iterable[Segment]:
         plan = make_plan(floors, writer, segments, (store.folder / "segments").resolve())
         made.append(plan)
-        known = writer.book.floors()
-        if plan.gone or any(known.get(name) != day for name, day in plan.floors.items()):
+        if plan.gone:
             writer.record(_expiry(plan, clock, by))
         return plan.gone
 
@@ -154,7 +153,8 @@ def _expiry(plan: Plan, clock: Clock, by: str) -> Expiry:
     time = datetime.fromtimestamp(clock.time_unix_nano() // 1_000_000_000, UTC)
     rows_of = {share.name: share.rows for share in plan.shares if share.rows}
     size = sum(segment.size for segment in plan.gone)
-    return Expiry(time, by, plan.floors, len(plan.gone), plan.rows, size, rows_of)
+    floors = {name: day for name, day in plan.floors.items() if name in rows_of}
+    return Expiry(time, by, floors, len(plan.gone), plan.rows, size, rows_of)
 
 
 def respect(store: Expiring, folder: Path) -> int:

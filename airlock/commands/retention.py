@@ -14,7 +14,7 @@ from airlock.commands.query import failed
 from analytics import retention as rules
 from analytics.live import StoreBusy
 from analytics.query import CatalogMissing, CatalogReader
-from analytics.retention_ledger import Hold, Ledger
+from analytics.retention_ledger import Hold, Ledger, named
 from analytics.segments import Segment
 from analytics.settings import RetentionSettings
 from analytics.store import FOLDER, AnalyticsStore
@@ -146,16 +146,17 @@ def apply(config: Path | None, data_dir: Path | None, by: str, yes: bool) -> Non
     try:
         settings, folder = _settings(config, data_dir)
         made = _plan(settings, folder)
-        if not made.gone and made.floors == Ledger(folder / FOLDER).read().floors():
-            click.echo("nothing is older than it is kept for")
-            return
         if made.gone and not yes:
             _show_plan(made, "table")
             click.confirm(f"Remove {made.rows} rows?", abort=True)
         rows, segments = _apply(folder, settings, by or getpass.getuser())
     except AirlockError as error:
         raise failed(error) from error
-    click.echo(f"{rows} rows in {segments} segments have expired")
+    if rows:
+        click.echo(f"{rows} rows in {segments} segments have expired")
+        return
+    held = Ledger(folder / FOLDER).read().active
+    click.echo("nothing is older than it is kept for" + (f", but for what {named(held)} may keep" if held else ""))
 
 
 def _apply(data_dir: Path, settings: RetentionSettings, by: str) -> tuple[int, int]:

@@ -114,7 +114,8 @@ def test_what_expired_is_visible(tmp_path: Path) -> None:
                                "WHERE class = 'sessions'")  # fmt: skip
         assert rows == [(BEGIN + timedelta(days=4), plan.rows, BEGIN + timedelta(days=4), 0)]
         run = Ledger(tmp_path / FOLDER).read().runs[-1]
-        assert (run.by, run.rows) == ("ann", plan.rows)
+        assert (run.by, run.rows, set(run.floors)) == ("ann", plan.rows, {"sessions"})
+        assert shown(tmp_path, "SELECT complete_since FROM retention WHERE class = 'events'") == [(None,)]
 
 
 def test_a_plan_changes_nothing(tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_a_released_hold_keeps_nothing(tmp_path: Path) -> None:
         assert apply_now(store, floors(20), HandClock(), "ann").rows == 0
         with Ledger(tmp_path / FOLDER).changing() as writer:
             writer.release_hold(NOW, "bea", "settled", hold)
-        assert apply_now(store, {}, HandClock(), "ann").rows > 0
+        assert apply_now(store, floors(20), HandClock(), "ann").rows > 0
         assert shown(tmp_path, "SELECT active, released_by, released_reason FROM legal_holds") == [
             (False, "bea", "settled")
         ]
