@@ -10,22 +10,28 @@ from decision.model.ports import Clock
 
 BUILTIN = "airlock."
 """What begins the rule ids of denials by construction (decision.denials) and of combination (rego/airlock)."""
+UNDECIDED = f"{BUILTIN}undecided"
 MOST_REASONS = 64
 """The most values that a label has here; what comes beyond is counted as `other`."""
+MOST_RULES = 2_000
 
 
 class Reasons:
     """Counts by a short code; codes come from the error tree, so the bound is for what nobody foresaw."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("_most", "counts")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_REASONS) -> None:
+        self._most = most
         self.counts: dict[str, int] = {}
 
     def count(self, reason: str, by: int = 1) -> None:
-        if reason not in self.counts and len(self.counts) >= MOST_REASONS:
-            reason = "other"
-        self.counts[reason] = self.counts.get(reason, 0) + by
+        counts = self.counts
+        if reason not in counts:
+            if len(counts) >= self._most:
+                reason = "other"
+            counts.setdefault(reason, 0)
+        counts[reason] += by
 
     def samples(self, name: str, help: str) -> Iterator[Sample]:
         for reason, count in list(self.counts.items()):
@@ -43,7 +49,7 @@ class DecisionMeter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._allowed, self._denied, self._held = Histogram(), Histogram(), Histogram()
-        self._denials, self._refusals = Reasons(), Reasons()
+        self._denials, self._refusals = Reasons(MOST_RULES), Reasons()
         self.unanswered = self.warm = self.executions = self.gap_denials = 0
         self.sessions_opened = self.sessions_closed = 0
 
@@ -54,7 +60,8 @@ class DecisionMeter:
             self._allowed.observe(took)
         elif decision.effect is PolicyEffect.DENY:
             self._denied.observe(took)
-            self._denials.count(_reason(decision))
+            results = decision.results
+            self._denials.count(results[0].rule if results else UNDECIDED)
         else:
             self._held.observe(took)
 
@@ -71,7 +78,7 @@ class DecisionMeter:
                 "From the question to the answer, the durable event included.",
                 (("effect", effect),),
             )
-        yield from self._denials.samples(
+        yield from _by_reason(self._denials).samples(
             "denials", "Denials by reason: policy, or the code of what could not be understood, resolved or evaluated."
         )
         yield counter("decisions_unanswered", "Questions that the journal did not let answer.", self.unanswered)
@@ -83,6 +90,9 @@ class DecisionMeter:
         yield from self._refusals.samples("sessions_refused", "Sessions refused, by the error's code.")
 
 
-def _reason(decision: Decision) -> str:
-    rule = decision.results[0].rule if decision.results else BUILTIN + "undecided"
-    return rule.removeprefix(BUILTIN) if rule.startswith(BUILTIN) else "policy"
+def _by_reason(by_rule: Reasons) -> Reasons:
+    """Rules of policies are one reason: which of them speaks is a question to the audit store."""
+    found = Reasons()
+    for rule, count in list(by_rule.counts.items()):
+        found.count(rule.removeprefix(BUILTIN) if rule.startswith(BUILTIN) else "policy", count)
+    return found
