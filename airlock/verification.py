@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airlock.verification_export import Taken, record_at
 from analytics.verify_bundle import check_bundle
 from analytics.verify_claims import Claims
 from analytics.verify_compare import compare
@@ -22,13 +23,15 @@ from analytics.verify_ledger import Ledger
 from analytics.verify_log import LogReport, check_log
 from analytics.verify_parquet import check_parquet
 from analytics.verify_records import check_records
+from analytics.verify_rows import check_rows
+from decision.clock import SystemClock, Uuid7Source
 from decision.journal.chain import Head
 from decision.journal.notes import VerifierKey
 from decision.journal.tiles import TileFolder, TileNodes
 from decision.journal.verify_core import Finding, Link, Place, Tampering, of
 from decision.model.errors import ChainBroken, LogDamaged, NoteInvalid
 from decision.wire.events import ProtobufEventCodec
-from ingest.kafka_export import Export, ExportDamaged, Record, read_export
+from ingest.kafka_export import Export, ExportDamaged, read_export
 
 if TYPE_CHECKING:
     from ingest.kafka_settings import KafkaSettings
@@ -46,14 +49,15 @@ Told = Callable[[str], Progress]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the stores are; None for those that are not to be checked. `trusted` and `kept`: the log's key, and an
-    older checkpoint, that the person who checks has from elsewhere."""
+    """Where the stores are; None for those that are not to be checked. `rows`: the analysts' tables, too.
+    `trusted` and `kept`: the log's key, and an older checkpoint, that the person who checks has from elsewhere."""
 
     log: Path | None = None
     journal: Path | None = None
     parquet: Path | None = None
     export: Path | None = None
     broker: KafkaSettings | None = None
+    rows: bool = False
     trusted: VerifierKey | None = None
     kept: bytes | None = None
 
@@ -78,9 +82,12 @@ def verify(sources: Sources, now_ns: int, told: Told) -> list[Report]:
     with tempfile.TemporaryDirectory(prefix="airlock-verify-") as folder:
         ledger = Ledger(Path(folder))
         try:
-            return _Run(sources, ledger, now_ns, told).reports()
+            reports = _Run(sources, ledger, now_ns, told).reports()
         finally:
             ledger.close()
+        if sources.rows and sources.parquet is not None:
+            reports.append(check_rows(sources.parquet, Path(folder), SystemClock(), Uuid7Source(), told("tables")))
+        return reports
 
 
 def verify_bundle(path: Path, trusted: VerifierKey | None, progress: Progress) -> Report:
@@ -156,7 +163,7 @@ class _Run:
     def _check_export(self, path: Path) -> Report:
         def fetch(place: Place) -> bytes | None:
             with path.open("rb") as file:
-                return _at(read_export(file), place)
+                return record_at(read_export(file), place)
 
         with path.open("rb") as file:
             try:
@@ -180,7 +187,7 @@ class _Run:
 
     def _check_records(self, where: str, export: Export, fetch: Fetch) -> Report:
         topic = next((name for name in export.spans if ".events." in name), next(iter(export.spans), ""))
-        taken = _Taken(export, topic)
+        taken = Taken(export, topic)
         with self._claims("kafka") as look:
             report = check_records(
                 self._ledger, "kafka", where, export.spans.get(topic, {}), taken.records(), CODEC, fetch,
@@ -252,36 +259,6 @@ class _Run:
             return raw is not None and self._now_ns - CODEC.decode(raw)[0].time_unix_nano < LAG_NS
         except (ChainBroken, LogDamaged):
             return False
-
-
-@dataclass(slots=True)
-class _Taken:
-    """The records of one topic of an export; `damage` is why there are no more."""
-
-    export: Export
-    topic: str
-    damage: Finding | None = None
-    last: Place | None = None
-
-    def records(self) -> Iterator[Record]:
-        try:
-            for record in self.export.records:
-                if record.topic == self.topic:
-                    self.last = Place(record.partition, record.offset)
-                    yield record
-        except ExportDamaged as error:
-            what = Tampering.TRUNCATED if error.cut else Tampering.EDITED
-            behind = f" behind partition {self.last.part}, offset {self.last.spot}" if self.last is not None else ""
-            self.damage = Finding(what, error.message).at(f"record {error.record}{behind}")
-
-
-def _at(export: Export, place: Place) -> bytes | None:
-    try:
-        return next(
-            (one.value for one in export.records if (one.partition, one.offset) == (place.part, place.spot)), None
-        )
-    except ExportDamaged:
-        return None
 
 
 def _from_journal(folder: Path, place: Place) -> bytes | None:

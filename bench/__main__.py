@@ -26,6 +26,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "grpc": ("--seconds", "0.3", "--rounds", "1"),
     "masking": ("200000",),
     "proxy": ("--quick",),
+    "verify": ("--events", "50000", "--rounds", "1"),
 }
 
 
@@ -58,6 +59,10 @@ AIMS = (
     Aim("rows unmasked, to direct", "proxy", _bulk("nothing masked"), 0.9),
     Aim("rows masked, compiled, to direct", "proxy", _bulk("constant"), 0.7),
     Aim("rows masked, interpreted, to direct", "proxy", _bulk("constant, interpreted"), 0.4),
+    *(
+        Aim(f"verify, {name}, one core", "verify", ("stores", name, "events_per_cpu_s"), 100_000, "/s")
+        for name in ("journal", "log", "kafka export", "parquet")
+    ),
     Aim(
         "memory growth on ten times the rows", "proxy",
         ("ten times the rows, one connection", "nothing masked", "grown_mib"), 50, "MiB", False,

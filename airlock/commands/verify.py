@@ -45,6 +45,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--parquet", type=_FOLDER, help="This analytics folder, or one of Parquet segments of events.")
 @click.option("--kafka-export", "export", type=_FILE, help="This file, which `airlock kafka export` made.")
 @click.option("--kafka", is_flag=True, help="The events topic of the settings' Kafka, read from end to end.")
+@click.option("--rows", is_flag=True, help="Make the analysts' tables again from the events, too, and compare them.")
 @click.option("--bundle", type=_FILE, help="This evidence bundle (`airlock evidence bundle`), which stands for itself.")
 @click.option("--proof", type=_FILE, help="This proof (`airlock prove`) that an event is in the log.")
 @click.option("--event", type=_FILE, help="The event's exact bytes, where the proof does not hold them.")
@@ -53,7 +54,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @format_option
 def verify(
     data_dir: Path, config: Path | None, journal: Path | None, log: Path | None, parquet: Path | None,
-    export: Path | None, kafka: bool, bundle: Path | None, proof: Path | None, event: Path | None,
+    export: Path | None, kafka: bool, rows: bool, bundle: Path | None, proof: Path | None, event: Path | None,
     verifier: str | None, kept: Path | None, form: str,
 ) -> None:  # fmt: skip
     """Check that nothing in the audit trail was edited, dropped, inserted, reordered, forked or cut.
@@ -79,7 +80,8 @@ def verify(
             reports = [check_bundle(bundle, trusted, told)]
         else:
             sources = chosen(data_dir, config, journal, log, parquet, export, kafka)
-            sources = replace(sources, trusted=trusted, kept=None if kept is None else kept.read_bytes())
+            older = None if kept is None else kept.read_bytes()
+            sources = replace(sources, rows=rows, trusted=trusted, kept=older)
             reports = quickly(sources, told) or thoroughly(sources, told)
     show(reports, form)
 
