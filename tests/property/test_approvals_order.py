@@ -193,3 +193,36 @@ def read_grown(topic: Topic, chance: random.Random) -> tuple[PartitionedBook, No
         folded.take(topic[number][positions[number]], number, positions[number])
         positions[number] += 1
     return folded, None
+
+
+def event(seq: int, payload: Payload, producer: str = "node-1") -> AuditEvent:
+    return AuditEvent(EventDraft(f"{producer}/{seq}", seq, "test", "s", payload), producer, 1, seq, b"", b"")
+
+
+def asked(approval_id: str = "a") -> ApprovalRequested:
+    terms = HoldTerms("approvals.schema_change", ("dba",))
+    return ApprovalRequested(approval_id, "d", "s", REQUESTER, "shop", "x", b"x", b"", (terms,), HOUR)
+
+
+def test_records_in_another_partition_count_for_nothing() -> None:
+    """A vote or a use there neither grants nor closes."""
+    folded = PartitionedBook(ApprovalBook())
+    assert folded.take(event(1, asked()), 0, 0)
+    assert not folded.take(event(2, ApprovalGranted("a", PEOPLE[0])), 1, 0)
+    assert not folded.take(event(3, ApprovalDenied("a", PEOPLE[0])), 1, 1)
+    assert state(folded)["a"].state is ApprovalState.REQUESTED
+    assert folded.take(event(4, ApprovalGranted("a", PEOPLE[0])), 0, 1)
+    assert not folded.take(event(5, ApprovalUsed("a", "d", "s")), 1, 2)
+    assert state(folded)["a"].state is ApprovalState.GRANTED
+
+
+def test_what_is_asked_for_in_two_partitions_is_closed() -> None:
+    """Whichever is read first: used in one, it could look free to who reads the other first."""
+    used = [event(1, asked()), event(2, ApprovalGranted("a", PEOPLE[0])), event(3, ApprovalUsed("a", "d", "s"))]
+    free = [event(1, asked(), "node-2"), event(2, ApprovalGranted("a", PEOPLE[0]), "node-2")]
+    for order in ((0, 1), (1, 0)):
+        folded = PartitionedBook(ApprovalBook())
+        for partition in order:
+            for offset, one in enumerate((used, free)[partition]):
+                folded.take(one, partition, offset)
+        assert state(folded)["a"].state in CLOSED
