@@ -11,8 +11,9 @@ state (a folder restored from an old copy) refuses to sign: it would sign two hi
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from analytics.project.coverage import Coverage
 from decision.journal.log_keys import Random
 from decision.journal.log_settings import LogSettings
-from decision.journal.merkle import root_of
+from decision.journal.merkle import leaf_hash, root_of
 from decision.journal.tile_writer import DurableFolder, TileWriter
 from decision.journal.tiles import TileFolder, TileNodes
 from decision.model.errors import LogDamaged, LogUnavailable
@@ -29,7 +30,11 @@ from decision.model.ports import Clock
 from ingest.sequencer_publisher import ALONE, Outside, Publisher
 from ingest.sequencer_state import STATE, SequencerState, load_state
 
+log = logging.getLogger(__name__)
+
 NANO = 1_000_000_000
+LOOKED_THROUGH = 1 << 22
+"""Leaves, from the newest back, among which an event that comes again is looked for; 32 bytes of each are read."""
 _LOCK = ".lock"
 _CHECKPOINT_TYPE = b"airlock.v1.CheckpointSigned"
 
@@ -41,6 +46,10 @@ class Leaf(NamedTuple):
     epoch: int
     seq: int
     raw: bytes
+
+
+def _place(leaf: Leaf) -> tuple[int, str, int]:
+    return leaf.seq, leaf.producer_id, leaf.epoch
 
 
 def is_checkpoint(raw: bytes) -> bool:
@@ -79,7 +88,7 @@ class Sequencer:
         self._positions = dict(self._state.positions)
         self._new = self._state.size > self._publisher.published  # the last one ended between commit and publication
         self._tried_at = clock.monotonic_ns() - 3600 * NANO
-        self.duplicates = 0
+        self.duplicates = self.conflicts = 0
 
     @property
     def origin(self) -> str:
@@ -110,15 +119,46 @@ class Sequencer:
 
     def take(self, leaves: Iterable[Leaf], positions: Mapping[str, int]) -> int:
         """Append those events that are no leaves yet, in this order; `positions` stand after all of them. Returns how
-        many were new."""
-        take = self._coverage.take
+        many were appended.
+
+        An event with the place of another and other bytes becomes a leaf too: somebody has written two histories of
+        one producer, and whichever came second must not vanish because of it.
+        """
         offered = list(leaves)
-        fresh = [leaf.raw for leaf in offered if take(leaf.producer_id, leaf.epoch, leaf.seq)]
-        self.duplicates += len(offered) - len(fresh)
+        known = self._known(offered)
+        if known:
+            conflicting = self._conflicting(offered, known)
+            known -= conflicting
+            self.conflicts += len(conflicting)
+            self.duplicates += len(known)
+        fresh = [leaf.raw for place, leaf in enumerate(offered) if place not in known]
         self._writer.append(fresh)
         self._positions.update(positions)
         self._new = self._new or not all(map(is_checkpoint, fresh))
         return len(fresh)
+
+    def _known(self, offered: Sequence[Leaf]) -> set[int]:
+        """The places of those events whose (producer, epoch, seq) is a leaf already, or comes a second time."""
+        seqs: dict[tuple[str, int], list[int]] = {}
+        places: dict[tuple[str, int], list[int]] = {}
+        for place, (producer_id, epoch, seq, _) in enumerate(offered):
+            seqs.setdefault((producer_id, epoch), []).append(seq)
+            places.setdefault((producer_id, epoch), []).append(place)
+        return {places[key][at] for key, own in seqs.items() for at in self._coverage.take_many(*key, own)}
+
+    def _conflicting(self, offered: Sequence[Leaf], known: set[int]) -> set[int]:
+        """The places of known events whose bytes are no leaf."""
+        hashes = {place: leaf_hash(offered[place].raw) for place in sorted(known)}
+        missing = self._writer.unknown(hashes.values(), LOOKED_THROUGH)
+        if missing:
+            missing -= {leaf_hash(leaf.raw) for place, leaf in enumerate(offered) if place not in known}
+        found = set()
+        for place, own in hashes.items():
+            if own in missing:
+                missing.remove(own)
+                found.add(place)
+                log.error("event %d of %s, epoch %d, came again with other bytes", *_place(offered[place]))
+        return found
 
     def due(self) -> bool:
         """Whether a checkpoint is to be published: there is something new (a CheckpointSigned event alone is not, or
@@ -166,6 +206,7 @@ class Sequencer:
         yield gauge("sequencer_published_events", "Events that the newest checkpoint covers.", self.published)
         yield counter("sequencer_checkpoints", "Checkpoints that were signed.", self._state.checkpoints)
         yield counter("sequencer_duplicates", "Events taken again that are leaves already.", self.duplicates)
+        yield counter("sequencer_conflicts", "Events that came again with other bytes.", self.conflicts)
         yield gauge(
             "sequencer_cosignatures", "Witnesses that cosigned the newest checkpoint.", self._publisher.cosignatures
         )

@@ -8,7 +8,7 @@ published: at opening it is removed, and comes again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from decision.journal.merkle import EMPTY_ROOT, leaf_hash, tree_root
@@ -114,6 +114,21 @@ class TileWriter:
             if hashes or carried:
                 carried = [tree_root(hashes + carried)]
         return carried[0] if carried else EMPTY_ROOT
+
+    def unknown(self, wanted: Collection[bytes], at_most: int) -> set[bytes]:
+        """Those leaf hashes that are in no tile, looking from the newest leaf back through `at_most` of them; what lies
+        before is taken for known. Ends as soon as all are found."""
+        missing = set(wanted)
+        if self._levels:
+            missing.difference_update(self._levels[0])
+        reader = TileFolder(self._files.root)
+        newest = self._size // WIDTH
+        oldest = max(0, newest - at_most // WIDTH)
+        for tile in range(newest - 1, oldest - 1, -1):
+            if not missing:
+                return missing
+            missing.difference_update(reader.hashes(0, tile))
+        return missing if not oldest else set()
 
     def append(self, raws: Iterable[bytes]) -> None:
         """Add leaves. Raises ValueError for one over 65,535 bytes, OSError where a tile can't be written."""

@@ -14,7 +14,7 @@ from decision.journal.checkpoint_tail import CheckpointTail
 from decision.journal.custody import KEYS, VERIFIER, Custody
 from decision.journal.log_keys import KEY_FILE, load_keys, save_keys
 from decision.journal.log_settings import LogSettings
-from decision.journal.merkle import Frontier
+from decision.journal.merkle import Frontier, leaf_hash
 from decision.journal.notes import VerifierKey
 from decision.journal.tiles import TileFolder
 from decision.model.errors import LogDamaged, LogUnavailable, SettingsError
@@ -60,6 +60,35 @@ def test_an_event_taken_again_is_no_second_leaf(tmp_path: Path) -> None:
     assert again.take(leaves(EVENTS[:101]), {"a": 101}) == 1
     assert (again.size, again.duplicates) == (101, 100)
     again.close()
+
+
+def test_an_event_that_comes_again_with_other_bytes_is_a_leaf_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two histories of one producer: neither hides the other, in one batch or later; each again is no leaf again."""
+    other = [replace(event, raw=event.raw + b"\x00") for event in EVENTS]
+    log = sequencer(tmp_path)
+    assert log.take(leaves([*EVENTS[:300], other[7], EVENTS[7], other[7]]), {}) == 301
+    log.publish()
+    log.close()
+    log = sequencer(tmp_path)
+    assert log.take(leaves([*EVENTS[:10], other[7], other[299], other[299], EVENTS[300]]), {}) == 2
+    log.publish()
+    found = [raw for bundle in TileFolder(tmp_path / "log").read_entries(log.size) for raw in bundle]
+    log.close()
+    assert found == [event.raw for event in [*EVENTS[:300], other[7], other[299], EVENTS[300]]]
+    assert caplog.text.count("came again with other bytes") == 2
+    assert "event 8 of p1, epoch 1, came again" in caplog.text
+
+
+def test_far_back_an_event_that_comes_again_is_taken_for_the_same(tmp_path: Path) -> None:
+    """Looking through millions of leaves for each repetition would stop the log."""
+    log = sequencer(tmp_path)
+    log.take(leaves(EVENTS), {})
+    hashes = [leaf_hash(event.raw) for event in EVENTS]
+    assert log._writer.unknown([*hashes, bytes(32)], 10_000) == {bytes(32)}
+    assert log._writer.unknown([hashes[0], bytes(32)], 256) == set()
+    log.close()
 
 
 def test_what_was_not_committed_is_forgotten_and_taken_again(tmp_path: Path) -> None:
