@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airlock.host import Host
-from airlock.metrics_ingest import FOLDER as ANALYTICS
 from airlock.settings import Settings
+from analytics.settings import FOLDER as ANALYTICS
 from decision.clock import SystemClock
 from decision.journal.pruning import PruneRules, PruneWish
 from decision.journal.sqlite import SqliteJournal
