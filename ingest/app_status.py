@@ -106,11 +106,11 @@ class Worker:
             yield Sample(name, SampleKind.COUNTER, text, getattr(one, name.partition("_")[2].removesuffix("_events")))
         yield Sample("worker_keys", SampleKind.GAUGE, "Principals and other keys that are counted", one.keys)
         for topic, ours in one.partitions.items():
-            labels = (("topic", topic),)
-            yield Sample("worker_partitions", SampleKind.GAUGE, "Partitions that are this worker's", len(ours), labels)
+            yield Sample(
+                "worker_partitions", SampleKind.GAUGE, "Partitions that are its own", len(ours), (("topic", topic),)
+            )
         for topic, lag in one.lag_events.items():
-            labels = (("topic", topic),)
-            yield Sample("worker_lag_events", SampleKind.GAUGE, "Records that wait in its partitions", lag, labels)
+            yield Sample("worker_lag_events", SampleKind.GAUGE, "Records that wait in them", lag, (("topic", topic),))
 
 
 _COUNTERS = (
