@@ -28,6 +28,7 @@ from decision.clock import SystemClock, Uuid7Source
 from decision.journal.chain import Head
 from decision.journal.notes import VerifierKey
 from decision.journal.tiles import TileFolder, TileNodes
+from decision.journal.trust import TrustPolicy
 from decision.journal.verify_core import Finding, Link, Place, Tampering, of
 from decision.model.errors import ChainBroken, LogDamaged, NoteInvalid
 from decision.wire.events import ProtobufEventCodec
@@ -50,7 +51,8 @@ Told = Callable[[str], Progress]
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the stores are; None for those that are not to be checked. `rows`: the analysts' tables, too.
-    `trusted` and `kept`: the log's key, and an older checkpoint, that the person who checks has from elsewhere."""
+    `trusted`, `policy` and `kept`: the log's key, whom to believe, and an older checkpoint, which the person who checks
+    has from elsewhere."""
 
     log: Path | None = None
     journal: Path | None = None
@@ -59,6 +61,7 @@ class Sources:
     broker: KafkaSettings | None = None
     rows: bool = False
     trusted: VerifierKey | None = None
+    policy: TrustPolicy | None = None
     kept: bytes | None = None
 
 
@@ -90,12 +93,14 @@ def verify(sources: Sources, now_ns: int, told: Told) -> list[Report]:
         return reports
 
 
-def verify_bundle(path: Path, trusted: VerifierKey | None, progress: Progress) -> Report:
+def verify_bundle(
+    path: Path, trusted: VerifierKey | None, progress: Progress, policy: TrustPolicy | None = None
+) -> Report:
     """Check an evidence bundle by itself. Raises LogUnavailable where it can't be read."""
     with tempfile.TemporaryDirectory(prefix="airlock-verify-") as folder:
         ledger = Ledger(Path(folder))
         try:
-            return check_bundle(ledger, path, CODEC, trusted, progress)
+            return check_bundle(ledger, path, CODEC, trusted, progress, policy)
         finally:
             ledger.close()
 
@@ -135,7 +140,7 @@ class _Run:
     def _check_log(self, folder: Path) -> None:
         sources = self._sources
         told = self._told("log")
-        self._log = check_log(self._ledger, "log", folder, CODEC, sources.trusted, sources.kept, told)
+        self._log = check_log(self._ledger, "log", folder, CODEC, sources.trusted, sources.kept, told, sources.policy)
         if self._log.report.good and self._log.size:
             self._voucher, size = "log", self._log.size
             self._voucher_fetch = lambda place: TileFolder(folder).entry(place.spot, size)

@@ -22,6 +22,7 @@ from decision.journal.custody import KEYS, VERIFIER, Opened
 from decision.journal.merkle import leaf_hash, root_of, tree_root
 from decision.journal.notes import VerifierKey
 from decision.journal.tiles import CHECKPOINT, HEIGHT, WIDTH, TileFolder, TileNodes, parse_tile_path
+from decision.journal.trust import TrustPolicy
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.journal.verify_tree import Bundle, compared
 from decision.model.errors import LogDamaged, LogUnavailable, NoteInvalid
@@ -43,9 +44,15 @@ class _Seen:
 
 
 def check_bundle(
-    ledger: Ledger, path: Path, codec: EventCodec, trusted: VerifierKey | None = None, progress: Progress | None = None
+    ledger: Ledger,
+    path: Path,
+    codec: EventCodec,
+    trusted: VerifierKey | None = None,
+    progress: Progress | None = None,
+    policy: TrustPolicy | None = None,
 ) -> Report:
-    """Raises LogUnavailable where `path` can't be read at all."""
+    """Raises LogUnavailable where `path` can't be read at all, NoteInvalid where its checkpoint does not have the
+    cosignatures that `policy` demands."""
     try:
         archive = zipfile.ZipFile(path)
     except OSError as error:
@@ -56,7 +63,7 @@ def check_bundle(
         try:
             folder = Path(temporary)
             _extract(archive, folder)
-            return _check(ledger, path, archive, folder, codec, trusted, progress)
+            return _check(ledger, path, archive, folder, codec, trusted, progress, policy)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             finding = Finding(Tampering.EDITED, f"a part of the zip file can't be read: {error}")
             return Report("bundle", str(path), finding=finding)
@@ -75,13 +82,15 @@ def _extract(archive: zipfile.ZipFile, folder: Path) -> None:
 
 def _check(
     ledger: Ledger, path: Path, archive: zipfile.ZipFile, folder: Path, codec: EventCodec,
-    trusted: VerifierKey | None, progress: Progress | None,
+    trusted: VerifierKey | None, progress: Progress | None, policy: TrustPolicy | None,
 ) -> Report:  # fmt: skip
     tiles = TileFolder(folder)
     try:
-        opened = custody_of(folder, trusted).open(tiles.checkpoint())
+        opened = custody_of(folder, trusted, policy).open(tiles.checkpoint())
     except (NoteInvalid, LogUnavailable) as error:
         return Report("bundle", str(path), finding=Finding(Tampering.EDITED, error.message).at(CHECKPOINT))
+    if policy is not None:
+        policy.check(opened.note)
     entries, seen = Entries(ledger, "bundle", codec), _Seen()
     try:
         said = json.loads(archive.read(MANIFEST))
@@ -101,7 +110,11 @@ def _check(
     finding = in_tiles or forked or seen.finding or chain or ends
     if finding is not None:
         finding = named(finding, codec, partial(_fetch, archive), _words)
-    trust = "the key that you trust" if trusted is not None else "its own word: give --verifier to trust nobody"
+    trust = (
+        "the key that you trust"
+        if trusted is not None or policy is not None
+        else "its own word: give --verifier to trust nobody"
+    )
     notes = (
         f"leaves {seen.first} to {seen.first + seen.count - 1} of {opened.checkpoint.size}, without a hole",
         f"signed by {opened.signed[0].key.name}, {trust}",

@@ -17,6 +17,7 @@ from decision.journal.custody import KEYS, VERIFIER, Custody, Opened
 from decision.journal.merkle import root_of
 from decision.journal.notes import VerifierKey
 from decision.journal.tiles import CHECKPOINT, TileFolder, TileNodes
+from decision.journal.trust import TrustPolicy
 from decision.journal.verify_core import Finding, Place, Tampering
 from decision.journal.verify_tree import TreeCheck
 from decision.model.errors import LogDamaged, LogUnavailable, NoteInvalid
@@ -37,13 +38,28 @@ class LogReport:
         return 0 if self.opened is None else self.opened.checkpoint.size
 
 
-def custody_of(folder: Path, trusted: VerifierKey | None) -> Custody:
-    """Raises NoteInvalid, LogUnavailable."""
+def custody_of(folder: Path, trusted: VerifierKey | None, policy: TrustPolicy | None = None) -> Custody:
+    """The keys of the log in `folder`: one of them must be `trusted`, or a log of `policy`. Raises NoteInvalid,
+    LogUnavailable."""
     try:
-        return Custody.parse((folder / KEYS).read_bytes(), trusted)
+        found = Custody.parse((folder / KEYS).read_bytes(), trusted)
     except FileNotFoundError:
-        if trusted is not None:
-            return Custody.of(trusted)
+        return policy_custody(policy) if policy is not None and trusted is None else _published(folder, trusted)
+    if policy is not None and not set(policy.logs) & set(found.verifiers):
+        raise NoteInvalid("the log's keys are none of the policy's logs", hint="this is another log, or another policy")
+    return found
+
+
+def policy_custody(policy: TrustPolicy) -> Custody:
+    """A log of which nothing but a policy is known. Raises NoteInvalid."""
+    if not policy.logs:
+        raise NoteInvalid("the policy names no log", hint="log NAME+ID+KEY")
+    return Custody.of(*(key for key in policy.logs if key.name == policy.logs[0].name))
+
+
+def _published(folder: Path, trusted: VerifierKey | None) -> Custody:
+    if trusted is not None:
+        return Custody.of(trusted)
     try:
         lines = (folder / VERIFIER).read_text("utf-8").split()
         return Custody.of(*map(VerifierKey.parse, lines))
@@ -61,9 +77,10 @@ def check_log(
     trusted: VerifierKey | None = None,
     kept: bytes | None = None,
     progress: Progress | None = None,
+    policy: TrustPolicy | None = None,
 ) -> LogReport:
     """Check the log in `folder`; `kept` is a checkpoint of it that somebody kept. Raises LogUnavailable where there is
-    no log."""
+    no log, NoteInvalid where its checkpoint does not have the cosignatures that `policy` demands."""
     tiles = TileFolder(folder)
     data = tiles.checkpoint()
     if not data:
@@ -72,13 +89,14 @@ def check_log(
         cut = Finding(Tampering.TRUNCATED, "the log has leaves and no checkpoint").at(str(folder / CHECKPOINT))
         return LogReport(Report(store, str(folder), finding=cut))
     try:
-        custody = custody_of(folder, trusted)
+        custody = custody_of(folder, trusted, policy)
     except NoteInvalid as error:
         return LogReport(Report(store, str(folder), finding=_unsigned(error, folder / KEYS)))
     try:
         opened = custody.open(data)
     except NoteInvalid as error:
         return LogReport(Report(store, str(folder), finding=_unsigned(error, folder / CHECKPOINT)), custody)
+    cosigned = () if policy is None else policy.check(opened.note)
     size = opened.checkpoint.size
     tree, entries = TreeCheck(tiles, size), Entries(ledger, store, codec)
     claims = Claims(ledger, store, codec, custody)
@@ -93,10 +111,12 @@ def check_log(
     finding, waiting = _finding(tree, entries, claims, checked, opened, tiles, codec)
     if finding is None and kept is not None:
         finding = _extends(kept, custody, tiles, size)
-    speaks = f"signed by {opened.signed[0].key.name}, " + (
-        "the key that you trust" if trusted is not None else "by the log's own word: give --verifier to trust nobody"
-    )
-    notes = [speaks, f"{claims.count} checkpoints among its events"]
+    trusting = trusted is not None or policy is not None
+    speaks = "the key that you trust" if trusting else "by the log's own word: give --verifier to trust nobody"
+    notes = [f"signed by {opened.signed[0].key.name}, {speaks}"]
+    if cosigned:
+        notes.append(f"cosigned by {', '.join(sorted({one.key.name for one in cosigned}))}")
+    notes += [f"{claims.count} checkpoints among its events"]
     if waiting:
         notes.append(f"{waiting} holes of the last minute: their events are on their way")
     report = Report(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airlock.verification import Sources, Told
     from analytics.verify_entries import Report
     from decision.journal.notes import VerifierKey
+    from decision.journal.trust import TrustPolicy
 
 COLUMNS = ("store", "events", "copies", "producers", "vouched", "beyond", "result")
 JSON_COLUMNS = (
@@ -50,12 +51,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--proof", type=_FILE, help="This proof (`airlock prove`) that an event is in the log.")
 @click.option("--event", type=_FILE, help="The event's exact bytes, where the proof does not hold them.")
 @click.option("--verifier", help="The log's key that you trust, or a file that holds it: NAME+ID+KEY.")
+@click.option("--policy", "policy_file", type=_FILE, help="Whom you trust, witnesses too (C2SP tlog-policy), instead.")
 @click.option("--checkpoint", "kept", type=_FILE, help="A checkpoint that you kept: the log must go on from it.")
 @format_option
 def verify(
     data_dir: Path, config: Path | None, journal: Path | None, log: Path | None, parquet: Path | None,
     export: Path | None, kafka: bool, rows: bool, bundle: Path | None, proof: Path | None, event: Path | None,
-    verifier: str | None, kept: Path | None, form: str,
+    verifier: str | None, policy_file: Path | None, kept: Path | None, form: str,
 ) -> None:  # fmt: skip
     """Check that nothing in the audit trail was edited, dropped, inserted, reordered, forked or cut.
 
@@ -66,22 +68,23 @@ def verify(
     Exit status 1, the first bad event and what is wrong with it, when there is one. `vouched` events are covered by the
     signed checkpoint (without a log: by the journal); those `beyond` it are newer.
     """
-    for file in (export, bundle, proof, event, kept):
+    for file in (export, bundle, proof, event, policy_file, kept):
         if file is not None and not file.is_file():
             raise click.UsageError(f"there is no file {file}")
     trusted = None if verifier is None else read_verifier(verifier)
+    policy = None if policy_file is None else read_policy(policy_file)
     if event is not None and proof is None:
         raise click.UsageError("--event goes with --proof")
     if proof is not None:
-        prove(proof, event, trusted, data_dir, form)
+        prove(proof, event, trusted, policy, data_dir, form)
         return
     with progress() as told:
         if bundle is not None:
-            reports = [check_bundle(bundle, trusted, told)]
+            reports = [check_bundle(bundle, trusted, told, policy)]
         else:
             sources = chosen(data_dir, config, journal, log, parquet, export, kafka)
             older = None if kept is None else kept.read_bytes()
-            sources = replace(sources, rows=rows, trusted=trusted, kept=older)
+            sources = replace(sources, rows=rows, trusted=trusted, policy=policy, kept=older)
             reports = quickly(sources, told) or thoroughly(sources, told)
     show(reports, form)
 
@@ -95,6 +98,12 @@ def read_verifier(given: str) -> VerifierKey:
     except (OSError, UnicodeDecodeError, IndexError):
         text = given
     return VerifierKey.parse(text)
+
+
+def read_policy(path: Path) -> TrustPolicy:
+    from decision.journal.trust import parse_policy
+
+    return parse_policy(path.read_bytes())
 
 
 def chosen(
@@ -145,22 +154,29 @@ def thoroughly(sources: Sources, told: Told) -> list[Report]:
     return verified(sources, SystemClock().time_unix_nano(), told)
 
 
-def check_bundle(path: Path, trusted: VerifierKey | None, told: Told) -> Report:
+def check_bundle(path: Path, trusted: VerifierKey | None, told: Told, policy: TrustPolicy | None = None) -> Report:
     from airlock.verification import verify_bundle
 
-    return verify_bundle(path, trusted, told("bundle"))
+    return verify_bundle(path, trusted, told("bundle"), policy)
 
 
-def prove(proof: Path, event: Path | None, trusted: VerifierKey | None, data_dir: Path, form: str) -> None:
+def prove(
+    proof: Path, event: Path | None, trusted: VerifierKey | None, policy: TrustPolicy | None, data_dir: Path, form: str
+) -> None:
     """Check a proof, and show the event that it is of."""
     from airlock.verification import CODEC
-    from analytics.verify_log import custody_of
+    from analytics.verify_log import custody_of, policy_custody
     from decision.journal.custody import Custody
     from decision.journal.proofs import parse_proof, verify_proof
 
-    custody = Custody.of(trusted) if trusted is not None else custody_of(data_dir / "log", None)
+    if trusted is not None:
+        custody = Custody.of(trusted)
+    else:
+        custody = policy_custody(policy) if policy is not None else custody_of(data_dir / "log", None)
     raw = None if event is None else event.read_bytes()
     found = verify_proof(parse_proof(proof.read_bytes()), custody, raw)
+    if policy is not None:
+        policy.check(found.opened.note)
     draft, producer_id, epoch, seq, _ = CODEC.decode(found.raw)
     row = {
         "event_id": draft.id, "type": type(draft.payload).__name__, "producer_id": producer_id, "epoch": epoch,
@@ -169,7 +185,7 @@ def prove(proof: Path, event: Path | None, trusted: VerifierKey | None, data_dir
     }  # fmt: skip
     if form == "table":
         click.secho("the event is in the log, under a checkpoint that its key signed", fg="green")
-        if trusted is None:
+        if trusted is None and policy is None:
             click.echo(f"the key is the one that {data_dir / 'log'} itself names: give --verifier to trust nobody")
     show_rows(tuple(row), [row], form)
 

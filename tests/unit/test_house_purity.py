@@ -25,6 +25,7 @@ PURE = (
     "decision/journal/notes",
     "decision/journal/proofs",
     "decision/journal/trust",
+    "decision/journal/verify_core",
     "enforcement/postgres/protocol",
     "enforcement/masking",
     "ingest/detectors",

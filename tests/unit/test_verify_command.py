@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from airlock.main import run
+from decision.journal.algorithms import COSIGNATURE
 from decision.journal.merkle import Frontier, inclusion_proof, leaf_hash
+from decision.journal.notes import new_key, parse_note
 from decision.journal.proofs import TlogProof
 from decision.journal.tiles import CHECKPOINT, TileFolder, TileNodes
 from tests.support.verify_stores import KEY, START, STEP, STRANGER, Stores, history, make_stores, signed
@@ -117,6 +119,24 @@ def test_a_proof_is_checked_with_its_event_inside_or_beside(
     assert "does not lead to the root" in capsys.readouterr().err
     assert leaf_hash(raw) != leaf_hash(whole.raws[40])
     assert run(["verify", "--event", str(event)]) == 2
+
+
+def test_a_policy_says_whom_to_believe(stores: Stores, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log that it names, and a quorum of its witnesses."""
+    witness = new_key("witness.example/w", bytes(range(2, 34)), COSIGNATURE)
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {KEY.verifier.encode()}\nwitness w {witness.verifier.encode()}\nquorum w\n")
+    arguments = ["verify", "--log", str(stores.log), "--policy", str(policy)]
+    assert run(arguments) == 1
+    assert "cosigned by nobody, which is no quorum" in capsys.readouterr().err
+    checkpoint = stores.log / CHECKPOINT
+    text = parse_note(checkpoint.read_bytes()).text
+    checkpoint.write_bytes(checkpoint.read_bytes() + witness.sign(text, 1_790_000_000).line().encode())
+    assert run(arguments) == 0
+    assert "cosigned by witness.example/w" in capsys.readouterr().out
+    policy.write_text(f"log {STRANGER.verifier.encode()}\nquorum none\n")
+    assert run(arguments) == 1
+    assert "none of the policy's logs" in capsys.readouterr().err
 
 
 def when(number: int) -> str:
