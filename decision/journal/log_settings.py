@@ -49,7 +49,8 @@ class WitnessSettings(BaseModel):
 class LogSettings(BaseModel):
     """The tamper-evident log. Times are in seconds.
 
-    `enabled`: whether this node keeps one of its own journal. `origin`: the log's name, such as
+    `enabled`: whether this node keeps one of its own journal; turned off for a while, it can't go on once the journal
+    was pruned beyond it. `origin`: the log's name, such as
     `log.example.com/airlock`; without it one is made up at the first start. `interval_s`: how often a checkpoint is
     signed while there is something new. `algorithms`: what its first keys are, always `ed25519`, with `ml-dsa-44`
     beside it for signatures that outlast quantum computers (3 KB more a checkpoint).
