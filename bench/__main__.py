@@ -26,6 +26,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "grpc": ("--seconds", "0.3", "--rounds", "1"),
     "masking": ("200000",),
     "proxy": ("--quick",),
+    "relay": ("--events", "30000", "--rounds", "2"),
     "verify": ("--events", "50000", "--rounds", "1"),
 }
 
@@ -63,6 +64,7 @@ AIMS = (
         Aim(f"verify, {name}, one core", "verify", ("stores", name, "events_per_cpu_s"), 100_000, "/s")
         for name in ("journal", "log", "kafka export", "parquet")
     ),
+    Aim("relay to a bare producer loop", "relay", ("relay_to_bare",), 0.8),
     Aim(
         "memory growth on ten times the rows", "proxy",
         ("ten times the rows, one connection", "nothing masked", "grown_mib"), 50, "MiB", False,
