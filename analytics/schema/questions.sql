@@ -64,53 +64,56 @@ ORDER BY database;
 -- table TABLE = %: The table; % for any
 -- from TIME = 1970-01-01: Since when
 -- to TIME = 9999-12-31: Until when
-SELECT min(time) AS first, who, database, name AS table_name, sum(n)::BIGINT AS times, arg_min(decision_id, time) AS decision_id
-FROM (
-  SELECT who, database, unnest(tables) AS name, n, time, decision_id
+WITH new AS ( -- by digests, which are small; the rest is looked up for these alone
+  SELECT hash(who, database, name) AS key
   FROM (
-    SELECT who, database, tables, count(*) AS n, min(time) AS time, arg_min(decision_id, time) AS decision_id
-    FROM fact.decisions
-    WHERE effect = 'allow' AND message_kind <> 'parse' AND time < $to AND (
-      $table = '%' OR list_contains(tables, $table_schema || '.' || $table)
-      OR ($table_schema = '' AND len(list_filter(tables, lambda t: ends_with(t, '.' || $table))) > 0)
-    )
-    GROUP BY who, database, tables
+    SELECT who, database, time, unnest(tables) AS name FROM fact.decisions
+    WHERE effect = 'allow' AND message_kind <> 'parse' AND time < $to
   )
+  WHERE $table = '%' OR name = $table_schema || '.' || $table OR ($table_schema = '' AND ends_with(name, '.' || $table))
+  GROUP BY key HAVING min(time) >= $from
 )
-WHERE $table = '%' OR name = $table_schema || '.' || $table OR ($table_schema = '' AND ends_with(name, '.' || $table))
+SELECT
+  min(time) AS first, who, database, name AS table_name, count(*) AS times, arg_min(decision_id, time) AS decision_id
+FROM (
+  SELECT who, database, time, decision_id, unnest(tables) AS name FROM fact.decisions
+  WHERE effect = 'allow' AND message_kind <> 'parse' AND time >= $from AND time < $to
+)
+SEMI JOIN new ON new.key = hash(who, database, name)
 GROUP BY who, database, name
-HAVING first >= $from
 ORDER BY first DESC, who, table_name;
 
 -- QUESTION enumeration: Who asked the same with many different values, or touched many tables, within an hour
 -- least NUMBER = 50: At least so many different values, or tables
 -- from TIME = 1970-01-01: From when on
 -- to TIME = 9999-12-31: Until when
-WITH busy AS ( -- digests first: they are small, and most of them are seen too seldom to matter
+WITH busy AS ( -- most hours of most principals are too quiet to matter
   SELECT hash(who, database) AS principal, time_bucket(INTERVAL '1 hour', time) AS hour
   FROM fact.decisions WHERE message_kind <> 'parse' AND time >= $from AND time < $to
   GROUP BY ALL HAVING greatest(count(*), sum(len(tables))) >= $least
 ),
 asked AS (
   SELECT
-    d.time, d.who, d.database, d.statement, d.tables, d.statement_digest || d.parameters_digest AS digest, b.hour,
-    hash(d.who, d.database, d.statement) AS shape
+    d.who, d.database, d.statement, d.tables, b.principal, b.hour, hash(d.statement) AS shape,
+    hash(d.statement_digest, d.parameters_digest) AS digest
   FROM fact.decisions d
   JOIN busy b ON b.principal = hash(d.who, d.database) AND b.hour = time_bucket(INTERVAL '1 hour', d.time)
   WHERE d.message_kind <> 'parse' AND d.time >= $from AND d.time < $to
-),
-often AS (SELECT shape, hour FROM asked GROUP BY ALL HAVING count(*) >= $least)
-SELECT
-  hour, who, database, 'values' AS of, count(DISTINCT digest) AS different, count(*) AS statements, statement
-FROM asked SEMI JOIN often USING (shape, hour)
-GROUP BY hour, who, database, statement HAVING different >= $least
-UNION ALL
-SELECT hour, who, database, 'tables', count(DISTINCT name), sum(n)::BIGINT, NULL
-FROM (
-  SELECT hour, who, database, unnest(tables) AS name, n
-  FROM (SELECT hour, who, database, tables, count(*) AS n FROM asked GROUP BY ALL)
 )
-GROUP BY hour, who, database HAVING count(DISTINCT name) >= $least
+SELECT
+  hour, any_value(who) AS who, any_value(database) AS database, 'values' AS of, count(DISTINCT digest) AS different,
+  count(*) AS statements, any_value(statement) AS statement
+FROM asked GROUP BY principal, hour, shape HAVING count(*) >= $least AND different >= $least
+UNION ALL
+SELECT hour, any_value(who), any_value(database), 'tables', count(DISTINCT name), sum(n)::BIGINT, NULL
+FROM (
+  SELECT principal, hour, who, database, unnest(tables) AS name, n
+  FROM (
+    SELECT principal, hour, tables, any_value(who) AS who, any_value(database) AS database, count(*) AS n
+    FROM asked GROUP BY principal, hour, tables
+  )
+)
+GROUP BY principal, hour HAVING count(DISTINCT name) >= $least
 ORDER BY different DESC, hour DESC, who;
 
 -- QUESTION event: One event by its id
