@@ -60,14 +60,14 @@ class Detecting:
         """The alerts that these events raise or let grow."""
         for event in events:
             self.detections.add(self.extraction.signals(event))
-        return [alert_event(draft) for draft in self.detections.flush()]
+        return [alert_event(draft) for draft in self.detections.flush(self.clock.monotonic_ns())]
 
     def alerts_of(self, raws: Iterable[bytes]) -> list[AuditEvent]:
         """As `alerts` of the decoded events, at less than half the cost. What is no event says nothing."""
         for raw in raws:
             with contextlib.suppress(ChainBroken):
                 self.detections.add(signals_of(self.extraction, read_event(raw)))
-        return [alert_event(draft) for draft in self.detections.flush()]
+        return [alert_event(draft) for draft in self.detections.flush(self.clock.monotonic_ns())]
 
 
 def alert_event(draft: EventDraft) -> AuditEvent:

@@ -73,7 +73,7 @@ class Folds:
         known = self._held.get(partition)
         if known is None:
             return [], []
-        alerts = known.detections.flush()
+        alerts = known.detections.flush(self._clock.monotonic_ns())
         met = list(known.detections.met)
         known.detections.met.clear()
         self.counts["alerts"] += len(alerts)
@@ -128,7 +128,9 @@ class Folds:
             self._fold(partition, known, record)
             read += 1
         known.next = offset
-        known.detections.flush()  # told before, by whoever had the partition; what grows is told again
+        known.detections.flush(
+            self._clock.monotonic_ns()
+        )  # told before, by whoever had the partition; what grows is told again
         known.detections.met.clear()
         self._held[partition] = known
         self.counts["read_back"] += read

@@ -139,8 +139,8 @@ class Detections:
 
     # ── alerts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def flush(self) -> list[EventDraft]:
-        """The alerts that are new or have grown since the last call, each once."""
+    def flush(self, now_ns: int | None = None) -> list[EventDraft]:
+        """The alerts that are new or have grown since the last call, each once. `now_ns`: see Gaps.found."""
         found: list[EventDraft] = []
         for key, person in self._changed.items():
             for held, since in person.touched.items():
@@ -152,7 +152,7 @@ class Detections:
             self._untold[key] = None
         self._changed.clear()
         if self._gaps is not None:
-            found.extend(self._missed())
+            found.extend(self._missed(now_ns))
         self.counts["alerts"] += len(found)
         return found
 
@@ -198,9 +198,9 @@ class Detections:
             yield alert(rule, key, item, 1, time, time, time, named)
         person.unfirst.clear()
 
-    def _missed(self) -> Iterator[EventDraft]:
+    def _missed(self, now_ns: int | None) -> Iterator[EventDraft]:
         assert self._gaps is not None
-        for gap in self._gaps.found():
+        for gap in self._gaps.found(now_ns):
             key = (PRODUCER, gap.producer_id)
             missing = gap.last_missing - gap.first_missing + 1
             person = self._person(key)

@@ -1,7 +1,8 @@
 """Events of a journal that never arrived, seen by their numbers: a journal leaves none out. Pure.
 
 A relay delivers a journal's events to several partitions, which are read at different speed: a number that is missing
-now may come a moment later. It is missing when the journal's own time has gone on by the window since.
+now may come a moment later. It is missing when the journal's own time has gone on by the window since, and so has the
+reader's where it tells: who catches up after a night reads one partition hours ahead of another within seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class _Journal:
     def __init__(self, time: int) -> None:
         self.covered = Coverage()
         self.newest = self.since = time
-        self.noticed: dict[int, int] = {}
+        self.noticed: dict[int, tuple[int, int]] = {}
 
 
 class Gaps:
@@ -50,17 +51,20 @@ class Gaps:
             journal.covered.take(places.producer_id, 0, seq)
         journal.newest = max(journal.newest, places.time_unix_nano)
 
-    def found(self) -> list[Gap]:
-        """The gaps that lasted. What lies near the place where reading began is left out: partitions begin unevenly."""
+    def found(self, now_ns: int | None) -> list[Gap]:
+        """The gaps that lasted; `now` is the reader's time, from any beginning, None where it does not matter.
+
+        What lies near the place where reading began is left out: partitions begin unevenly."""
         gaps: list[Gap] = []
         for producer, journal in self._journals.items():
             intervals = journal.covered.intervals()
-            noticed: dict[int, int] = {}
+            noticed: dict[int, tuple[int, int]] = {}
             for before, after in itertools.pairwise(intervals):
                 first = before.last_seq + 1
-                since = noticed[first] = journal.noticed.get(first, journal.newest)
+                since, read = noticed[first] = journal.noticed.get(first, (journal.newest, now_ns or 0))
                 settled = since >= journal.since + self._window or intervals[0].first_seq == 1
-                if settled and journal.newest - since >= self._window:
+                waited = now_ns is None or now_ns - read >= self._window
+                if settled and waited and journal.newest - since >= self._window:
                     gaps.append(Gap(producer, first, after.first_seq - 1, since, journal.newest))
             journal.noticed = noticed
             if len(intervals) > _MOST_INTERVALS:  # what is missing for so long was told long ago

@@ -9,19 +9,9 @@ from hypothesis import strategies as st
 
 from decision.model.events import AlertRaised, AuditEvent
 from ingest.detectors import Detections, Extraction, Limits, Signal
-from ingest.detectors.rules import Override, tuned
 from ingest.detectors.state import dump, load, plan_of
-from tests.support.streams_drawn import NOON, stories
+from tests.support.streams_drawn import NOON, RULES, stories
 from tests.support.streams_story import SECOND, denied, person, told
-
-RULES = tuned(
-    {
-        "mass_read": Override(threshold=300),
-        "denial_burst": Override(threshold=3),
-        "table_enumeration": Override(threshold=4),
-        "sign_in_failures": Override(threshold=2),
-    }
-)
 
 
 def signals(events: Sequence[AuditEvent]) -> list[Signal]:

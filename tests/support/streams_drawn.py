@@ -5,10 +5,21 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from decision.model.events import AuditEvent
+from ingest.detectors.rules import Override, tuned
 from tests.support.streams_story import SECOND, Told, denied, looked, person, read, refused, told
 
 NOON = 1_789_992_000 * SECOND
 """A Monday."""
+
+RULES = tuned(
+    {
+        "mass_read": Override(threshold=300),
+        "denial_burst": Override(threshold=3),
+        "table_enumeration": Override(threshold=4),
+        "sign_in_failures": Override(threshold=2),
+    }
+)
+"""With thresholds that a drawn story reaches."""
 
 
 @st.composite
@@ -29,3 +40,16 @@ def stories(draw: st.DrawFn) -> list[AuditEvent]:
         else:
             made.append(refused(time, session, f"u{who}"))
     return told(made)
+
+
+class FixedClock:
+    """A clock that stands still."""
+
+    def __init__(self, time_unix_nano: int) -> None:
+        self._time = time_unix_nano
+
+    def time_unix_nano(self) -> int:
+        return self._time
+
+    def monotonic_ns(self) -> int:
+        return self._time

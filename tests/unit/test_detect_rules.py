@@ -238,6 +238,16 @@ def test_events_that_never_arrive_are_told_once_time_has_gone_on() -> None:
     assert not detections.flush()
 
 
+def test_who_catches_up_does_not_take_what_it_has_yet_to_read_for_missing() -> None:
+    """The reader's own time must have gone on, too."""
+    detections = Detections()
+    detections.arrived([Places("p1", MONDAY_NOON, (1, 2, 5))])
+    assert not detections.flush(0)
+    detections.arrived([Places("p1", MONDAY_NOON + 3_600 * SECOND, (6,))])
+    assert not detections.flush(60 * SECOND)
+    assert len(detections.flush(901 * SECOND)) == 1
+
+
 def test_a_hole_that_was_filled_is_not_told() -> None:
     """What came late is not missing."""
     detections = Detections()
