@@ -25,13 +25,12 @@ from decision.model.principal import Principal, PrincipalKind
 from decision.model.session import Approval, ApprovalState
 
 PARTITIONS = 3
-IDS = ("a", "b", "c", "d")
+IDS = ("a", "b", "c")  # b needs two votes
 PRODUCERS = ("node-1", "node-2", "node-3")
 HOUR = 3600 * 10**9
 REQUESTER = Principal("https://idp", "alice", PrincipalKind.HUMAN)
 PEOPLE = tuple(Principal("https://idp", name, PrincipalKind.HUMAN, groups=("dba",)) for name in ("bob", "carol", "dan"))
 AGENT = Principal("https://idp", "bot", PrincipalKind.AGENT, groups=("dba",))
-VOTERS = (*PEOPLE, AGENT, REQUESTER)
 
 Topic = list[list[AuditEvent]]
 
@@ -39,12 +38,10 @@ Topic = list[list[AuditEvent]]
 @st.composite
 def payloads(draw: st.DrawFn) -> Payload:
     """Any event about any approval, however little sense it makes."""
-    approval_id, voter = draw(st.sampled_from(IDS)), draw(st.sampled_from(VOTERS))
-    kind = draw(st.sampled_from("rgggdeuu"))
+    approval_id, voter = draw(st.sampled_from(IDS)), draw(st.sampled_from((*PEOPLE, *PEOPLE, AGENT, REQUESTER)))
+    kind = draw(st.sampled_from("rggggddeuuu"))
     if kind == "r":
-        quorum = 1 + IDS.index(approval_id) % 2
-        terms = HoldTerms("approvals.schema_change", ("dba",), quorum=quorum)
-        return ApprovalRequested(approval_id, "d", "s", REQUESTER, "shop", "x", b"x", b"", (terms,), HOUR)
+        return asked(approval_id)
     if kind == "g":
         return ApprovalGranted(approval_id, voter)
     if kind == "d":
@@ -52,7 +49,20 @@ def payloads(draw: st.DrawFn) -> Payload:
     return ApprovalExpired(approval_id) if kind == "e" else ApprovalUsed(approval_id, "d", "s")
 
 
-journals = st.lists(st.tuples(st.sampled_from(PRODUCERS), payloads()), min_size=1, max_size=40)
+def asked(approval_id: str = "a") -> ApprovalRequested:
+    terms = HoldTerms("approvals.schema_change", ("dba",), quorum=1 + IDS.index(approval_id) % 2)
+    return ApprovalRequested(approval_id, "d", "s", REQUESTER, "shop", "x", b"x", b"", (terms,), HOUR)
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[tuple[str, Payload]]:
+    """Events with their producers; mostly each approval is asked for before anything else happens to it."""
+    entries = draw(st.lists(st.tuples(st.sampled_from(PRODUCERS), payloads()), min_size=1, max_size=40))
+    first = [(draw(st.sampled_from(PRODUCERS)), asked(one)) for one in IDS if draw(st.integers(0, 4))]
+    return [*first, *entries]
+
+
+journals = stories()
 chances = st.randoms(use_true_random=False)
 
 
@@ -197,11 +207,6 @@ def read_grown(topic: Topic, chance: random.Random) -> tuple[PartitionedBook, No
 
 def event(seq: int, payload: Payload, producer: str = "node-1") -> AuditEvent:
     return AuditEvent(EventDraft(f"{producer}/{seq}", seq, "test", "s", payload), producer, 1, seq, b"", b"")
-
-
-def asked(approval_id: str = "a") -> ApprovalRequested:
-    terms = HoldTerms("approvals.schema_change", ("dba",))
-    return ApprovalRequested(approval_id, "d", "s", REQUESTER, "shop", "x", b"x", b"", (terms,), HOUR)
 
 
 def test_records_in_another_partition_count_for_nothing() -> None:
