@@ -118,6 +118,7 @@ GOOD = TlogProof(3, (bytes(32),), b"a\n1\nb\n\n\xe2\x80\x94 a AAAAAAA=\n", b"eve
 )
 def test_what_is_no_proof_is_refused(data: bytes) -> None:
     """There is one way to write it."""
+    assert GOOD.startswith(b"c2sp.org/tlog-proof@v1\nextra ZXZlbnQ=\nindex 3\nAAAA")
     assert parse_proof(GOOD).extra == b"event" and parse_proof(GOOD).encode() == GOOD
     with pytest.raises(ProofInvalid):
         parse_proof(data)
