@@ -26,6 +26,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "grpc": ("--seconds", "0.3", "--rounds", "1"),
     "masking": ("200000",),
     "proxy": ("--quick",),
+    "questions": ("--events", "100000"),
     "relay": ("--events", "30000", "--rounds", "2"),
     "verify": ("--events", "50000", "--rounds", "1"),
 }
@@ -65,6 +66,7 @@ AIMS = (
         for name in ("journal", "log", "kafka export", "parquet")
     ),
     Aim("relay to a bare producer loop", "relay", ("relay_to_bare",), 0.8),
+    Aim("decisions with the relay, to without", "durable", ("ratios", "decisions with the relay to without"), 0.8),
     Aim(
         "memory growth on ten times the rows", "proxy",
         ("ten times the rows, one connection", "nothing masked", "grown_mib"), 50, "MiB", False,

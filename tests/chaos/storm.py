@@ -161,7 +161,7 @@ def _verified(composition: Composition) -> list[str]:
     """What `airlock verify` says of each store, held against the signed tree."""
     log = ("--log", str(composition.sequencer.data_dir / "log"))
     stores: list[tuple[str, ...]] = [("--journal", str(part.data_dir / "journal")) for part in composition.services]
-    stores += [("--parquet", str(composition.sink.data_dir / "analytics"))]
+    stores += [("--parquet", str(composition.sink.data_dir / "analytics"), "--rows")]
     stores += [("--kafka", "--config", str(composition.config))]
     return [complaint for store in stores for complaint in _verify(composition, *log, *store)]
 
