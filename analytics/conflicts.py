@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from analytics import ddl
+from analytics.intake import Batch, Intake, Key, key_of
+from analytics.project import DeadLetterRow
+from analytics.project.fold import dead_letter
+from analytics.retention_ledger import Ledger, RetentionError
 from analytics.segments import Segment, day_of
 from decision.model.events import AuditEvent
 
-Key = tuple[str, int, int]
-"""(producer_id, epoch, seq)."""
+
+def conflict_letters(
+    batch: Batch,
+    repeated: Sequence[int],
+    intake: Intake,
+    live: duckdb.DuckDBPyConnection,
+    segments: Sequence[tuple[Segment, str]],
+    folder: Path,
+) -> list[DeadLetterRow]:
+    """A dead letter for each of the events `repeated` of a batch that is not the one taken under its number."""
+    events = {number: intake.decode(batch.raws[number]) for number in repeated}
+    taken = batch.hashes({key_of(event) for event in events.values()})
+    found = conflicting(list(events.values()), taken, live, segments, _kept_from(folder))
+    numbers = {id(event): number for number, event in events.items()}
+    letters = []
+    for event in found:
+        origin, position = batch.origin(numbers[id(event)])
+        letter = dead_letter(event, "conflict", "another event was taken under its number", origin)
+        letters.append(letter._replace(position=position))
+    return letters
 
 
-def key_of(event: AuditEvent) -> Key:
-    return (event.producer_id, event.epoch, event.seq)
+def _kept_from(folder: Path) -> str:
+    """The first day whose events are kept in full, as a date; empty where all are."""
+    try:
+        floor = Ledger(folder).read().floors().get("events")
+    except RetentionError:
+        return ""  # a letter too many rather than a fork unseen
+    return "" if floor is None else floor.isoformat()
 
 
 def conflicting(

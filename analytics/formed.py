@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
@@ -17,6 +16,7 @@ from analytics.project import Row
 from analytics.project.fold import micros
 from analytics.project.statements import changes
 from decision.journal.chain import chain_hash
+from decision.model.events import PinnedValue
 
 Tables = dict[str, pa.Table]
 
@@ -214,6 +214,9 @@ def _changes(found: _Events) -> list[Row]:
         if form.changes:
             pinned = list(form.pinned)
             for index, place in form.macs:
-                pinned[index] = replace(pinned[index], mac=cut[place])
+                known = pinned[index]
+                pinned[index] = PinnedValue(
+                    known.statement_index, known.schema, known.table, known.column, known.role, cut[place]
+                )
             rows += changes(micros(time), decision_id.decode(), pinned, form.facts)
     return rows

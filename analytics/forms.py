@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -29,7 +30,7 @@ CHANGES = "column_changes"
 Cut = tuple[bytes, ...]
 
 
-class Unfit(Exception):  # noqa: N818
+class Unfit(Exception):
     """An own value is not what its field holds: the event has to be decoded as a whole."""
 
 
@@ -216,7 +217,7 @@ def varints(column: Sequence[bytes], size: int) -> list[int]:
     return list(message.values)
 
 
-def _varints_message() -> type:
+def _varints_message() -> Any:
     """A message of one packed list, so that protobuf's own code reads many varints in one call."""
     file = descriptor_pb2.FileDescriptorProto(name="airlock/varints.proto", package="airlock.own", syntax="proto3")
     message = file.message_type.add(name="Varints")
@@ -224,8 +225,7 @@ def _varints_message() -> type:
     message.field.add(name="values", number=1, type=kind.TYPE_INT64, label=kind.LABEL_REPEATED)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    found: type = message_factory.GetMessageClass(pool.FindMessageTypeByName("airlock.own.Varints"))
-    return found
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("airlock.own.Varints"))
 
 
 _Varints = _varints_message()

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from analytics.columns import joined, to_arrow
-from analytics.conflicts import Key, key_of
 from analytics.formed import Tables, tables_of
 from analytics.forms import FormBook, Group, Unfit
 from analytics.project import Coverage, DeadLetterRow, Rows, project
@@ -22,6 +21,8 @@ from decision.model.errors import ChainBroken
 from decision.model.events import AuditEvent
 from decision.wire.events import MAX_EVENT_BYTES, ProtobufEventCodec
 
+Key = tuple[str, int, int]
+"""(producer_id, epoch, seq)."""
 _LEARNED = 16
 """Of so many events of a batch at most one is learned from, beside the first ones: where none is like another, learning
 must not take more than the fold."""
@@ -162,6 +163,10 @@ class Intake:
             batch.letters.append(undecodable(origin, position, error.message, raw))
             return None
         return event
+
+
+def key_of(event: AuditEvent) -> Key:
+    return (event.producer_id, event.epoch, event.seq)
 
 
 def undecodable(origin: str, position: int, error: str, raw: bytes) -> DeadLetterRow:

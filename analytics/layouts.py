@@ -1,7 +1,7 @@
 """Where an event's own values stand in its bytes, so that they can be taken out without decoding the rest.
 
-Most of what an event says was said by an earlier one: the same principal, rules, statement. What is its own (ids, times,
-digests, figures) stands in known fields. A `Layout` is learned from one event: the places of those fields. It cuts any
+Most of what an event says was said by an earlier one: the same principal, rules, statement. What is its own (ids,
+times, digests, figures) stands in known fields. A `Layout` is learned from one event: the places of those fields. It cuts any
 event of the same layout into own values and the stretches between them, in one call of `struct`.
 
 Equal stretches, in which all tags and lengths of the own values' fields stand, mean the same message but for its own
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from analytics.project.document import LARGEST_REMEMBERED, MARK
 from decision.wire.gen import events_pb2 as pb
@@ -31,8 +31,8 @@ OWN: dict[str, tuple[str, ...]] = {
     "statement_decided": (
         "decision_id", "session_id", "principal.authentication.time_unix", "principal.authentication.expires_unix",
         "principal.on_behalf_of.authentication.time_unix", "principal.on_behalf_of.authentication.expires_unix",
-        INPUT, "statement_digest", "parameters_digest", "pinned.mac", "latency_ns", "parse_decision_id", "client.address",
-        "sealed_text",
+        INPUT, "statement_digest", "parameters_digest", "pinned.mac", "latency_ns", "parse_decision_id",
+        "client.address", "sealed_text",
     ),
     "statement_executed": (
         "decision_id", "session_id", "command_tag", "rows", "bytes", "duration_ns", "masked_cells",
@@ -51,7 +51,7 @@ _VARINT, _SIZED = 0, 2
 _LARGEST = 16 * 1024
 
 
-class NoLayout(Exception):  # noqa: N818
+class NoLayout(Exception):
     """The event is none of those that are cut; it is decoded as a whole."""
 
 
@@ -87,7 +87,9 @@ class Layout:
 
     def __init__(self, kind: str, cuts: list[_CutAt], size: int) -> None:
         self.kind = kind
-        parts, at, own = [], 0, []
+        parts: list[str] = []
+        own: list[Own] = []
+        at = 0
         for start, end, path, kind_of in cuts:
             parts.append(f"{start - at}s{end - start}s")
             varint, text = kind_of == FieldDescriptor.TYPE_INT64, kind_of == FieldDescriptor.TYPE_STRING
@@ -185,7 +187,7 @@ def _tree(payload: str) -> _Node:
     root = _Node()
     envelope = pb.AuditEvent.DESCRIPTOR
     for name in ENVELOPE:
-        _plant(root, envelope, name.split("."))
+        _plant(root, envelope, [name])
     number = envelope.fields_by_name[payload]
     below = _Node()
     for path in OWN[payload]:
@@ -194,10 +196,10 @@ def _tree(payload: str) -> _Node:
     return root
 
 
-def _plant(node: _Node, message: Descriptor, path: list[str]) -> None:
+def _plant(node: _Node, message: Any, path: list[str]) -> None:
     found = message.fields_by_name[path[0]]
     if len(path) > 1:
-        name, repeated, below = node.nested.setdefault(found.number, (found.name, found.is_repeated, _Node()))
+        _, _, below = node.nested.setdefault(found.number, (found.name, found.is_repeated, _Node()))
         _plant(below, found.message_type, path[1:])
         return
     kinds = (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)

@@ -91,8 +91,8 @@ def _locked(path: Path) -> IO[bytes]:
 def _busy(path: Path, holder: str) -> StoreBusy:
     return StoreBusy(
         f"another process{holder} writes the audit store in {path.parent}",
-        hint="`airlock up`, `airlock ingest` and `airlock ingest sink` do while they run: stop them on this data folder, "
-        "then try again; what was published can be asked meanwhile",
+        hint="`airlock up`, `airlock ingest` and `airlock ingest sink` do while they run: stop them on this data "
+        "folder, then try again; what was published can be asked meanwhile",
     )
 
 
@@ -191,8 +191,8 @@ class LiveFile:
             self.connection.execute("DELETE FROM meta.source WHERE source = ?", [source])
             self.connection.execute("INSERT INTO meta.source VALUES (?, ?)", [source, identity])
 
-    def save_coverage(self, coverage: Coverage) -> None:
-        changed, intervals = coverage.changes()
+    def save_coverage(self, changed: Mapping[tuple[str, int], int], intervals: Sequence[Interval]) -> None:
+        """What `Coverage.changes` gave."""
         for (producer_id, epoch), low in changed.items():
             self.connection.execute(
                 "DELETE FROM meta.coverage WHERE producer_id = ? AND epoch = ? AND last_seq >= ?",

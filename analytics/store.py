@@ -12,7 +12,7 @@ at any moment leaves each event taken once or not at all, and the source's posit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,17 +23,19 @@ import pyarrow as pa
 from analytics import ddl
 from analytics.catalog import CatalogPublisher
 from analytics.columns import joined, to_arrow
-from analytics.conflicts import conflicting, key_of
+from analytics.conflicts import conflict_letters
 from analytics.intake import Batch, Intake, Run
 from analytics.live import LIVE, LiveFile
-from analytics.project import DeadLetterRow
-from analytics.project.fold import alert_rows, dead_letter
-from analytics.retention_ledger import Ledger, RetentionError
+from analytics.project import DeadLetterRow, Interval
+from analytics.project.fold import alert_rows
 from analytics.segments import Segment, SegmentFolder, split_by_day
 from analytics.settings import DEFAULTS, FOLDER, StoreSettings
 from analytics.upkeep import Upkeep
 from decision.model.events import AuditEvent
 from decision.model.ports import Clock, IdSource
+
+_WRITERS = 4
+"""So many segments of a batch are written at once: compressing and waiting for the disk hold no lock of Python's."""
 
 __all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "Run", "StoreSettings"]
 
@@ -47,6 +49,19 @@ class Applied:
     dead_letters: int = 0
     oldest_ns: int = 0
     newest_ns: int = 0
+
+
+@dataclass(slots=True)
+class Pending:
+    """A batch that was folded: its rows for the live file, or the segments that are being written of them, and what
+    changes with them in one transaction."""
+
+    applied: Applied
+    tables: Mapping[str, pa.Table]
+    files: list[Future[Segment]]
+    coverage: tuple[dict[tuple[str, int], int], list[Interval]]
+    positions: Mapping[str, int]
+    identities: Mapping[str, str]
 
 
 class AnalyticsStore(Upkeep):
@@ -71,12 +86,14 @@ class AnalyticsStore(Upkeep):
         self._publisher = CatalogPublisher(folder)
         self._intake = Intake()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compaction")
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="segments")
         self._running = None
         self._reload()
         self._remove_orphans()
         self._dirty = True
 
     def _reload(self) -> None:
+        self._pending: Pending | None = None
         self._positions = self._live.positions()
         self._identities = self._live.identities()
         self._coverage = self._live.coverage()
@@ -104,6 +121,7 @@ class AnalyticsStore(Upkeep):
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._writers.shutdown(wait=True)
         self._live.close()
 
     # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,86 +170,99 @@ class AnalyticsStore(Upkeep):
         number is kept as a dead letter (`conflict`), as is what is no event (`undecodable`). Alerts stand outside any
         chain: they are neither counted nor covered. Raises duckdb.Error or OSError; nothing is taken then.
         """
+        applied = self.take_ahead(runs, positions, dead_letters, alerts, identities)
+        self.flush()
+        return applied
+
+    def take_ahead(
+        self,
+        runs: Sequence[Run],
+        positions: Mapping[str, int],
+        dead_letters: Sequence[DeadLetterRow] = (),
+        alerts: Sequence[AuditEvent] = (),
+        identities: Mapping[str, str] | None = None,
+    ) -> Applied:
+        """As `take`, but durable only with the next batch or `flush`: while its segments are compressed and written,
+        the next batch is folded. Whatever fails, of this or of the one before, neither is taken."""
         try:
             batch = self._intake.read(runs)
             repeated = batch.take_new(self._coverage)
-            letters = [*dead_letters, *self._conflicts(batch, repeated)]
+            coverage = self._coverage.changes()
+            if repeated:
+                self._finish()  # what they repeat may be in there
+            letters = [*dead_letters, *(self._conflicts(batch, repeated) if repeated else ())]
             tables = batch.tables(letters)
             if alerts:
                 tables = joined(tables, to_arrow(alert_rows(alerts)))
             found = tables.get("dead_letters")
             letters_found = 0 if found is None else found.num_rows
             applied = Applied(batch.events, len(repeated), letters_found, *batch.span())
-            self._store(tables, positions, applied, identities or {})
+            direct = applied.events >= self._settings.direct_events
+            files = self._begin_writing(tables) if direct else []
+            pending = Pending(applied, {} if direct else tables, files, coverage, positions, identities or {})
+            self._finish()
+            self._pending = pending
         except BaseException:
             self._reload()
             raise
         return applied
 
+    def flush(self) -> None:
+        """Make durable what was taken ahead. Raises as `take` does."""
+        try:
+            self._finish()
+        except BaseException:
+            self._reload()
+            raise
+
     def _conflicts(self, batch: Batch, repeated: Sequence[int]) -> list[DeadLetterRow]:
-        if not repeated:
-            return []
-        events = {number: self._intake.decode(batch.raws[number]) for number in repeated}
-        taken = batch.hashes({key_of(event) for event in events.values()})
         files = [
             (segment, str(self._files.absolute(segment)))
             for segment in self._segments
             if segment.table in ("events", "dead_letters")
         ]
-        found = conflicting(list(events.values()), taken, self._live.connection, files, self._kept_from())
-        numbers = {id(event): number for number, event in events.items()}
-        letters = []
-        for event in found:
-            origin, position = batch.origin(numbers[id(event)])
-            letter = dead_letter(event, "conflict", "another event was taken under its number", origin)
-            letters.append(letter._replace(position=position))
-        return letters
+        return conflict_letters(batch, repeated, self._intake, self._live.connection, files, self.folder)
 
-    def _kept_from(self) -> str:
-        """The first day whose events are kept in full, as a date; empty where all are."""
-        try:
-            floor = Ledger(self.folder).read().floors().get("events")
-        except RetentionError:
-            return ""  # a letter too many rather than a fork unseen
-        return "" if floor is None else floor.isoformat()
-
-    def _store(
-        self, tables: Mapping[str, pa.Table], positions: Mapping[str, int], applied: Applied, known: Mapping[str, str]
-    ) -> None:
-        direct = applied.events >= self._settings.direct_events
-        written = self._write(tables) if direct else []
+    def _finish(self) -> None:
+        """Commit the batch that was taken ahead, if there is one."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        written = [file.result() for file in pending.files]
+        applied = pending.applied
         counters = {
             "events": self._counters["events"] + applied.events,
             "duplicates": self._counters["duplicates"] + applied.duplicates,
             "dead_letters": self._counters["dead_letters"] + applied.dead_letters,
         }
         with self._live:
-            for table, content in () if direct else tables.items():
+            for table, content in pending.tables.items():
                 self._live.insert(table, content)
             self._live.add_segments(written)
-            self._live.save_coverage(self._coverage)
-            self._live.save_positions(positions)
-            self._live.save_identities(known)
+            self._live.save_coverage(*pending.coverage)
+            self._live.save_positions(pending.positions)
+            self._live.save_identities(pending.identities)
             self._live.save_counters(counters)
         self._counters = counters
-        self._positions.update(positions)
-        self._identities.update(known)
-        self._dirty = self._dirty or bool(tables) or applied.duplicates > 0
-        if direct:
-            self._segments += written
-            self._publisher.outdate(tables)
-        else:
-            if tables and not self._hot:
-                self._hot_since = self._clock.monotonic_ns()
-            for table, content in tables.items():
-                self._hot[table] = self._hot.get(table, 0) + content.num_rows
+        self._positions.update(pending.positions)
+        self._identities.update(pending.identities)
+        self._dirty = self._dirty or bool(written) or bool(pending.tables) or applied.duplicates > 0
+        self._segments += written
+        self._publisher.outdate({segment.table for segment in written})
+        if pending.tables and not self._hot:
+            self._hot_since = self._clock.monotonic_ns()
+        for table, content in pending.tables.items():
+            self._hot[table] = self._hot.get(table, 0) + content.num_rows
+
+    def _begin_writing(self, tables: Mapping[str, pa.Table]) -> list[Future[Segment]]:
+        return [
+            self._writers.submit(self._write_one, table, day, part)
+            for table, content in tables.items()
+            for day, part in split_by_day(content)
+        ]
 
     def _write(self, tables: Mapping[str, pa.Table]) -> list[Segment]:
-        written = []
-        for table, content in tables.items():
-            for day, part in split_by_day(content):
-                written.append(self._write_one(table, day, part))
-        return written
+        return [file.result() for file in self._begin_writing(tables)]
 
     def _write_one(self, table: str, day: date, rows: pa.Table) -> Segment:
         return self._files.write(table, day, self._ids.new_id(), rows.combine_chunks().to_batches(), rows.schema)

@@ -83,9 +83,9 @@ class LocalRunner:
 
     def step(self) -> bool:
         """Read, store, publish, compact: whatever is due. Returns whether there may be more to read at once."""
-        if self._behind or self._publication.is_due or not self._store.dirty:
+        if self._behind or self._publication.is_due() or not self._store.dirty:
             self._behind = self._take()
-        if self._store.dirty and self._publication.is_due:
+        if self._store.dirty and self._publication.is_due(behind=self._behind):
             self._publish()
         self._store.compact()
         self._store.clean()

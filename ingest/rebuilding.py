@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from analytics.live import StoreError
+from analytics.project import DeadLetterRow
 from analytics.store import AnalyticsStore, Run
 from decision.journal.reader import SqliteJournalReader
 from decision.journal.tiles import FOLDER as LOG_FOLDER
@@ -41,9 +42,10 @@ class JournalFeed:
 
     def __call__(self, store: AnalyticsStore) -> bool:
         after = store.position(JOURNAL)
+        letters: list[DeadLetterRow] = []
         raws = next(self._pruned, None)
         if raws is not None:
-            run, position, letters = Run(JOURNAL, range(after + 1, after + 1 + len(raws)), raws), after + len(raws), []
+            run, position = Run(JOURNAL, range(after + 1, after + 1 + len(raws)), raws), after + len(raws)
         else:
             run, position, letters = read_run(self._reader, after, _BATCH)
         if position == after:
@@ -64,8 +66,8 @@ class JournalFeed:
         size = 0 if state is None else state.size
         if size < pruned:
             raise StoreError(
-                f"events 1 to {pruned} were pruned from the journal, and the log in {self._data_dir / LOG_FOLDER} holds "
-                f"{size} of them: they can't be projected again",
+                f"events 1 to {pruned} were pruned from the journal, and the log in {self._data_dir / LOG_FOLDER} "
+                f"holds {size} of them: they can't be projected again",
                 hint="put the log's folder back from a copy, or keep the audit store as it is",
             )
         return _batches(TileFolder(self._data_dir / LOG_FOLDER).read_entries(pruned))

@@ -33,6 +33,9 @@ from ingest.status import IngestStatus, write_status
 
 log = logging.getLogger(__name__)
 
+_FULLER_S = 0.05
+"""So long the next records are waited for while many are on their way."""
+
 Wait = Callable[[float], bool]
 """Waits so many seconds, or until it is time to stop; whether it is."""
 
@@ -133,6 +136,7 @@ class _Taking:
         self._publication = Publication(store, sink._clock, sink._settings.publish_s)
         self._keeper = Keeper(store, sink._clock)
         self._identities: dict[str, str] = {}
+        self._behind = False
         self._failures = 0
         self._said_at = 0
         self._status_at = 0
@@ -144,6 +148,7 @@ class _Taking:
                 self._step(wait)
         finally:
             self._source.close()
+        self._store.flush()
         self._publication.publish()
         self._tell()
 
@@ -157,7 +162,8 @@ class _Taking:
         except KafkaUnavailable as error:
             self._away(error)
             taken = 0
-        if self._store.dirty and self._publication.is_due:
+            self._store.flush()
+        if self._store.dirty and self._publication.is_due(behind=self._behind):
             self._publication.publish()
         self._store.compact()
         self._store.clean()
@@ -181,19 +187,24 @@ class _Taking:
         self._sink._error = error.message
 
     def _take(self) -> int:
-        """Store the next batch. Returns how many records it held."""
-        chunks = self._source.poll(self._settings.poll_s if not self._store.dirty else min(0.05, self._settings.poll_s))
-        count = sum(len(chunk.values) for chunk in chunks)
-        size = sum(map(len, (value for chunk in chunks for value in chunk.values)))
-        while chunks and count < self._settings.batch and size < self._settings.batch_bytes:
-            more = self._source.poll(0.0)
+        """Take the next batch. Returns how many records it held."""
+        chunks: list[Chunk] = []
+        count = size = 0
+        while count < self._settings.batch and size < self._settings.batch_bytes:
+            wait_s = _FULLER_S if self._behind else 0.0
+            if not chunks and not self._behind:
+                wait_s = min(_FULLER_S, self._settings.poll_s) if self._store.dirty else self._settings.poll_s
+            more = self._source.poll(wait_s)
             if not more:
                 break
             chunks += more
             count += sum(len(chunk.values) for chunk in more)
-            size += sum(map(len, (value for chunk in more for value in chunk.values)))
+            size += sum(sum(map(len, chunk.values)) for chunk in more)
+        self._behind = count >= self._settings.batch or size >= self._settings.batch_bytes
         if chunks:
             self._store_chunks(chunks)
+        if not self._behind:
+            self._store.flush()
         return count
 
     def _store_chunks(self, chunks: Sequence[Chunk]) -> None:

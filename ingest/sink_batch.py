@@ -18,7 +18,7 @@ _CODEC = ProtobufEventCodec()
 def take_chunks(
     store: AnalyticsStore, chunks: Sequence[Chunk], events_topic: str, identities: Mapping[str, str]
 ) -> Applied:
-    """Store a batch with the positions after it. Raises what the store raises; nothing is taken then."""
+    """Take a batch with the positions after it, ahead (AnalyticsStore.take_ahead). Raises what the store raises."""
     runs, letters, alerts = list[Run](), list[DeadLetterRow](), list[AuditEvent]()
     positions = dict[str, int]()
     for chunk in chunks:
@@ -32,7 +32,7 @@ def take_chunks(
                 letters.append(undecodable(chunk.source, offset, found, value))
             elif found is not None:
                 alerts.append(found)
-    return store.take(runs, positions, letters, alerts, identities)
+    return store.take_ahead(runs, positions, letters, alerts, identities)
 
 
 def decode_alert(value: bytes) -> AuditEvent | str | None:

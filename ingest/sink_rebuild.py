@@ -39,6 +39,7 @@ class KafkaFeed:
         source = self._source or self._begin(store)
         for _ in range(_PATIENCE):
             if all(source.position(*place) >= end for place, end in self._ends.items()):
+                store.flush()
                 self.close()
                 return False
             chunks = source.poll(_POLL_S)

@@ -1,8 +1,8 @@
 """Record batches to offsets and values, and nothing else.
 
-kafka-python makes an object with thirteen fields of each record, with its headers read and checked: 13 µs an event, more
-than all of the fold. The sink needs the offset and the value; the rest is stepped over by its length, as the format
-provides for (https://kafka.apache.org/documentation/#record). The class takes the place of the consumer's own for
+kafka-python makes an object with thirteen fields of each record, with its headers read and checked: 13 µs an event,
+more than all of the fold. The sink needs the offset and the value; the rest is stepped over by its length, as the
+format provides for (https://kafka.apache.org/documentation/#record). The class takes the place of the consumer's own for
 reading a fetched partition; fetching, positions, retries and CRCs stay the library's.
 """
 
@@ -35,7 +35,7 @@ def read_values(consumer: KafkaConsumer) -> None:
 
 class _PartitionValues(Fetcher.PartitionRecords):  # type: ignore[misc]
     def _maybe_skip_record(self, record: Value) -> bool:
-        return record.offset < self.fetch_offset
+        return bool(record.offset < self.fetch_offset)
 
     def _unpack_records(self, tp: Any, records: Any, *_: Any) -> Iterator[Value]:
         last = None

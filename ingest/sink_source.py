@@ -24,7 +24,9 @@ from ingest.sink_records import read_values
 log = logging.getLogger(__name__)
 
 _FETCH_BYTES = 8 * 1024 * 1024
-_PARTITION_BYTES = 1024 * 1024
+_PARTITION_BYTES = 256 * 1024
+"""Little of each partition at once: they are read side by side, and what one is ahead of the others is a gap until
+then. A batch that is larger comes whole."""
 _AT_ONCE = 2_048
 _METADATA_MS = 10_000
 _REMEDY = (

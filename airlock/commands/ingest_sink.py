@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
@@ -16,8 +15,6 @@ from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.settings import load_settings
 from ingest.priority import step_back
 
-log = logging.getLogger(__name__)
-
 
 @click.command("sink")
 @config_option
@@ -25,7 +22,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--accept-loss",
     is_flag=True,
-    help="Go on where records are missing from the topic or the topic was made again; the view gaps shows what is lost.",
+    help="Go on where records are missing or the topic was made again; the view gaps shows what is lost.",
 )
 @click.option("--parent", type=int, default=0, hidden=True, help="End when this is no longer the parent process.")
 @click.option(

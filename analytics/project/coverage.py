@@ -1,17 +1,18 @@
 """Which events have been taken: closed intervals of seq for each (producer_id, epoch). Pure.
 
 An event is taken once: one that is covered already is a duplicate. What lies between the intervals has not arrived:
-gaps. In order, as a journal gives them, there is one interval a journal incarnation, whatever the number of events.
+gaps. In order, as a journal gives them, there is one interval a journal incarnation, whatever the number of events;
+where several partitions are read side by side there are thousands for a while.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-_FIRST = 0
-"""Of a span: where it begins."""
+Key = tuple[str, int]
 
 
 class Interval(NamedTuple):
@@ -23,14 +24,54 @@ class Interval(NamedTuple):
     last_seq: int
 
 
+class _Spans:
+    """The intervals of one incarnation: where each begins and ends, in order; never touching each other. `count` is how
+    many events they hold, `changed_from` the seq from which on they are others than were last stored (0: none)."""
+
+    __slots__ = ("changed_from", "count", "firsts", "lasts")
+
+    def __init__(self) -> None:
+        self.firsts: list[int] = []
+        self.lasts: list[int] = []
+        self.count = 0
+        self.changed_from: int | None = None
+
+    def holds(self, seq: int) -> bool:
+        at = bisect_right(self.firsts, seq)
+        return at > 0 and seq <= self.lasts[at - 1]
+
+    def add(self, first: int, last: int) -> None:
+        """Add a run none of which is held, joining what it touches."""
+        at = bisect_right(self.firsts, first)
+        self.count += last - first + 1
+        joins_before = at > 0 and self.lasts[at - 1] + 1 == first
+        joins_after = at < len(self.firsts) and self.firsts[at] == last + 1
+        if joins_before:
+            at -= 1
+            first = self.firsts[at]
+            if joins_after:
+                self.lasts[at] = self.lasts[at + 1]
+                del self.firsts[at + 1], self.lasts[at + 1]
+            else:
+                self.lasts[at] = last
+        elif joins_after:
+            self.firsts[at] = first
+        else:
+            self.firsts.insert(at, first)
+            self.lasts.insert(at, last)
+        if self.changed_from is None or first < self.changed_from:
+            self.changed_from = first
+
+
 class Coverage:
     """A mutable set of (producer_id, epoch, seq), kept as intervals."""
 
     def __init__(self, intervals: Iterable[Interval] = ()) -> None:
-        self._spans: dict[tuple[str, int], list[list[int]]] = {}
-        for interval in sorted(intervals):
-            self._spans.setdefault(interval[:2], []).append([interval.first_seq, interval.last_seq])
-        self._changed: dict[tuple[str, int], int] = {}
+        self._spans: dict[Key, _Spans] = {}
+        for producer_id, epoch, first_seq, last_seq in sorted(intervals):
+            spans = self._spans.setdefault((producer_id, epoch), _Spans())
+            spans.add(first_seq, last_seq)
+            spans.changed_from = None
 
     def take(self, producer_id: str, epoch: int, seq: int) -> bool:
         """Whether this event is new; from now on it is not."""
@@ -39,98 +80,81 @@ class Coverage:
     def take_many(self, producer_id: str, epoch: int, seqs: Sequence[int]) -> list[int]:
         """Take events of one incarnation, in any order. Returns the places in `seqs` of those that are not new: taken
         before, or a second time in `seqs`."""
-        key = (producer_id, epoch)
-        spans = self._spans.setdefault(key, [])
-        first, last = seqs[0], seqs[-1]
-        if last - first + 1 == len(seqs) and (not spans or first > spans[-1][1]) and _ascend(seqs):
-            self._append(key, spans, first, last)  # the common case: the next ones, in order
-            return []
-        known = [place for place, seq in enumerate(seqs) if _holds(spans, seq)] if spans else []
-        skipped = set(known)
-        fresh: dict[int, None] = {}
+        spans = self._spans.setdefault((producer_id, epoch), _Spans())
+        ordered = sorted(seqs)
+        known: list[int] = []
+        overlaps = spans.firsts and ordered[0] <= spans.lasts[-1]
+        if overlaps or len(set(seqs)) != len(seqs):
+            known = self._known(spans, seqs)
+            if known:
+                skipped = set(known)
+                ordered = sorted(seq for place, seq in enumerate(seqs) if place not in skipped)
+        for first, last in _runs(ordered):
+            spans.add(first, last)
+        return known
+
+    @staticmethod
+    def _known(spans: _Spans, seqs: Sequence[int]) -> list[int]:
+        known: list[int] = []
+        fresh: set[int] = set()
+        end = spans.lasts[-1] if spans.lasts else -1
         for place, seq in enumerate(seqs):
-            if place in skipped:
-                continue
-            if seq in fresh:
+            if seq in fresh or (seq <= end and spans.holds(seq)):
                 known.append(place)
-            fresh[seq] = None
-        for run_first, run_last in _runs(sorted(fresh)):
-            self._insert(key, spans, run_first, run_last)
-        return sorted(known)
+            else:
+                fresh.add(seq)
+        return known
 
-    def _append(self, key: tuple[str, int], spans: list[list[int]], first: int, last: int) -> None:
-        if spans and spans[-1][1] + 1 == first:
-            spans[-1][1] = last
-        else:
-            spans.append([first, last])
-        self._touch(key, spans[-1][_FIRST])
-
-    def _insert(self, key: tuple[str, int], spans: list[list[int]], first: int, last: int) -> None:
-        """Add a run none of which is known, joining what it touches."""
-        at = bisect_right(spans, first, key=lambda span: span[_FIRST])
-        before = spans[at - 1] if at else None
-        after = spans[at] if at < len(spans) else None
-        if before is not None and before[1] + 1 == first:
-            before[1] = last
-            if after is not None and after[_FIRST] == last + 1:
-                before[1] = after[1]
-                del spans[at]
-            self._touch(key, before[_FIRST])
-        elif after is not None and after[_FIRST] == last + 1:
-            after[_FIRST] = first
-            self._touch(key, first)
-        else:
-            spans.insert(at, [first, last])
-            self._touch(key, first)
-
-    def _touch(self, key: tuple[str, int], seq: int) -> None:
-        low = self._changed.get(key)
-        if low is None or seq < low:
-            self._changed[key] = seq
-
-    def changes(self) -> tuple[dict[tuple[str, int], int], list[Interval]]:
+    def changes(self) -> tuple[dict[Key, int], list[Interval]]:
         """What to store: the (producer_id, epoch) that changed since the last call, each with the seq from which on
         its intervals are other ones, and those intervals now."""
-        changed = dict(sorted(self._changed.items()))
-        self._changed.clear()
-        found = []
-        for key, low in changed.items():
-            spans = self._spans[key]
-            start = bisect_left(spans, low, key=lambda span: span[_FIRST])
-            found += [Interval(key[0], key[1], first, last) for first, last in spans[start:]]
+        changed: dict[Key, int] = {}
+        found: list[Interval] = []
+        for key, spans in sorted(self._spans.items()):
+            if spans.changed_from is None:
+                continue
+            changed[key] = spans.changed_from
+            start = bisect_left(spans.firsts, spans.changed_from)
+            found += (
+                Interval(*key, first, last)
+                for first, last in zip(spans.firsts[start:], spans.lasts[start:], strict=True)
+            )
+            spans.changed_from = None
         return changed, found
 
     def intervals(self) -> list[Interval]:
-        return [interval for key in sorted(self._spans) for interval in self._of(key)]
-
-    def _of(self, key: tuple[str, int]) -> list[Interval]:
-        return [Interval(key[0], key[1], first, last) for first, last in self._spans.get(key, ())]
+        return [
+            Interval(*key, first, last)
+            for key, spans in sorted(self._spans.items())
+            for first, last in zip(spans.firsts, spans.lasts, strict=True)
+        ]
 
     def missing(self) -> int:
         """How many events lie in gaps: before the first of a producer and between its intervals, across epochs."""
-        count = 0
-        reached: dict[str, int] = {}
-        for interval in self.intervals():
-            last = reached.get(interval.producer_id, 0)
-            count += max(0, interval.first_seq - last - 1)
-            reached[interval.producer_id] = max(last, interval.last_seq)
-        return count
+        producers: dict[str, list[_Spans]] = {}
+        for (producer_id, _), spans in sorted(self._spans.items()):
+            if spans.firsts:
+                producers.setdefault(producer_id, []).append(spans)
+        return sum(map(_missing, producers.values()))
 
 
-def _ascend(seqs: Sequence[int]) -> bool:
-    """Whether each is one more than the one before."""
-    return isinstance(seqs, range) or list(seqs) == list(range(seqs[0], seqs[0] + len(seqs)))
+def _missing(epochs: Sequence[_Spans]) -> int:
+    """Of one producer, whose incarnations are given in order. Usually the numbers go on from one to the next."""
+    if all(one.lasts[-1] < other.firsts[0] for one, other in pairwise(epochs)):
+        return epochs[-1].lasts[-1] - sum(spans.count for spans in epochs)
+    count = reached = 0
+    for spans in epochs:
+        for first, last in zip(spans.firsts, spans.lasts, strict=True):
+            count += max(0, first - reached - 1)
+            reached = max(reached, last)
+    return count
 
 
-def _holds(spans: list[list[int]], seq: int) -> bool:
-    if seq > spans[-1][1]:
-        return False
-    at = bisect_right(spans, seq, key=lambda span: span[_FIRST])
-    return at > 0 and seq <= spans[at - 1][1]
-
-
-def _runs(seqs: Sequence[int]) -> Iterable[tuple[int, int]]:
+def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The stretches of numbers that follow each other in `seqs`, which ascend."""
+    if seqs and seqs[-1] - seqs[0] + 1 == len(seqs):
+        yield seqs[0], seqs[-1]
+        return
     start = 0
     for place in range(1, len(seqs) + 1):
         if place == len(seqs) or seqs[place] != seqs[place - 1] + 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +23,12 @@ from ingest.sink import KafkaSink, SinkSettings
 from ingest.status import read_status
 from tests.support.analytics_rows import all_rows
 from tests.support.analytics_story import CODEC, START, story
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually as eventually_within
 from tests.support.kafka import Broker
 
 pytestmark = pytest.mark.kafka
 
+eventually = functools.partial(eventually_within, deadline_s=40.0)
 QUICK = SinkSettings(poll_s=0.05, publish_s=0.05, status_s=0.05)
 
 
@@ -165,7 +167,7 @@ def test_records_that_are_gone_are_refused(tmp_path: Path, kafka: Broker, kafka_
     send_raw(kafka_settings, topic, ((b"one key", event.raw) for event in story(2)))
     (partition,) = {record.partition for record in kafka.records(topic)}
     drop_before(kafka, topic, partition, 5)
-    with pytest.raises(SinkRefused, match="offsets 0 to 4 .* are gone") as refused:
+    with pytest.raises(SinkRefused, match=r"offsets 0 to 4 .* are gone") as refused:
         KafkaSink(tmp_path, kafka_settings, QUICK).run(threading.Event())
     assert "--accept-loss" in refused.value.hint
     with sinking(tmp_path, kafka_settings, accept_loss=True):
