@@ -1,8 +1,8 @@
 """Where an event's own values stand in its bytes, so that they can be taken out without decoding the rest.
 
 Most of what an event says was said by an earlier one: the same principal, rules, statement. What is its own (ids,
-times, digests, figures) stands in known fields. A `Layout` is learned from one event: the places of those fields. It cuts any
-event of the same layout into own values and the stretches between them, in one call of `struct`.
+times, digests, figures) stands in known fields. A `Layout` is learned from one event: the places of those fields. It
+cuts any event of the same layout into own values and the stretches between them, in one call of `struct`.
 
 Equal stretches, in which all tags and lengths of the own values' fields stand, mean the same message but for its own
 values: protobuf reads both alike. So a layout never guesses: stretches that were not seen before are no match.

@@ -127,7 +127,7 @@ class LocalRunner:
             return False
         alerts: list[AuditEvent] = []
         if self._detections is not None:
-            alerts = self._detections.take(decoded(_CODEC, run.raws), position)
+            alerts = self._detections.take_raw(run.raws, position)
         applied = self._store.take((run,), {SOURCE: position}, letters, alerts)
         for letter in letters:
             log.warning("event %d of the journal can't be read: %s", letter.position, letter.error)

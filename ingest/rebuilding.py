@@ -12,13 +12,11 @@ from decision.journal.reader import SqliteJournalReader
 from decision.journal.tiles import FOLDER as LOG_FOLDER
 from decision.journal.tiles import TileFolder
 from decision.model.events import AuditEvent
-from decision.wire.events import ProtobufEventCodec
 from ingest.alerts import Detecting
-from ingest.reading import JOURNAL, decoded, read_run
+from ingest.reading import JOURNAL, read_run
 from ingest.sequencer_state import load_state
 
 _BATCH = 8_192
-_CODEC = ProtobufEventCodec()
 
 
 class JournalFeed:
@@ -52,7 +50,7 @@ class JournalFeed:
             return False
         alerts: list[AuditEvent] = []
         if self._detecting is not None:
-            alerts = self._detecting.alerts(decoded(_CODEC, run.raws))
+            alerts = self._detecting.alerts_of(run.raws)
         store.take((run,), {JOURNAL: position}, letters, alerts)
         self._said(position, self._last)
         return True

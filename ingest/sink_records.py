@@ -2,8 +2,8 @@
 
 kafka-python makes an object with thirteen fields of each record, with its headers read and checked: 13 µs an event,
 more than all of the fold. The sink needs the offset and the value; the rest is stepped over by its length, as the
-format provides for (https://kafka.apache.org/documentation/#record). The class takes the place of the consumer's own for
-reading a fetched partition; fetching, positions, retries and CRCs stay the library's.
+format provides for (https://kafka.apache.org/documentation/#record). The class takes the place of the consumer's own
+for reading a fetched partition; fetching, positions, retries and CRCs stay the library's.
 """
 
 from __future__ import annotations
