@@ -256,8 +256,9 @@ class _Run:
         return None
 
     def _on_its_way(self, finding: Finding) -> bool:
-        """Whether the missing end is of the last minute, which a running system may not have projected yet."""
-        if finding.what is not Tampering.TRUNCATED or finding.shown_by is None:
+        """Whether what is missing is of the last minute: a running system may not have projected it yet, one partition
+        later than another."""
+        if finding.what not in (Tampering.TRUNCATED, Tampering.DROPPED) or finding.shown_by is None:
             return False
         try:
             raw = self._voucher_fetch(finding.shown_by)

@@ -26,6 +26,7 @@ KEPT = "kept"
 """The name of what was kept of a pruned part, as a store."""
 
 _BUSY_MS = 2_000
+_TIMES = 4
 _ROWS_A_READ = 64
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SQLError)
 
@@ -125,7 +126,11 @@ def check_journal(
     try:
         journal = JournalFile(folder)
         try:
-            return _check(Entries(ledger, store, codec), folder, journal, codec, progress, look)
+            for _ in range(_TIMES):
+                report, base = _check(Entries(ledger, store, codec), folder, journal, codec, progress, look)
+                if report.good or base is None or journal.base() == base:
+                    break  # else it was pruned meanwhile
+            return report, base
         finally:
             journal.close()
     except _DAMAGE as error:

@@ -77,7 +77,7 @@ class Ledger:
 
     def open(self, store: str) -> None:
         types = "producer INTEGER, epoch BIGINT, seq BIGINT, prev_hash BLOB, hash BLOB, part BIGINT, spot BIGINT"
-        self._db.execute(f"CREATE TABLE {store} ({types})")
+        self._db.execute(f"CREATE OR REPLACE TABLE {store} ({types})")
 
     def holds(self, store: str) -> bool:
         """Whether anything was taken of it."""

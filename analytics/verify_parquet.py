@@ -44,12 +44,13 @@ class StoreMissing(AirlockError):
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A file of rows; `rows` is what the catalog says of it, None if there is no catalog. `letters`: it holds dead
-    letters, events that were set aside."""
+    letters, events that were set aside. `hot`: the catalog's own newest rows, read together with its list of files, as
+    a running writer replaces it."""
 
     path: Path
     rows: int | None
     letters: bool = False
-    catalog: bool = False
+    hot: pa.Table | None = None
 
 
 def check_parquet(
@@ -176,6 +177,7 @@ def _parts(folder: Path) -> tuple[list[_Part], date | None]:
                 "SELECT table_name, path, rows FROM meta.segments WHERE table_name IN ('events', 'dead_letters') "
                 "ORDER BY table_name DESC, day, path"
             ).fetchall()
+            hot = connection.sql(f"SELECT {', '.join(_COLUMNS)} FROM hot.events").to_arrow_table()
             since = connection.execute(
                 "SELECT max(complete_since) FROM meta.retention WHERE table_name = 'events'"
             ).fetchone()
@@ -183,7 +185,7 @@ def _parts(folder: Path) -> tuple[list[_Part], date | None]:
             _Part(_here(folder, path, table), rows if table == "events" else None, table != "events")
             for table, path, rows in listed
         ]
-        return [*parts, _Part(catalog, None, catalog=True)], since[0] if since else None
+        return [*parts, _Part(catalog, None, hot=hot)], since[0] if since else None
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise StoreMissing(
@@ -224,9 +226,8 @@ def _take(entries: Entries, part: _Part, number: int, found: list[Finding], look
 
 
 def _batches(part: _Part) -> Iterator[pa.RecordBatch]:
-    if part.catalog:
-        with duckdb.connect(str(part.path), read_only=True) as connection:
-            yield from connection.sql(f"SELECT {', '.join(_COLUMNS)} FROM hot.events").to_arrow_reader(_BATCH)
+    if part.hot is not None:
+        yield from part.hot.to_batches(_BATCH)
         return
     if part.letters:
         with duckdb.connect(":memory:") as connection:

@@ -9,11 +9,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from airlock.verification import Sources, found_in
+from airlock.verification import Sources, found_in, verify
 from decision.journal.custody import KEYS, Custody
 from decision.journal.merkle import Frontier
 from decision.journal.tiles import CHECKPOINT
-from tests.support.verify_run import run, said
+from tests.support.verify_run import LATER, run, said
 from tests.support.verify_stores import (
     KEY,
     STRANGER,
@@ -106,6 +106,21 @@ def test_a_forged_base_contradicts_the_log(stores: Stores, tmp_path: Path) -> No
     assert run(Sources(journal=stores.journal))["journal"].good
     finding = run(Sources(journal=stores.journal, log=stores.log))["journal"].finding
     assert finding is not None and (finding.what, finding.seq) == ("edited", 280)
+
+
+def test_a_journal_may_be_pruned_while_it_is_checked(stores: Stores) -> None:
+    """It is read in brief transactions: what went meanwhile is no hole."""
+    calls = []
+
+    def told(done: int, total: int) -> None:
+        if not calls:
+            sql(stores, "UPDATE meta SET base_seq = 560, base_epoch = 2, "
+                "base_hash = (SELECT seal FROM batch WHERE last_seq = 560)")  # fmt: skip
+            sql(stores, "DELETE FROM batch WHERE last_seq <= 560")
+        calls.append(done)
+
+    (report,) = verify(Sources(journal=stores.journal), LATER, lambda _: told)
+    assert (report.finding, report.events) == (None, 40)
 
 
 def pruned(stores: Stores, seq: int, raw: bytes) -> None:
