@@ -31,6 +31,10 @@ def test_kills_of_relay_and_broker_lose_nothing_and_keep_the_order(own_kafka: Br
 
 
 def test_while_the_broker_is_away_decisions_go_on_and_then_all_is_relayed(own_kafka: Broker, tmp_path: Path) -> None:
-    """Ten seconds without a broker under load: no append is refused, and afterwards nothing is missing."""
+    """Ten seconds without a broker under load: no append is refused, and afterwards nothing is missing. The log has one
+    line of the outage, and one of its end."""
     outcome = told(away(10.0), own_kafka, tmp_path)
     assert outcome.broker_kills == 1
+    said = (tmp_path / "relay.log").read_text()
+    assert (said.count("events that wait in the journal"), said.count("Kafka is back")) == (1, 1), said
+    assert len(said.splitlines()) == 2, said
