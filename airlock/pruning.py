@@ -17,13 +17,15 @@ from airlock.settings import Settings
 from analytics.settings import FOLDER as ANALYTICS
 from decision.clock import SystemClock
 from decision.journal.pruning import PruneRules, PruneWish
+from decision.journal.reader import SqliteJournalReader
 from decision.journal.sqlite import SqliteJournal
 from decision.journal.tiles import FOLDER as LOG
+from decision.journal.tiles import TileFolder
 from decision.model.errors import AirlockError, JournalUnavailable
 from decision.model.ports import Clock
 from decision.wire.envelope import APPROVALS, about
 from decision.wire.events import ProtobufEventCodec
-from ingest.relay_cursor import relayed_seq, sync_folder
+from ingest.relay_cursor import CursorFile, sync_folder
 from ingest.sequencer_state import load_state
 from ingest.status import read_status
 
@@ -37,22 +39,30 @@ _JOURNAL = "journal"
 
 
 def taken_by_all(settings: Settings, *, relayed: bool) -> int:
-    """The last event of the journal that all who read it have durably; 0 where one of them has not begun."""
+    """The last event of the journal that all who read it have durably; 0 where one of them has not begun, or has taken
+    another journal's: one restored from a backup, or begun anew beside what the former one left."""
     data_dir = settings.data_dir
-    if relayed:
-        return _relayed(data_dir / "journal")
-    taken = [_projected(data_dir / ANALYTICS)]
-    if settings.log.enabled:
-        taken.append(_logged(data_dir / LOG))
-    return min(taken)
-
-
-def _relayed(folder: Path) -> int:
-    if not folder.exists():
+    if not (data_dir / _JOURNAL).exists():
         return 0
-    seq = relayed_seq(folder)
+    reader = SqliteJournalReader(data_dir / _JOURNAL, ProtobufEventCodec())
+    try:
+        if relayed:
+            return _relayed(data_dir / _JOURNAL, reader)
+        projected = _projected(data_dir / ANALYTICS)
+        taken = min(projected, _logged(data_dir / LOG, reader)) if settings.log.enabled else projected
+        return taken if projected <= reader.head()[0] else 0
+    except AirlockError:
+        return 0  # whose journal, cursor or log can't be read says so itself
+    finally:
+        reader.close()
+
+
+def _relayed(folder: Path, reader: SqliteJournalReader) -> int:
+    cursor = CursorFile(folder).load()
+    if cursor is None or reader.hash_at(cursor.seq) != cursor.hash:
+        return 0
     sync_folder(folder)  # the cursor that was read here is the one that a power cut leaves
-    return seq
+    return cursor.seq
 
 
 def _projected(folder: Path) -> int:
@@ -60,12 +70,16 @@ def _projected(folder: Path) -> int:
     return 0 if status is None or status.error else status.position
 
 
-def _logged(folder: Path) -> int:
-    try:
-        state = load_state(folder)
-    except AirlockError:
+def _logged(folder: Path, reader: SqliteJournalReader) -> int:
+    state = load_state(folder)
+    seq = 0 if state is None else state.positions.get(_JOURNAL, 0)
+    if state is None or not seq:
         return 0
-    return 0 if state is None else state.positions.get(_JOURNAL, 0)
+    leaf = TileFolder(folder).entry(state.size - 1, state.size)
+    newest = reader.read_raw(seq - 1, 1)
+    # Pruned already, it was compared then; what comes after it is this journal's only if the log goes on with it.
+    same = newest[0] == (seq, leaf) if newest and newest[0][0] == seq else seq == reader.base().seq
+    return seq if same else 0
 
 
 def rules_of(settings: Settings, *, relayed: bool) -> PruneRules:
