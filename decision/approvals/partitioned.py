@@ -8,12 +8,20 @@ its place in its producer's chain: one that lies at or before the newest taken f
 Should the topic be given more partitions, an id's later records go elsewhere, where they could overtake the earlier
 ones. They count for nothing: an approval lives in the partition in which it was asked for, and one that was asked for
 in two is closed.
+
+Where a topic was lost and several services relay their journals into a new one, the records of one approval come in
+another order than at first: its use before its grant, or before it was asked for. Whoever used it did so by the first
+order, so the grant is spent, whatever comes behind.
 """
 
 from __future__ import annotations
 
 from decision.approvals.book import CLOSED, ApprovalBook
-from decision.model.events import ApprovalExpired, ApprovalRequested, AuditEvent, Payload
+from decision.model.events import ApprovalExpired, ApprovalRequested, ApprovalUsed, AuditEvent, Payload
+from decision.model.session import ApprovalState
+
+_MOST_SPENT = 100_000
+"""Uses of approvals that were not asked for yet, remembered; the oldest are forgotten first."""
 
 
 class PartitionedBook:
@@ -26,6 +34,7 @@ class PartitionedBook:
         self._offsets: dict[int, int] = {}
         self._newest: dict[tuple[int, str], tuple[int, int]] = {}  # (epoch, seq) by partition and producer
         self._homes: dict[str, int] = {}  # of the open approvals
+        self._spent: dict[tuple[int, str], None] = {}  # partition and id of what was used before it was asked for
 
     def take(self, event: AuditEvent, partition: int, offset: int) -> bool:
         """Fold the event of one record; whether it changed anything."""
@@ -41,6 +50,8 @@ class PartitionedBook:
 
     def _fold(self, payload: Payload, partition: int, time_unix_nano: int) -> bool:
         approval_id: str = getattr(payload, "approval_id", "")
+        if isinstance(payload, ApprovalUsed) and self._is_early(approval_id, partition):
+            return False
         home = self._homes.get(approval_id)
         if home != partition:
             if not isinstance(payload, ApprovalRequested):
@@ -49,9 +60,25 @@ class PartitionedBook:
                 payload = ApprovalExpired(approval_id)
         if not self.book.apply(payload, time_unix_nano):
             return False
+        if isinstance(payload, ApprovalRequested) and (partition, approval_id) in self._spent:
+            self.book.apply(ApprovalExpired(approval_id), time_unix_nano)
         approval = self.book.get(approval_id)
         if approval is None or approval.state in CLOSED:
             self._homes.pop(approval_id, None)
         else:
             self._homes[approval_id] = partition
+        return True
+
+    def _is_early(self, approval_id: str, partition: int) -> bool:
+        """Whether a use comes before the grant. It counts as none, and closes the approval for good."""
+        approval = self.book.get(approval_id)
+        if approval is None:
+            self._spent[partition, approval_id] = None
+            if len(self._spent) > _MOST_SPENT:
+                del self._spent[next(iter(self._spent))]
+            return True
+        if approval.state is not ApprovalState.REQUESTED or self._homes.get(approval_id) != partition:
+            return False
+        self.book.apply(ApprovalExpired(approval_id), approval.requested_unix_nano)
+        self._homes.pop(approval_id, None)
         return True

@@ -111,6 +111,7 @@ def state(folded: PartitionedBook) -> dict[str, Approval]:
 def by_hand(topic: Topic) -> dict[str, ApprovalState]:
     """What each approval has to be, told again from the rules: the first record of each event, in the order."""
     found: dict[str, ApprovalState] = {}
+    spent: set[str] = set()
     granted: dict[str, set[str]] = {}
     for records in topic:
         seen: set[str] = set()
@@ -123,7 +124,7 @@ def by_hand(topic: Topic) -> dict[str, ApprovalState]:
             now = found.get(one)
             match payload:
                 case ApprovalRequested() if now is None:
-                    found[one] = ApprovalState.REQUESTED
+                    found[one] = ApprovalState.EXPIRED if one in spent else ApprovalState.REQUESTED
                 case ApprovalGranted(_, voter) if now is ApprovalState.REQUESTED and voter in PEOPLE:
                     granted.setdefault(one, set()).add(voter.subject)
                     if len(granted[one]) > IDS.index(one) % 2:
@@ -134,6 +135,10 @@ def by_hand(topic: Topic) -> dict[str, ApprovalState]:
                     found[one] = ApprovalState.EXPIRED
                 case ApprovalUsed() if now is ApprovalState.GRANTED:
                     found[one] = ApprovalState.USED
+                case ApprovalUsed() if now is ApprovalState.REQUESTED:
+                    found[one] = ApprovalState.EXPIRED
+                case ApprovalUsed() if now is None:
+                    spent.add(one)
     return found
 
 
@@ -231,3 +236,19 @@ def test_what_is_asked_for_in_two_partitions_is_closed() -> None:
             for offset, one in enumerate((used, free)[partition]):
                 folded.take(one, partition, offset)
         assert state(folded)["a"].state in CLOSED
+
+
+@settings(max_examples=80, deadline=None)
+@given(chances)
+def test_what_was_used_is_not_free_in_a_topic_made_again(chance: random.Random) -> None:
+    """Asked for at one service, granted at the second, used at the third: into a new topic each relays its own journal,
+    in any order. However they come to lie there, nobody can use the grant again."""
+    story: list[tuple[str, Payload]] = [
+        ("node-1", asked()), ("node-2", ApprovalGranted("a", PEOPLE[0])), ("node-3", ApprovalUsed("a", "d", "s"))
+    ]  # fmt: skip
+    made = journal_events(story)
+    folded, _ = read(relayed(made, chance), chance)
+    assert folded.book.approvals() == []
+    for offset, voter in enumerate(PEOPLE, 100):
+        folded.take(event(offset, ApprovalGranted("a", voter), "node-9"), 0, offset)
+    assert folded.book.approvals() == []
