@@ -73,7 +73,7 @@ def test_the_service_survives_a_kill_and_its_checkpoints_are_events(
     send(kafka_settings, EVENTS[:70])
     with running(config, data_dir):
         eventually(lambda: len(covered(data_dir)) >= 70, 60, what="70 leaves")
-        eventually(lambda: recorded(kafka, topic), 60, every_s=0.3, what="a checkpoint on Kafka")
+        eventually(lambda: recorded(kafka, topic), 60, every_s=1.0, what="a checkpoint on Kafka")
     send(kafka_settings, EVENTS[50:])
     with running(config, data_dir) as process:
         eventually(lambda: len(covered(data_dir)) >= 141, 60, what="all leaves")
