@@ -53,7 +53,7 @@ class CatalogPublisher:
         self._work = folder / "work"
         self._work.mkdir(parents=True, exist_ok=True)
         for leftover in self._work.iterdir():
-            leftover.unlink()
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         self._template: Path | None = None
         self._ledger = Ledger(folder)
         self._shown: tuple[int, int] | None = None

@@ -1,31 +1,25 @@
 """Retention: what is older than its class is kept for leaves the audit store, by whole days of whole tables.
 
-Two sides. The one that asks (`plan`, for `airlock retention plan` and `apply`) needs no writer: it reads the published
-list of segments. The one that does it is the writer, in one transaction of its manifest (`AnalyticsStore.expire`):
-`Keeper.step` in a running writer, `apply_now` where none runs. Before anything goes, the ledger says what will; files
-go after the time of grace, so readers of the state before finish undisturbed. Interrupted anywhere, the next run
-completes it, as what goes follows from the ledger alone.
+Two sides. The one that asks (`make_plan`, for `airlock retention plan`) needs no writer: it reads the published list of
+segments. The one that does it is the writer, in one transaction of its manifest (`AnalyticsStore.expire`): in a running
+writer analytics.retention_keeper, else `apply_now`. Before anything goes, the ledger says what will; files go after the
+time of grace, so readers of the state before finish undisturbed. Interrupted anywhere, the next run completes it, as
+what goes follows from settings and ledger alone.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-import duckdb
-
 from analytics.retention_cover import covered
-from analytics.retention_ledger import Expiry, Ledger, LedgerWriter, RetentionError
-from analytics.segments import UNDATED, Segment, sync_folder
+from analytics.retention_ledger import Book, Expiry, Ledger, LedgerWriter
+from analytics.segments import UNDATED, Segment
 from analytics.settings import RetentionSettings
-from decision.model.errors import AirlockError
-from decision.model.ports import Clock, IdSource
+from decision.model.ports import Clock
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "decisions": (
@@ -43,8 +37,6 @@ CLASSES: dict[str, tuple[str, ...]] = {
 """Class of data to its fact tables: the keys of `[retention]`."""
 
 CLASS_OF = {table: name for name, tables in CLASSES.items() for table in tables}
-REQUEST, RESULT = "retention-request.json", "retention-result.json"
-log = logging.getLogger(__name__)
 
 
 class Expiring(Protocol):
@@ -95,15 +87,14 @@ def floors_of(settings: RetentionSettings, now: datetime) -> dict[str, date]:
 
 def make_plan(
     floors: Mapping[str, date],
-    ledger: Ledger | LedgerWriter,
+    book: Book,
     segments: Sequence[Segment],
     root: Path,
     settings: RetentionSettings | None = None,
 ) -> Plan:
     """What goes when each class is kept from its floor on (a floor once reached stays) and active holds are respected.
 
-    `root` is the segments' folder. Raises LedgerDamaged; duckdb.Error or OSError where a hold can't be looked up."""
-    book = ledger.book if isinstance(ledger, LedgerWriter) else ledger.read()
+    `root` is the segments' folder. Raises duckdb.Error or OSError where it can't be looked up what a hold covers."""
     merged = dict(book.floors())
     for name, day in floors.items():
         merged[name] = max(day, merged.get(name, day))
@@ -133,25 +124,50 @@ def make_plan(
 def apply_now(store: Expiring, floors: Mapping[str, date], clock: Clock, by: str) -> Plan:
     """Expire in `store` what `make_plan` says, and publish. No hold can be set meanwhile: it either counts, or comes
     when all is done. Raises LedgerDamaged and what the store raises; nothing is gone then."""
-    ledger = Ledger(store.folder)
     made: list[Plan] = []
 
     def choose(segments: Sequence[Segment]) -> Iterable[Segment]:
-        plan = make_plan(floors, writer, segments, (store.folder / "segments").resolve())
+        plan = make_plan(floors, writer.book, segments, (store.folder / "segments").resolve())
         made.append(plan)
-        if plan.gone:
-            writer.record(_expiry(plan, clock, by))
+        _record(writer, plan, clock, by)
         return plan.gone
 
-    with ledger.changing() as writer:
+    with Ledger(store.folder).changing() as writer:
         store.expire(choose)
     store.publish()
     return made[0]
 
 
+def apply_plan(store: Expiring, plan: Plan, head: str, clock: Clock, by: str) -> Plan | None:
+    """Expire what `plan` says, made when the ledger's last line was `head`, as far as it is still there. None, and
+    nothing done, where the ledger was written to since. Raises as `apply_now` does."""
+    wanted = {segment.path for segment in plan.gone}
+
+    def choose(segments: Sequence[Segment]) -> Iterable[Segment]:
+        nonlocal plan
+        there = tuple(segment for segment in segments if segment.path in wanted)
+        plan = replace(plan, gone=there)
+        _record(writer, plan, clock, by)
+        return there
+
+    with Ledger(store.folder).changing() as writer:
+        if writer.book.head != head:
+            return None
+        store.expire(choose)
+    store.publish()
+    return plan
+
+
+def _record(writer: LedgerWriter, plan: Plan, clock: Clock, by: str) -> None:
+    if plan.gone:
+        writer.record(_expiry(plan, clock, by))
+
+
 def _expiry(plan: Plan, clock: Clock, by: str) -> Expiry:
     time = datetime.fromtimestamp(clock.time_unix_nano() // 1_000_000_000, UTC)
-    rows_of = {share.name: share.rows for share in plan.shares if share.rows}
+    rows_of: dict[str, int] = {}
+    for segment in plan.gone:
+        rows_of[CLASS_OF[segment.table]] = rows_of.get(CLASS_OF[segment.table], 0) + segment.rows
     size = sum(segment.size for segment in plan.gone)
     floors = {name: day for name, day in plan.floors.items() if name in rows_of}
     return Expiry(time, by, floors, len(plan.gone), plan.rows, size, rows_of)
@@ -165,97 +181,6 @@ def respect(store: Expiring, folder: Path) -> int:
         return 0
     with ledger.changing() as writer:
         gone = store.expire(
-            lambda segments: make_plan({}, writer, segments, (store.folder / "segments").resolve()).gone
+            lambda segments: make_plan({}, writer.book, segments, (store.folder / "segments").resolve()).gone
         )
     return sum(segment.rows for segment in gone)
-
-
-# ── a running writer is asked by a file ─────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the writer answers to the request `id`; `error` is empty where it was done."""
-
-    id: str
-    segments: int = 0
-    rows: int = 0
-    size: int = 0
-    error: str = ""
-
-
-def request(folder: Path, floors: Mapping[str, date], ids: IdSource, by: str) -> str:
-    """Ask the writer of `folder` to expire. Returns the request's id, for `outcome`."""
-    asked = ids.new_id()
-    _replace(
-        folder / REQUEST, {"id": asked, "by": by, "floors": {name: day.isoformat() for name, day in floors.items()}}
-    )
-    return asked
-
-
-def outcome(folder: Path, asked: str) -> Outcome | None:
-    """The writer's answer, if it is there."""
-    with suppress(OSError, ValueError, TypeError):
-        found = Outcome(**json.loads((folder / RESULT).read_text()))
-        return found if found.id == asked else None
-    return None
-
-
-def withdraw(folder: Path) -> None:
-    """Take the request back, as nobody answered."""
-    (folder / REQUEST).unlink(missing_ok=True)
-
-
-class Keeper:
-    """Does in a running writer what `airlock retention apply` asks for. `step()` costs one stat a second."""
-
-    def __init__(self, store: Expiring, clock: Clock, every_s: float = 1.0) -> None:
-        self._store = store
-        self._clock = clock
-        self._every_ns = int(every_s * 1e9)
-        self._looked = clock.monotonic_ns() - self._every_ns
-
-    def step(self) -> bool:
-        """Serve a request, if there is one. Returns whether there was. A failure is answered, logged, never raised."""
-        now = self._clock.monotonic_ns()
-        if now - self._looked < self._every_ns:
-            return False
-        self._looked = now
-        path = self._store.folder / REQUEST
-        try:
-            asked = json.loads(path.read_text())
-            floors = {name: date.fromisoformat(day) for name, day in asked["floors"].items() if name in CLASSES}
-            answer = self._serve(str(asked["id"]), floors, str(asked["by"]))
-        except FileNotFoundError:
-            return False
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            answer = Outcome("", error=f"the request could not be read: {error}")
-        _replace(self._store.folder / RESULT, asdict(answer))
-        path.unlink(missing_ok=True)
-        return True
-
-    def _serve(self, asked: str, floors: Mapping[str, date], by: str) -> Outcome:
-        try:
-            plan = apply_now(self._store, floors, self._clock, by)
-        except AirlockError as error:
-            log.error("retention: %s (%s)", error.message, error.hint)
-            return Outcome(asked, error=error.message)
-        except (duckdb.Error, OSError) as error:
-            log.error("retention: %s", error)
-            return Outcome(asked, error=str(error).splitlines()[0])
-        log.info("retention: %d rows in %d segments expired", plan.rows, len(plan.gone))
-        return Outcome(asked, len(plan.gone), plan.rows, sum(segment.size for segment in plan.gone))
-
-
-def _replace(path: Path, content: object) -> None:
-    staging = path.with_name(f".{path.name}")
-    staging.write_text(json.dumps(content))
-    staging.chmod(0o600)
-    staging.replace(path)
-    sync_folder(path.parent)
-
-
-__all__ = [
-    "CLASSES", "CLASS_OF", "Keeper", "Outcome", "Plan", "RetentionError", "Share", "apply_now", "floors_of",
-    "make_plan", "outcome", "request", "respect", "withdraw",
-]  # fmt: skip

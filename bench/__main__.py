@@ -67,6 +67,10 @@ AIMS = (
     ),
     Aim("relay to a bare producer loop", "relay", ("relay_to_bare",), 0.8),
     Aim("decisions with the relay, to without", "durable", ("ratios", "decisions with the relay to without"), 0.8),
+    *(
+        Aim(f"of 10M events: {name}", "questions", ("10000000", "questions", name, "ms"), 1000, "ms", False)
+        for name in ("who-read, all", "did, all", "event, one", "enumeration, all")
+    ),
     Aim(
         "memory growth on ten times the rows", "proxy",
         ("ten times the rows, one connection", "nothing masked", "grown_mib"), 50, "MiB", False,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from analytics.live import StoreOutdated
 from analytics.rebuild import rebuild
-from analytics.retention import Keeper
+from analytics.retention_keeper import Keeper
 from analytics.store import DEFAULTS as STORE_DEFAULTS
 from analytics.store import FOLDER, AnalyticsStore, StoreSettings
 from decision.clock import SystemClock, Uuid7Source

@@ -14,7 +14,8 @@ from airlock.commands.query import failed
 from analytics import retention as rules
 from analytics.live import StoreBusy
 from analytics.query import CatalogMissing, CatalogReader
-from analytics.retention_ledger import Hold, Ledger, named
+from analytics.retention_keeper import Outcome, outcome, request, withdraw
+from analytics.retention_ledger import Hold, Ledger, RetentionError, named
 from analytics.segments import Segment
 from analytics.settings import RetentionSettings
 from analytics.store import FOLDER, AnalyticsStore
@@ -22,7 +23,7 @@ from decision.clock import SystemClock, Uuid7Source
 from decision.model.errors import AirlockError
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
-ANSWER_S = 120.0
+ANSWER_S = 900.0
 EVIDENCE_DAYS = 400
 
 data_option = click.option(
@@ -113,7 +114,7 @@ def plan(config: Path | None, data_dir: Path | None, form: str) -> None:
 def _plan(settings: RetentionSettings, data_dir: Path) -> rules.Plan:
     segments, root = _published(data_dir)
     floors = rules.floors_of(settings, _now())
-    return rules.make_plan(floors, Ledger(data_dir / FOLDER), segments, root, settings)
+    return rules.make_plan(floors, Ledger(data_dir / FOLDER).read(), segments, root, settings)
 
 
 def _show_plan(made: rules.Plan, form: str) -> None:
@@ -172,19 +173,21 @@ def _apply(data_dir: Path, settings: RetentionSettings, by: str) -> tuple[int, i
     return made.rows, len(made.gone)
 
 
-def _ask_writer(folder: Path, floors: dict[str, date], by: str) -> rules.Outcome:
-    asked = rules.request(folder, floors, Uuid7Source(), by)
+def _ask_writer(folder: Path, floors: dict[str, date], by: str) -> Outcome:
+    asked = request(folder, floors, Uuid7Source(), by)
     deadline = time.monotonic() + ANSWER_S
-    while (answer := rules.outcome(folder, asked)) is None:
+    while (answer := outcome(folder, asked)) is None:
         if time.monotonic() > deadline:
-            rules.withdraw(folder)
-            raise rules.RetentionError(
+            withdraw(folder)
+            raise RetentionError(
                 f"the process that writes the audit store did not answer within {ANSWER_S:.0f} s",
                 hint="is it of this version? `airlock doctor` says whether it runs; with it stopped this works too",
             )
         time.sleep(0.05)
     if answer.error:
-        raise rules.RetentionError(f"nothing has expired: {answer.error}")
+        raise RetentionError(
+            f"retention was not applied to its end: {answer.error}", hint="mend that and apply it again: it goes on"
+        )
     return answer
 
 

@@ -11,20 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from analytics import ddl
+from analytics import ddl, retention_keeper
 from analytics.project import DeadLetterRow
 from analytics.query import CatalogReader
-from analytics.retention import (
-    CLASSES,
-    REQUEST,
-    Keeper,
-    apply_now,
-    floors_of,
-    make_plan,
-    outcome,
-    request,
-    respect,
-)
+from analytics.retention import CLASSES, Plan, apply_now, floors_of, make_plan, respect
+from analytics.retention_keeper import REQUEST, Keeper, outcome, request
 from analytics.retention_ledger import Expiry, Ledger, LedgerDamaged, RetentionError
 from analytics.settings import RetentionSettings
 from analytics.store import FOLDER, AnalyticsStore, StoreSettings
@@ -32,6 +23,7 @@ from decision.clock import Uuid7Source
 from decision.model.events import AuditEvent
 from tests.support.analytics_rows import all_rows
 from tests.support.analytics_story import ALICE, START, chain, session, story
+from tests.support.eventually import eventually
 
 DAY_NS = 24 * 3600 * 1_000_000_000
 NOW = datetime.fromtimestamp(START // 1_000_000_000, UTC)
@@ -123,7 +115,7 @@ def test_a_plan_changes_nothing(tmp_path: Path) -> None:
     with filled(tmp_path, days(6)) as store:
         before = all_rows(tmp_path)
         root = tmp_path / FOLDER / "segments"
-        plan = make_plan(floors(3), Ledger(tmp_path / FOLDER), store.segments, root)
+        plan = make_plan(floors(3), Ledger(tmp_path / FOLDER).read(), store.segments, root)
         assert all_rows(tmp_path) == before and Ledger(tmp_path / FOLDER).read().runs == ()
         done = apply_now(store, floors(3), HandClock(), "ann")
         assert {segment.path for segment in plan.gone} == {segment.path for segment in done.gone} != set()
@@ -354,11 +346,50 @@ def test_a_running_writer_serves_a_request(tmp_path: Path) -> None:
         assert outcome(tmp_path / FOLDER, asked) is None
         assert not keeper.step()  # it looked a moment ago
         clock.now += 1_100_000_000
-        assert keeper.step()
+        eventually(keeper.step)
         answer = outcome(tmp_path / FOLDER, asked)
         assert answer is not None and answer.rows > 0 and not answer.error
         assert not (tmp_path / FOLDER / REQUEST).exists()
         assert shown(tmp_path, "SELECT min(time::DATE) FROM events") == [(BEGIN + timedelta(days=3),)]
+
+
+def test_a_hold_set_while_a_plan_is_made_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is made anew; nothing of what the hold covers has gone."""
+    clock = HandClock()
+    with filled(tmp_path, days(4), clock) as store:
+        keeper = Keeper(store, clock)
+        planned = retention_keeper.make_plan
+        calls = []
+
+        def slow(*given: object, **named: object) -> Plan:
+            made = planned(*given, **named)  # type: ignore[arg-type]
+            if not calls:
+                add_hold(tmp_path)
+            calls.append(len(made.gone))
+            return made
+
+        monkeypatch.setattr(retention_keeper, "make_plan", slow)
+        asked = request(tmp_path / FOLDER, floors(20), Uuid7Source(), "ann")
+        eventually(keeper.step)
+        answer = outcome(tmp_path / FOLDER, asked)
+        assert answer is not None and (answer.rows, answer.error) == (0, "")
+        assert calls[0] > 0 and calls[1:] == [0]
+        assert shown(tmp_path, "SELECT count(*) FROM events") == [(28,)]
+
+
+def test_what_can_not_be_looked_through_is_answered(tmp_path: Path) -> None:
+    """A damaged ledger: the writer goes on, whoever asked is told."""
+    clock = HandClock()
+    with filled(tmp_path, days(2), clock) as store:
+        add_hold(tmp_path)
+        path = Ledger(tmp_path / FOLDER).path
+        path.write_bytes(path.read_bytes().replace(b"4711", b"4712") * 2)
+        keeper = Keeper(store, clock)
+        asked = request(tmp_path / FOLDER, floors(20), Uuid7Source(), "ann")
+        eventually(keeper.step)
+        answer = outcome(tmp_path / FOLDER, asked)
+        assert answer is not None and "line 2" in answer.error
+        assert shown(tmp_path, "SELECT count(*) FROM events") == [(14,)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"id": 1}', '{"id": "a", "by": "b", "floors": {"events": "soon"}}'])
