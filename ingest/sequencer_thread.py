@@ -88,7 +88,7 @@ class KeeperThread:
             try:
                 self._keep()
                 return
-            except (AirlockError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the log must not end without a word
                 self._failures += 1
                 message = _said(error)
                 if message != self.standing_still:
@@ -126,10 +126,14 @@ class KeeperThread:
             keeper.close()
 
 
-def _said(error: AirlockError | OSError | ValueError) -> str:
+def _said(error: Exception) -> str:
     """Without what a foreign message may quote."""
     if isinstance(error, AirlockError):
         return error.message
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}: {error.filename or 'the disk'}"
-    return f"a defect, {type(error).__name__}"
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" in {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else ""
+    return f"a defect, {type(error).__name__}{where}"

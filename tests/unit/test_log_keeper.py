@@ -15,7 +15,7 @@ from decision.journal.tiles import TileFolder
 from decision.model.errors import LogDamaged
 from decision.model.events import AuditEvent
 from ingest.sequencer_journal import LogKeeper, LogThread, open_keeper
-from ingest.sequencer_thread import STANDING_STILL
+from ingest.sequencer_thread import STANDING_STILL, KeeperThread
 from tests.support.analytics_story import CODEC, story
 from tests.support.eventually import eventually
 from tests.support.tlog import AT_ONCE, counted, sequencer
@@ -137,3 +137,18 @@ def test_a_thread_goes_on_when_what_stopped_it_is_over(tmp_path: Path, caplog: p
     assert {sample.name: sample.value for sample in thread.samples()}["sequencer_failures"] >= 1
     thread.stop()
     assert caplog.text.count("the log stands still") == 1
+
+
+def test_a_defect_stops_no_thread_for_good_and_is_named_by_its_place(tmp_path: Path) -> None:
+    """Its own words, which may quote anything, are not repeated."""
+    tries: list[int] = []
+
+    def opened() -> LogKeeper:
+        tries.append(1)
+        raise KeyError("a secret")
+
+    thread = KeeperThread(tmp_path / "log", opened)
+    thread.start()
+    eventually(lambda: len(tries) > 1, what="a second try")
+    thread.stop()
+    assert thread.standing_still.startswith("a defect, KeyError in test_log_keeper.py:")
