@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics import ddl
 from analytics.columns import arrays_of, repeated, to_arrow
@@ -143,7 +144,11 @@ def _numbered(forms: Sequence[Form]) -> list[Form]:
 
 
 def _times(unix_nano: Sequence[int]) -> pa.Array:
-    return pa.array([micros(time) for time in unix_nano], pa.int64()).view(pa.timestamp("us", "UTC"))
+    if 0 <= min(unix_nano) and micros(max(unix_nano)) == max(unix_nano) // 1000:
+        found = pc.divide(pa.array(unix_nano, pa.int64()), 1000)
+    else:
+        found = pa.array([micros(time) for time in unix_nano], pa.int64())
+    return found.view(pa.timestamp("us", "UTC"))
 
 
 def _events(found: _Events, raws: Sequence[bytes]) -> pa.Table:

@@ -130,7 +130,11 @@ class FormBook:
         return False
 
     def groups(self) -> list[Known]:
-        """The layouts that events were sorted to since they were last taken."""
+        """The layouts that events were sorted to since they were last taken. Of equally long ones the most frequent are
+        tried first from now on."""
+        for several in self._by_size.values():
+            if len(several) > 1:
+                several.sort(key=lambda known: -len(known.numbers))
         return [known for several in self._by_size.values() for known in several if known.numbers]
 
     def learn(self, event: AuditEvent) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +25,8 @@ from analytics.columns import joined, to_arrow
 from analytics.conflicts import conflict_letters
 from analytics.intake import Batch, Intake, Run
 from analytics.live import LIVE, LiveFile
-from analytics.project import DeadLetterRow, Interval
+from analytics.pending import Applied, Pending
+from analytics.project import DeadLetterRow
 from analytics.project.fold import alert_rows
 from analytics.segments import Segment, SegmentFolder, split_by_day
 from analytics.settings import DEFAULTS, FOLDER, StoreSettings
@@ -38,30 +38,6 @@ _WRITERS = 4
 """So many segments of a batch are written at once: compressing and waiting for the disk hold no lock of Python's."""
 
 __all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "Run", "StoreSettings"]
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of a batch; `oldest_ns` and `newest_ns` are of its new events' times, 0 if there are none."""
-
-    events: int = 0
-    duplicates: int = 0
-    dead_letters: int = 0
-    oldest_ns: int = 0
-    newest_ns: int = 0
-
-
-@dataclass(slots=True)
-class Pending:
-    """A batch that was folded: its rows for the live file, or the segments that are being written of them, and what
-    changes with them in one transaction."""
-
-    applied: Applied
-    tables: Mapping[str, pa.Table]
-    files: list[Future[Segment]]
-    coverage: tuple[dict[tuple[str, int], int], list[Interval]]
-    positions: Mapping[str, int]
-    identities: Mapping[str, str]
 
 
 class AnalyticsStore(Upkeep):

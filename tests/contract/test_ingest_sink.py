@@ -15,16 +15,17 @@ from analytics.live import StoreBusy
 from analytics.query import CatalogReader
 from analytics.store import FOLDER, AnalyticsStore
 from decision.clock import SystemClock, Uuid7Source
-from decision.model.errors import SinkRefused
+from decision.model.errors import KafkaUnavailable, SinkRefused
 from decision.model.events import AlertRaised, AuditEvent, EventDraft
 from ingest.kafka_clients import producer
 from ingest.kafka_settings import KafkaSettings
+from ingest.kafka_topics import ensure_topics
 from ingest.sink import KafkaSink, SinkSettings
 from ingest.status import read_status
 from tests.support.analytics_rows import all_rows
 from tests.support.analytics_story import CODEC, START, story
 from tests.support.eventually import eventually as eventually_within
-from tests.support.kafka import Broker
+from tests.support.kafka import Broker, settings_for
 
 pytestmark = pytest.mark.kafka
 
@@ -198,3 +199,36 @@ def remade(broker: Broker, topic: str) -> bool:
     except KafkaError:
         return False
     return True
+
+
+def test_a_sink_waits_for_its_broker(tmp_path: Path, own_kafka: Broker) -> None:
+    """Started while it is away, and while it goes and comes again: it says so, and takes everything afterwards."""
+    settings = settings_for(own_kafka, "waiting")
+    events = story(8)
+    own_kafka.kill()
+
+    def error() -> str | None:
+        status = read_status(tmp_path / FOLDER)
+        return None if status is None else status.error
+
+    with sinking(tmp_path, settings):
+        eventually(error)
+        own_kafka.start()
+        send_when_there(settings, events[:28])
+        eventually(lambda: count(tmp_path) == 28)
+        eventually(lambda: error() == "")
+        own_kafka.kill()
+        own_kafka.start()
+        send_when_there(settings, events[28:])
+        eventually(lambda: count(tmp_path) == 56)
+
+
+def send_when_there(settings: KafkaSettings, events: Sequence[AuditEvent]) -> None:
+    def topics() -> bool:
+        try:
+            return bool(ensure_topics(settings))
+        except KafkaUnavailable:
+            return False
+
+    eventually(topics)
+    send(settings, events)
