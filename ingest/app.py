@@ -1,6 +1,7 @@
 """The streams app (Faust): events to signals by principal, signals to alerts and counters.
 
-    events topic ──agent `events`──▶ signals topic ──agent `signals`──▶ alerts topic, counters topic
+    events topic, approvals topic ──agents `events`, `approvals`──▶ signals topic
+    signals topic ──agent `signals`──▶ alerts topic, counters topic
 
 It scales by partitions: every worker runs both agents over the partitions that the group gives it. What keeps it exact
 is not Faust: positions are acknowledged after what follows from them is in Kafka, the state of a partition is its own
@@ -31,7 +32,7 @@ from ingest.app_fold import Folds
 from ingest.app_history import History, Record
 from ingest.app_output import Outgoing, Output
 from ingest.app_records import StreamTopics, pack, pack_first
-from ingest.app_source import Source
+from ingest.app_source import APPROVALS_BACK_S, Source
 from ingest.counters import Counters, counters_key, encode_counters
 from ingest.detectors.figures import Counted
 from ingest.kafka_clients import faust_options
@@ -79,7 +80,9 @@ class Streams:
     ) -> None:
         self._settings = settings
         self._leave = leave
-        self.source = Source(settings.topics.events, History(settings), detections.meaning(clock.time_unix_nano()))
+        meaning = detections.meaning(clock.time_unix_nano())
+        self.source = Source(settings.topics.events, History(settings), meaning)
+        self.approvals = Source(settings.topics.approvals, History(settings), meaning, APPROVALS_BACK_S)
         self.folds = Folds(topics, History(settings), detections.tuned(), detections.limits(), clock)
         self.output = Output(settings)
         self.topics = topics
@@ -107,8 +110,10 @@ class Streams:
         )  # fmt: skip
         app.transport.Consumer = LeanConsumer  # type: ignore[misc]
         events = app.topic(settings.topics.events, value_type=bytes, key_type=bytes, value_serializer="raw")
+        approvals = app.topic(settings.topics.approvals, value_type=bytes, key_type=bytes, value_serializer="raw")
         signals = app.topic(self.topics.signals, value_type=bytes, key_type=bytes, value_serializer="raw")
         app.agent(events, name="events")(self._events)
+        app.agent(approvals, name="approvals")(self._consents)
         app.agent(signals, name="signals")(self._signals)
         return app
 
@@ -117,6 +122,11 @@ class Streams:
     async def _events(self, stream: Any) -> AsyncIterator[None]:
         async for batch in stream.noack_take(_TAKE, within=_WITHIN_S):
             await self._guarded(self._extract, batch)
+            yield None
+
+    async def _consents(self, stream: Any) -> AsyncIterator[None]:
+        async for batch in stream.noack_take(_TAKE, within=_SIGNALS_WITHIN_S):
+            await self._guarded(self._extract_approvals, batch)
             yield None
 
     async def _signals(self, stream: Any) -> AsyncIterator[None]:
@@ -137,14 +147,21 @@ class Streams:
                 self._leave(f"an agent can't go on: {said(error)}")
 
     async def _extract(self, partitions: dict[int, list[Record]]) -> None:
+        await self._extracted(self.source, partitions, arrive=True)
+
+    async def _extract_approvals(self, partitions: dict[int, list[Record]]) -> None:
+        """The same events are in the events' topic, where they arrive; what they say is told apart by their numbers."""
+        await self._extracted(self.approvals, partitions, arrive=False)
+
+    async def _extracted(self, source: Source, partitions: dict[int, list[Record]], *, arrive: bool) -> None:
         sending: list[Outgoing] = []
         for partition, records in partitions.items():
-            if self.source.must_read_back(partition, records[0].offset):
-                signals, places = await asyncio.to_thread(self.source.take, partition, records)
+            if source.must_read_back(partition, records[0].offset):
+                signals, places = await asyncio.to_thread(source.take, partition, records)
             else:
-                signals, places = self.source.take(partition, records)
+                signals, places = source.take(partition, records)
             self.signalled += len(signals)
-            packed = pack(self.topics, signals, places)
+            packed = pack(self.topics, signals, places if arrive else ())
             sending += [Outgoing(self.topics.signals, None, one.value, one.partition) for one in packed]
         await self.output.send(sending)
 
@@ -176,6 +193,7 @@ class Streams:
             ours = self.assigned(self.topics.signals)
             self.folds.keep(ours)
             self.source.keep(self.assigned(self._settings.topics.events))
+            self.approvals.keep(self.assigned(self._settings.topics.approvals))
             try:
                 told = [_counters(one) for one in self.folds.counters(TURN)]
                 await self.output.send(told_to(self._settings.topics.counters, told))

@@ -2,7 +2,8 @@
 
 An execution names its session only. Whose it is stands in the session's decisions, which come before it in the same
 partition; so a worker that takes a partition over reads a minute back first, and further for an execution that took
-longer.
+longer. In the same way a consent names its approval only, whose request may be in another partition of the events, but
+is in the same of the approvals' topic: of that a day is read back.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ingest.detectors.extract import Meaning
 log = logging.getLogger(__name__)
 
 BACK_S = 60
+APPROVALS_BACK_S = 86_400
 FURTHEST_S = 6 * 3_600
 _SECOND = 1_000_000_000
 
@@ -40,8 +42,9 @@ class Partition:
 class Source:
     """Not thread-safe; blocking, as it may read back. `counts` are totals of this process."""
 
-    def __init__(self, topic: str, history: History, meaning: Meaning) -> None:
+    def __init__(self, topic: str, history: History, meaning: Meaning, back_s: int = BACK_S) -> None:
         self._topic = topic
+        self._back_s = back_s
         self._history = history
         self._extraction = Extraction(meaning)
         self._partitions: dict[int, Partition] = {}
@@ -69,7 +72,7 @@ class Source:
             event = self._read(partition, record)
             if known is None:
                 time_s = event.place.time_unix_nano // _SECOND if event else 0
-                known = self._read_back(partition, record.offset, time_s - BACK_S)
+                known = self._read_back(partition, record.offset, time_s - self._back_s)
             if record.offset > known.next:
                 self._fill(partition, known, record.offset, signals, places)
             known.next = max(known.next, record.offset + 1)

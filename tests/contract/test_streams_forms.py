@@ -15,7 +15,7 @@ from analytics.store import FOLDER, AnalyticsStore
 from decision.clock import SystemClock, Uuid7Source
 from decision.journal.reader import SqliteJournalReader
 from decision.journal.sqlite import SqliteJournal
-from decision.model.events import AuditEvent
+from decision.model.events import ApprovalGranted, ApprovalRequested, AuditEvent
 from ingest.alerts import EmbeddedDetections
 from ingest.alerts_settings import DetectionSettings
 from ingest.app import Streams
@@ -52,6 +52,10 @@ def tale() -> list[Told]:
         made += read(at + 1, session, f"d{number}.1", who, 6_000)
         made.append(denied(at + 2_000_000, session, f"d{number}.2", who))
         made.append(looked(at + 3_000_000, session, f"d{number}.3", who, f"t{number}"))
+        if number == 30:
+            asked = ApprovalRequested("a1", f"d{number}.2", session, bot, "shop", "DROP", b"", b"", (), 0)
+            made.append((at + 3_500_000, session, asked))
+            made.append((at + 3_600_000, "a1", ApprovalGranted("a1", alice)))
         made.append(refused(at + 4_000_000, f"r{number}", "root", f"10.0.0.{number % 2}:99"))
     return made
 
@@ -91,6 +95,8 @@ async def distributed(folder: Path, settings: KafkaSettings, events: Sequence[Au
     client = producer(settings)
     for event in events:
         client.send(settings.topics.events, key=event.draft.correlation_id.encode(), value=event.raw)
+        if isinstance(event.payload, ApprovalRequested | ApprovalGranted):
+            client.send(settings.topics.approvals, key=event.payload.approval_id.encode(), value=event.raw)
     client.flush()
     client.close()
     left: list[str] = []
@@ -102,8 +108,8 @@ async def distributed(folder: Path, settings: KafkaSettings, events: Sequence[Au
         await streams.start()
 
         async def taken() -> bool:
-            done = streams.source.counts["events"] == len(events) and streams.signalled
-            return bool(done) and streams.folds.totals()["signals"] == streams.signalled
+            done = streams.source.counts["events"] == len(events) and streams.approvals.counts["events"] == 2
+            return done and streams.folds.totals()["signals"] == streams.signalled
 
         await eventually_async(taken, 40)
 
@@ -137,6 +143,7 @@ async def test_both_forms_raise_the_same_alerts_and_count_the_same(
     rows = ask(tmp_path / "embedded")
     rules = {row[1] for row in rows}
     assert rules >= {"mass_read", "denial_burst", "first_sensitive_access", "sign_in_failures", "table_enumeration"}
+    assert "approval_self_dealing" in rules
     (tmp_path / "distributed").mkdir()
     await distributed(tmp_path / "distributed", kafka_settings, events, len(rows))
 
