@@ -141,7 +141,7 @@ class Custody:
                     for one in raw["generations"]
                 ),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise NoteInvalid("the log's list of keys can't be read", hint="copy keys.json again") from None
         found._check()
         if trusted is not None and trusted not in found.verifiers:

@@ -54,7 +54,7 @@ class Timestamper:
         """Have `checkpoint` stamped and keep both beside the log. Never raises for the authority: it is logged."""
         try:
             answer = self.ask(checkpoint)
-        except (AirlockError, httpx.HTTPError) as error:
+        except (AirlockError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             said = error.message if isinstance(error, AirlockError) else type(error).__name__
             if said != self._said:
                 log.warning("the checkpoint of %d has no time stamp: %s", size, said)

@@ -62,7 +62,7 @@ class WitnessClient:
                 try:
                     found += done.result()
                     self._said.pop(witness.url, None)
-                except (AirlockError, httpx.HTTPError) as error:
+                except (AirlockError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
                     said = error.message if isinstance(error, AirlockError) else type(error).__name__
                     self._complain(witness, said)
         except NotInTime:

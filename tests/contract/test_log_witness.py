@@ -187,6 +187,16 @@ def test_a_witness_that_answers_badly_delays_nothing_and_is_named(
     assert re.search(said, caplog.text)
 
 
+def test_an_address_that_is_none_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The checkpoint is published all the same."""
+    log = opened(tmp_path, asking((new_key(NAME, bytes(32), 4).verifier.encode(), "http://127.0.0.1:port")))
+    log.take(leaves(EVENTS[:3]), {})
+    with caplog.at_level(logging.WARNING):
+        assert log.publish() is not None
+    log.close()
+    assert "did not cosign: InvalidURL" in caplog.text
+
+
 def test_a_witness_that_is_away_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Checkpoints are published without it, every few seconds, without a line each."""
     with socket.socket() as nobody:

@@ -81,7 +81,8 @@ def test_keys_that_nobody_endorsed_are_refused() -> None:
     renamed = {**raw, "origin": "other"}
     back = TWO.endorse(SECOND, [THIRD], 50)
     for listed in (foreign.encode(), half.encode(), json.dumps(moved).encode(), json.dumps(renamed).encode(),
-                   back.encode(), b'{"origin": "x", "generations": []}', b"{", b"[]"):  # fmt: skip
+                   back.encode(), b'{"origin": "x", "generations": []}', b"{", b"[]",
+                   b'{"origin": "x", "generations": [{"verifiers": [1], "from_size": 0}]}'):  # fmt: skip
         with pytest.raises(NoteInvalid):
             Custody.parse(listed)
     with pytest.raises(NoteInvalid, match="none of this log's keys"):
