@@ -245,3 +245,18 @@ class IcebergThread:
                     log.error("%s (%s)", error.message, error.hint)
                 said = error.message
             self._stop.wait(self._every_s)
+
+
+@contextmanager
+def publishing(data_dir: Path, settings: IcebergSettings) -> Iterator[list[IcebergSink]]:
+    """Inside, what is new is appended every `every_s` seconds beside what is done there; not at all where that is 0.
+    Yields the parts that have numbers. Raises IcebergError for settings that can't be met."""
+    if not settings.every_s:
+        yield []
+        return
+    thread = IcebergThread(IcebergSink(data_dir, settings), settings.every_s)
+    thread.start()
+    try:
+        yield [thread.sink]
+    finally:
+        thread.stop()

@@ -46,6 +46,7 @@ def sink(
     """
     settings = load_settings(config, data_dir=data_dir)
     settings.kafka.demand()
+    from analytics.iceberg import publishing
     from ingest.kafka_clients import quiet
     from ingest.sink import KafkaSink
 
@@ -56,9 +57,10 @@ def sink(
         signal.signal(number, lambda *_: stopping.set())
     if parent:
         threading.Thread(target=_watch, args=(parent, stopping), daemon=True).start()
-    running = KafkaSink(settings.data_dir.resolve(), settings.kafka, accept_loss=accept_loss)
+    folder = settings.data_dir.resolve()
+    running = KafkaSink(folder, settings.kafka, accept_loss=accept_loss)
     given = metrics or (NODE if parent else None)  # a child shows its numbers by its parent
-    with shown_metrics(settings, given, "sink", [running]):
+    with publishing(folder, settings.iceberg) as copies, shown_metrics(settings, given, "sink", [running, *copies]):
         running.run(stopping)
 
 

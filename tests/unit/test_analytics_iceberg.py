@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airlock.commands.iceberg import iceberg
 from analytics import ddl, iceberg_table
-from analytics.iceberg import IcebergBusy, IcebergError, IcebergSink, IcebergThread, open_catalog
+from analytics.iceberg import IcebergBusy, IcebergError, IcebergSink, open_catalog, publishing
 from analytics.iceberg_position import Position
 from analytics.query import CatalogReader
 from analytics.settings import IcebergSettings
@@ -242,18 +242,15 @@ def test_one_publishes_at_a_time(tmp_path: Path) -> None:
         sink(tmp_path).publish()
 
 
-def test_a_thread_appends_by_itself(tmp_path: Path) -> None:
-    """Beside the writer: what is published there is there soon after."""
-    one = sink(tmp_path, IcebergSettings(tables=("events",)))
-    thread = IcebergThread(one, 0.05)
-    thread.start()
-    try:
+def test_what_is_new_is_appended_beside_other_work(tmp_path: Path) -> None:
+    """While the writer goes on: what it publishes is there soon after; with 0 s nothing is done."""
+    with publishing(tmp_path, IcebergSettings(tables=("events",))) as none:
+        assert none == []
+    with publishing(tmp_path, IcebergSettings(tables=("events",), every_s=0.05)) as (one,):
         taken(tmp_path, EVENTS[:21])
-        eventually(lambda: one.rows == 21, 30)
+        eventually(lambda: one.rows == 21, 60)
         taken(tmp_path, EVENTS[:28])
-        eventually(lambda: one.rows == 28, 30)
-    finally:
-        thread.stop()
+        eventually(lambda: one.rows == 28, 60)
     assert {sample.name: sample.value for sample in one.samples()} == {
         "iceberg_events": 28, "iceberg_rows": 28, "iceberg_failures": 0
     }  # fmt: skip
