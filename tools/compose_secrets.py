@@ -1,8 +1,9 @@
 """Makes the secrets that docker-compose.yml mounts: `python tools/compose_secrets.py [FOLDER]`.
 
 An authority for this installation only, certificates of the decision services, the console and OPA, bearer tokens for
-the enforcement point and the console, the key of the digests, a development issuer, PostgreSQL's password. What exists stays. The folder is closed to others; the
-files in it are readable, because the containers' account is another than yours.
+the enforcement point and the console, the key of the digests, a development issuer, PostgreSQL's password. What exists
+stays. The folder is closed to others; the files in it are readable, because the containers' account is another than
+yours.
 """
 
 from __future__ import annotations
