@@ -53,7 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "alerts": Entry("alerts", "alerts", "What was detected: list, show and follow it.", AUDIT),
     "prove": Entry("prove", "prove", "The proof that an event is in the log, as a file that anyone can check.", AUDIT),
     "log": Entry("log", "log", "The tamper-evident log: what it covers, its keys, its witnesses.", AUDIT),
-    "verify": Entry("verify", "verify", "Check offline that nothing in the audit trail was changed, left out or put in.",
+    "verify": Entry("verify", "verify", "Check offline that nothing in the audit trail was changed, dropped or put in.",
                     AUDIT),
     "export": Entry("export", "export", "Events for other systems: OCSF, CloudEvents, OpenTelemetry, JSON.", AUDIT),
     "evidence": Entry("evidence", "evidence", "Events as evidence, in a file that proves itself.", AUDIT),
