@@ -65,6 +65,7 @@ AIMS = (
         Aim(f"verify, {name}, one core", "verify", ("stores", name, "events_per_cpu_s"), 100_000, "/s")
         for name in ("journal", "log", "kafka export", "parquet")
     ),
+    Aim("leaves of the tree, in memory", "log", ("tree", "ours, per second"), 400_000, "/s"),
     Aim("streams worker, events of a processor", "streams", ("streams", "per_cpu_second"), 8000, "/s"),
     Aim("relay to a bare producer loop", "relay", ("relay_to_bare",), 0.8),
     Aim("decisions with the relay, to without", "durable", ("ratios", "decisions with the relay to without"), 0.8),
