@@ -27,6 +27,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "masking": ("200000",),
     "proxy": ("--quick",),
     "questions": ("--events", "100000"),
+    "sink": ("--quick",),
     "relay": ("--events", "30000", "--rounds", "2"),
     "verify": ("--events", "50000", "--rounds", "1"),
 }
@@ -67,6 +68,8 @@ AIMS = (
     ),
     Aim("leaves of the tree, in memory", "log", ("tree", "ours, per second"), 400_000, "/s"),
     Aim("streams worker, events of a processor", "streams", ("streams", "per_cpu_second"), 8000, "/s"),
+    Aim("sink, from Kafka to durable rows", "sink", ("catch_up", "events_per_s"), 40_000, "/s"),
+    Aim("sink to a bare insert, by CPU", "sink", ("catch_up", "to_insert"), 1.0),
     Aim("relay to a bare producer loop", "relay", ("relay_to_bare",), 0.8),
     Aim("decisions with the relay, to without", "durable", ("ratios", "decisions with the relay to without"), 0.8),
     *(

@@ -140,7 +140,7 @@ def folds(raws: Sequence[bytes], found: dict[str, Any]) -> list[dict[str, pa.Tab
         return [fast.read([run]).tables() for run in runs]
 
 
-def measure(events: int, partitions: int) -> dict[str, Any]:
+def measure(events: int, partitions: int, *, alone: bool = False) -> dict[str, Any]:
     raws = workload(events)
     found: dict[str, Any] = {"events": len(raws), "bytes_an_event": sum(map(len, raws)) // len(raws)}
     step_back(0)
@@ -150,6 +150,8 @@ def measure(events: int, partitions: int) -> dict[str, Any]:
         fill(settings, raws)
         root = Path(folder)
         catch_up(settings, root / "kafka", len(raws), found)
+        if alone:
+            return found
         gc.collect()
         embedded(root / "embedded", raws, found)
         insert(folds(raws, found), root, len(raws), found)
@@ -163,11 +165,13 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--partitions", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="40,000 events, for a look")
+    parser.add_argument("--catch-up", action="store_true", help="that alone, and nothing is written: a million by hand")
     chosen = parser.parse_args()
     quiet()
-    found = {"machine": machine(), **measure(40_000 if chosen.quick else chosen.events, chosen.partitions)}
+    events = 40_000 if chosen.quick else chosen.events
+    found = {"machine": machine(), **measure(events, chosen.partitions, alone=chosen.catch_up)}
     RESULTS.parent.mkdir(exist_ok=True)
-    if not chosen.quick:
+    if not (chosen.quick or chosen.catch_up):
         RESULTS.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
