@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from airlock.runtime import sole_instance
+from analytics.query import CatalogMissing, CatalogReader
 from decision.model.events import AlertRaised, AuditEvent, StatementExecuted
 from ingest.counters import Counters, Key, counters_key, decode_counters
 from ingest.detectors import Detections, Extraction
@@ -26,7 +29,7 @@ from ingest.kafka_clients import consumer, producer
 from ingest.kafka_settings import KafkaSettings
 from tests.support.analytics_story import CODEC
 from tests.support.eventually import eventually
-from tests.support.kafka import Broker, settings_for
+from tests.support.kafka import Broker, free_port, settings_for
 from tests.support.streams_story import ISSUER, SECOND, Told, denied, looked, opened, person, read, refused, told
 
 pytestmark = pytest.mark.kafka
@@ -48,11 +51,11 @@ class WorkerProcess:
         )
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *arguments: str) -> None:
         command = ["-m", "airlock.main", "ingest", "worker", "--config", str(self.config), "--data-dir"]
         with (self.folder / "log").open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *command, str(self.folder), "--log-level", "info", "--nice", "0"],
+                [sys.executable, *command, str(self.folder), "--log-level", "info", "--nice", "0", *arguments],
                 stdout=out,
                 stderr=out,
             )
@@ -246,3 +249,50 @@ def test_a_worker_waits_for_a_broker_that_is_away_and_survives_its_kill_and_its_
         assert only.status()["instance"] == instance
         assert only.stop() < 10
         reader.close()
+
+
+def test_a_worker_keeps_the_sink_shows_its_state_and_ends_both(
+    tmp_path: Path, kafka: Broker, kafka_settings: KafkaSettings
+) -> None:
+    """In a folder that is not there yet: alerts reach the view, the page is on loopback, SIGTERM leaves nothing."""
+    events = told(trouble(recently(), 60))
+    port = free_port()
+    with workers(tmp_path / "new", kafka_settings, 1) as (only,):
+        only.start("--sink", "--status", f"127.0.0.1:{port}")
+        send(kafka_settings, events)
+        wanted = sorted(expected(events).values())
+
+        def stored() -> bool:
+            try:
+                with CatalogReader(only.folder) as catalog:
+                    return sorted(catalog.ask("SELECT rule, principal, observed FROM alerts").rows) == wanted
+            except CatalogMissing:
+                return False
+
+        eventually(stored, 60, every_s=0.3, what="the alerts are in the view")
+        shown = eventually(lambda: _page(port).get("sink") and _page(port), 10)
+        assert (shown["sink"], shown["events"]) == ("running", len(events))
+        assert only.stop() < 20
+        with sole_instance(only.folder, "sink"):
+            pass
+
+
+def _page(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        document: dict[str, Any] = json.loads(answer.read())
+    return document
+
+
+def test_what_can_not_be_is_refused_at_once(tmp_path: Path, kafka_settings: KafkaSettings) -> None:
+    """No Kafka in the settings; a status page beyond loopback: exit status 1 and the remedy."""
+    bare = tmp_path / "bare.toml"
+    bare.write_text("")
+    for arguments, said in (
+        (["--config", str(bare)], "bootstrap_servers"),
+        (["--config", str(WorkerProcess(tmp_path / "w", kafka_settings).config), "--status", "0.0.0.0:1"], "loopback"),
+    ):
+        command = [sys.executable, "-m", "airlock.main", "ingest", "worker", *arguments, "--data-dir", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
