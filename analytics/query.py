@@ -131,6 +131,7 @@ class CatalogReader:
             raise QueryError(str(error), hint=_hint(error)) from error
         finally:
             timer.cancel()
+            timer.join()  # a thread that lives on at exit keeps DuckDB's types, which it complains about
         return Answer(
             tuple(str(column[0]) for column in described),
             tuple(str(column[1]) for column in described),
