@@ -47,6 +47,7 @@ class Load:
     refused: int = 0
     slowest_s: float = 0.0
     _task: asyncio.Task[None] | None = None
+    _burst: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Load:
         self._task = asyncio.create_task(self._run())
@@ -57,12 +58,16 @@ class Load:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            if self._burst is not None:  # begun before the end, so part of it
+                await asyncio.gather(self._burst, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
             began = time.monotonic()
             try:
-                await asyncio.shield(append(self.journal, [draft(self.number + step) for step in range(BURST)]))
+                drafts = [draft(self.number + step) for step in range(BURST)]
+                self._burst = asyncio.create_task(append(self.journal, drafts))
+                await asyncio.shield(self._burst)
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             except JournalUnavailable:
                 self.refused += BURST
@@ -165,7 +170,7 @@ async def play(story: Story, *, seed: int, rate: float, broker: Broker, data_dir
         assert load.refused == 0, f"{load.refused} events were refused while Kafka was away"
         began = time.monotonic()
 
-        async def all_relayed() -> bool:  # the last burst may still have been on its way when the load ended
+        async def all_relayed() -> bool:
             return relayed_seq(folder) == journal.stats().head_seq
 
         await eventually_async(all_relayed, 120, what="the whole journal relayed")
