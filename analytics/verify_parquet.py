@@ -19,11 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.catalog import CATALOG
-from analytics.retention import CLASS_OF
-from analytics.retention_ledger import Ledger as RetentionLedger
-from analytics.retention_ledger import LedgerDamaged
 from analytics.verify_entries import Entries, Fetch, Look, Progress, Recent, Report, choose, named
 from analytics.verify_ledger import Ledger
+from analytics.verify_retention import unlike_the_ledger
 from decision.journal.chain import Head
 from decision.journal.codec import EventCodec
 from decision.journal.verify_core import Finding, Place, Tampering
@@ -31,6 +29,7 @@ from decision.model.errors import AirlockError
 
 _BATCH = 8_192
 _COLUMNS = ("producer_id", "epoch", "seq", "prev_hash", "hash", "raw")
+_DAY_NS, _GRACE_NS = 86_400_000_000_000, 60_000_000_000
 _DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError)
 _LETTERS = "reason IN ('conflict', 'undecodable') AND raw IS NOT NULL AND origin NOT LIKE '%.alerts.%'"
 
@@ -87,8 +86,7 @@ def check_parquet(
             progress(entries.taken, total)
     entries.flush()
     checked = ledger.check(store)
-    if since is not None:
-        found += _unlike_the_ledger(folder, since)
+    found += unlike_the_ledger(folder)
     broken = entries.unreadable or next((one for one in found if one.what is Tampering.EDITED), None)
     fetch = partial(_fetch, parts)
     on_its_way, expired = Recent(codec, entries.newest_ns, fetch), Expired(codec, ledger, store, fetch, since)
@@ -107,24 +105,11 @@ def check_parquet(
     return report, expired.bases
 
 
-def _unlike_the_ledger(folder: Path, since: date) -> list[Finding]:
-    """The catalog says since when events are complete; the ledger of expiries must say the same."""
-    where = str(folder / "retention.jsonl")
-    try:
-        floor = RetentionLedger(folder).read().floors().get(CLASS_OF["events"])
-    except LedgerDamaged as error:
-        return [Finding(Tampering.EDITED, error.message).at(where)]
-    if floor == since:
-        return []
-    return [
-        Finding(Tampering.EDITED, f"events before {since} are said to have expired, and no expiry says so").at(where)
-    ]
-
-
 @dataclass(slots=True)
 class Expired:
     """Whether a hole is what retention left: it begins before the day since when all events are here (a minute of
-    grace, as events of midnight don't stand in the order of their times). `bases`: where each producer goes on."""
+    grace, as events of midnight don't stand in the order of their times), and not within a day, as days expire whole.
+    `bases`: where each producer goes on."""
 
     codec: EventCodec
     ledger: Ledger
@@ -140,13 +125,20 @@ class Expired:
         limit = datetime.combine(self.since, time.min, UTC) + timedelta(minutes=1)
         before = self.ledger.links(self.store, hole.producer_id, hole.seq - 1)
         raw = self.fetch(before[0].place) if before else None
-        if raw is not None and self.codec.decode(raw)[0].time_unix_nano >= limit.timestamp() * 1e9:
+        begins = None if raw is None else self.codec.decode(raw)[0].time_unix_nano
+        if begins is not None and begins >= limit.timestamp() * 1e9:
             return False
         number = self.ledger.number(hole.producer_id)
-        ((seq, prev_hash, epoch),) = self.ledger.ask(
-            f"SELECT seq, prev_hash, epoch FROM {self.store} WHERE producer = ? AND seq > ? ORDER BY seq LIMIT 1",
+        ((seq, prev_hash, epoch, part, spot),) = self.ledger.ask(
+            f"SELECT seq, prev_hash, epoch, part, spot FROM {self.store} WHERE producer = ? AND seq > ? "
+            "ORDER BY seq LIMIT 1",
             [number, hole.seq],
         )
+        behind = self.fetch(Place(part, spot))
+        if begins is not None and behind is not None:
+            ends = self.codec.decode(behind)[0].time_unix_nano
+            if (begins - _GRACE_NS) // _DAY_NS == (ends + _GRACE_NS) // _DAY_NS:
+                return False
         self.bases[hole.producer_id] = Head(seq - 1, bytes(prev_hash), epoch)
         self.holes += 1
         return True

@@ -2,8 +2,9 @@
 
 The chain and the log vouch for an event's bytes. What people look at are rows made of them (decisions, table_access …),
 and somebody who can write the files can change these alone. So every event is folded again, into a store of its own,
-and each table compared with the published one as a multiset: rows claim no order. Left out are tables that are not made
-from events alone (alerts: by detections; dead letters: they say where something was read).
+and each table compared with the published one as a multiset: rows claim no order. The views through which they are asked
+are compared, too: one that leaves out somebody's rows shows a clean history of intact tables. Left out are tables that
+are not made from events alone (alerts: by detections; dead letters: they say where something was read).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def check_rows(folder: Path, work: Path, clock: Clock, ids: IdSource, progress: 
             _make_again(connection, work / "fresh", clock, ids, progress)
             connection.execute(f"ATTACH {ddl.quote(str(work / 'fresh' / CATALOG))} AS fresh (READ_ONLY)")
             rows, finding = _compared(connection)
+            finding = finding or _other_views(connection)
         except (duckdb.Error, OSError) as error:
             why = next(iter(str(error).splitlines()), type(error).__name__)
             return Report("tables", where, finding=Finding(Tampering.EDITED, f"a table can't be read: {why}"))
@@ -89,6 +91,34 @@ def _compared(connection: duckdb.DuckDBPyConnection) -> tuple[int, Finding | Non
         ((count,),) = connection.execute(f"SELECT count(*) FROM stored.fact.{table}{limit}").fetchall()
         rows += count
     return rows, None
+
+
+def _other_views(connection: duckdb.DuckDBPyConnection) -> Finding | None:
+    """The first view or macro, by its name, that is not as this version makes it; `cold` is the list of files, whose
+    rows were compared."""
+    shown = []
+    for catalog in ("stored", "fresh"):
+        views = connection.execute(
+            "SELECT schema_name || '.' || view_name, sql FROM duckdb_views() WHERE database_name = ? AND NOT internal "
+            "AND schema_name <> 'cold'",
+            [catalog],
+        ).fetchall()
+        others = connection.execute(
+            "SELECT schema_name || '.' || table_name, 'a table' FROM duckdb_tables() WHERE database_name = $1 "
+            "AND schema_name NOT IN ('hot', 'meta') UNION ALL SELECT schema_name || '.' || function_name, "
+            "macro_definition FROM duckdb_functions() WHERE database_name = $1 AND NOT internal",
+            [catalog],
+        ).fetchall()
+        shown.append({name: str(sql).replace(f"{catalog}.", "") for name, sql in (*views, *others)})
+    stored, fresh = shown
+    for name in sorted(stored.keys() | fresh.keys()):
+        if stored.get(name) != fresh.get(name):
+            what = Tampering.EDITED if name in stored and name in fresh else Tampering.DROPPED
+            if name not in fresh:
+                what = Tampering.INSERTED
+            message = "it is not the view that this version makes (or another version made it: `airlock rebuild`)"
+            return Finding(what, message).at(f"view {name}")
+    return None
 
 
 def _difference(
