@@ -16,6 +16,8 @@ from decision.journal.tiles import FOLDER, TileFolder
 from decision.model.errors import AirlockError, LogUnavailable
 
 _EVENT = "SELECT raw, seq FROM fact.events WHERE event_id = ?"
+_DECISION = """SELECT e.raw, e.seq FROM fact.decisions d JOIN fact.events e
+ON e.time = d.time AND e.correlation_id = d.session_id AND e.type = 'StatementDecided' WHERE d.decision_id = ?"""
 _TOLD_EVERY = 100_000
 
 
@@ -37,10 +39,11 @@ def prove(
     """Write the proof that an event is in the log, against the newest checkpoint.
 
     The file (C2SP tlog-proof) holds the event, the way from it to the tree's root, and the signed checkpoint. Whoever
-    has the log's verifier key (`airlock log verifier`) can check it offline: `airlock verify --proof FILE`.
+    has the log's verifier key (`airlock log verifier`) can check it offline: `airlock verify --proof FILE`. A
+    decision's id, as clients are told it, stands for its event where the audit store is at hand.
 
     \b
-      airlock query "select event_id from denials order by time desc limit 1"
+      airlock query "select decision_id from denials order by time desc limit 1"
       airlock prove 01a2b3c4-…-… -o denial.tlog-proof
     """
     if bool(event_id) == bool(event):
@@ -70,7 +73,7 @@ def _found(folder: TileFolder, size: int, event_id: str, data_dir: Path) -> tupl
     """By the audit store, which knows the bytes; without one, by reading the log."""
     try:
         with CatalogReader(data_dir) as reader:
-            rows = reader.ask(_EVENT, [event_id]).rows
+            rows = reader.ask(_EVENT, [event_id]).rows or _decided(reader, event_id)
     except CatalogMissing:
         rows = []
     for raw, seq in rows:
@@ -80,6 +83,12 @@ def _found(folder: TileFolder, size: int, event_id: str, data_dir: Path) -> tupl
     if found is None:
         raise _missing(f"the event {event_id}", size)
     return found
+
+
+def _decided(reader: CatalogReader, decision_id: str) -> list[tuple[object, ...]]:
+    """The event of a decision, told by its bytes from others of its session and microsecond."""
+    rows = reader.ask(_DECISION, [decision_id]).rows
+    return [row for row in rows if isinstance(row[0], bytes) and decision_id.encode() in row[0]]
 
 
 def _leaf(folder: TileFolder, size: int, raw: bytes, hint: int = -1) -> tuple[int, bytes]:

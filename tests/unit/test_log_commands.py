@@ -18,6 +18,7 @@ from decision.journal.notes import VerifierKey, new_key
 from decision.journal.proofs import TlogProof, parse_proof, verify_proof
 from decision.journal.tiles import TileFolder, pack_entries
 from decision.model.errors import AirlockError, LogDamaged, LogUnavailable, NoteInvalid, ProofInvalid
+from decision.model.events import StatementDecided
 from ingest.sequencer_thread import STANDING_STILL
 from tests.support.analytics_story import story
 from tests.support.tlog import published
@@ -55,7 +56,7 @@ def test_a_proof_names_its_event_and_verifies_with_the_key_alone(data_dir: Path)
 
 
 def test_an_event_is_found_by_the_audit_store_and_by_its_bytes(data_dir: Path) -> None:
-    """Both without reading the log's entries."""
+    """By its id, its decision's, and its bytes: all without reading the log's entries."""
     with AnalyticsStore(data_dir / FOLDER, SystemClock(), Uuid7Source()) as store:
         store.apply(EVENTS, {"journal": 700})
         store.publish()
@@ -65,6 +66,13 @@ def test_an_event_is_found_by_the_audit_store_and_by_its_bytes(data_dir: Path) -
     done = run(prove, EVENTS[300].draft.id, "--data-dir", data_dir, "-o", "-")
     assert done.exit_code == 0
     assert parse_proof(done.stdout_bytes).index == 300
+    number, decided = next(
+        (number, event.draft.payload)
+        for number, event in enumerate(EVENTS)
+        if isinstance(event.draft.payload, StatementDecided)
+    )
+    done = run(prove, decided.decision_id, "--data-dir", data_dir, "-o", "-")
+    assert parse_proof(done.stdout_bytes).index == number
     event = data_dir / "one.event"
     event.write_bytes(EVENTS[10].raw)
     done = run(prove, "--event", event, "--data-dir", data_dir, "-o", "-")
