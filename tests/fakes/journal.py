@@ -94,5 +94,8 @@ class MemoryJournal:
     def read(self, after_seq: int, limit: int) -> list[AuditEvent]:
         return self.events[max(after_seq, 0) : max(after_seq, 0) + limit]
 
+    def read_raw(self, after_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        return [(event.seq, event.raw) for event in self.read(after_seq, limit)]
+
     def head(self) -> tuple[int, bytes]:
         return (self.events[-1].seq, self.events[-1].hash) if self.events else (0, GENESIS)
