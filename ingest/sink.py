@@ -208,7 +208,7 @@ class _Taking:
         return count
 
     def _store_chunks(self, chunks: Sequence[Chunk]) -> None:
-        applied = take_chunks(self._store, chunks, self._events, self._identities)
+        applied = take_chunks(self._store, chunks, self._events, self._identities, self._source.starts)
         self._identities = {}
         if applied.dead_letters:
             log.warning("%d records could not be read or projected: see the view dead_letters", applied.dead_letters)

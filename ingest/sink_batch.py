@@ -16,11 +16,16 @@ _CODEC = ProtobufEventCodec()
 
 
 def take_chunks(
-    store: AnalyticsStore, chunks: Sequence[Chunk], events_topic: str, identities: Mapping[str, str]
+    store: AnalyticsStore,
+    chunks: Sequence[Chunk],
+    events_topic: str,
+    identities: Mapping[str, str],
+    starts: Mapping[str, int],
 ) -> Applied:
-    """Take a batch with the positions after it, ahead (AnalyticsStore.take_ahead). Raises what the store raises."""
+    """Take a batch with the positions after it, ahead (AnalyticsStore.take_ahead). `starts`: where the partitions of
+    `identities` were begun, of which the batch may hold nothing. Raises what the store raises."""
     runs, letters, alerts = list[Run](), list[DeadLetterRow](), list[AuditEvent]()
-    positions = dict[str, int]()
+    positions = dict(starts) if identities else dict[str, int]()
     for chunk in chunks:
         positions[chunk.source] = chunk.position
         if chunk.topic == events_topic:

@@ -44,7 +44,7 @@ class KafkaFeed:
                 return False
             chunks = source.poll(_POLL_S)
             if chunks:
-                take_chunks(store, chunks, self._settings.topics.events, self._identities)
+                take_chunks(store, chunks, self._settings.topics.events, self._identities, source.starts)
                 self._identities = {}
                 self._read += sum(len(chunk.values) for chunk in chunks)
                 self._said(self._read, sum(self._ends.values()))

@@ -87,6 +87,9 @@ class TopicsSource:
         self._now: _Open | None = None
         self.lost = 0
         """Offsets that were passed over, because that was asked for."""
+        self.starts: dict[str, int] = {}
+        """Where each partition was begun by the last `open`. To be stored together with the topics' ids: the place that
+        was reached in a topic of before means another record in one made again."""
 
     @property
     def is_open(self) -> bool:
@@ -115,6 +118,7 @@ class TopicsSource:
             client.close()
             raise
         self._now = now
+        self.starts = {source_name(place.topic, place.partition): offset for place, offset in now.next.items()}
         return dict(now.ids)
 
     def _begin(self, now: _Open, topic: str, partitions: int) -> None:
