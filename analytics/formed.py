@@ -144,7 +144,7 @@ def _numbered(forms: Sequence[Form]) -> list[Form]:
 
 
 def _times(unix_nano: Sequence[int]) -> pa.Array:
-    if 0 <= min(unix_nano) and micros(max(unix_nano)) == max(unix_nano) // 1000:
+    if min(unix_nano) >= 0 and micros(max(unix_nano)) == max(unix_nano) // 1000:
         found = pc.divide(pa.array(unix_nano, pa.int64()), 1000)
     else:
         found = pa.array([micros(time) for time in unix_nano], pa.int64())
