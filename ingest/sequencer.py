@@ -24,7 +24,8 @@ from decision.journal.log_settings import LogSettings
 from decision.journal.merkle import leaf_hash, root_of
 from decision.journal.tile_writer import DurableFolder, TileWriter
 from decision.journal.tiles import TileFolder, TileNodes
-from decision.model.errors import LogDamaged, LogUnavailable
+from decision.model.errors import LogDamaged, LogUnavailable, NoteInvalid
+from decision.model.events import CheckpointSigned
 from decision.model.metrics import Sample, counter, gauge
 from decision.model.ports import Clock
 from ingest.sequencer_publisher import ALONE, Outside, Publisher
@@ -193,6 +194,31 @@ class Sequencer:
             self._new = False
             self._writer.drop_partial(before, state.size)
         return checkpoint
+
+    def recognise(self, claim: CheckpointSigned) -> None:
+        """Hold a checkpoint that came back among the events against this tree. Raises LogDamaged where this log's keys
+        signed it for another one: the folder was restored from an old copy, or somebody else has the keys, and to sign
+        on would be a second history. Checkpoints that they did not sign are anybody's word."""
+        if claim.origin != self.origin:
+            return
+        try:
+            signed = self._publisher.custody.open(claim.note.encode(errors="replace")).checkpoint
+        except NoteInvalid:
+            return
+        if signed.size > self.published:
+            raise LogDamaged(
+                f"a checkpoint of {signed.size} leaves was signed with this log's key, and the folder knows "
+                f"{self.published}: it was restored from an old copy",
+                hint="restore the newest copy; a log that can't go on is kept as evidence, and begun anew with a new "
+                "key in another folder",
+                index=self.published,
+            )
+        if root_of(TileNodes(self._folder, self._state.size), signed.size) != signed.root:
+            raise LogDamaged(
+                f"a checkpoint of {signed.size} leaves was signed with this log's key for another tree",
+                hint="the folder was restored from an old copy and signed on, or two have its key: keep both as "
+                "evidence, and begin anew with a new key in another folder",
+            )
 
     def close(self) -> None:
         """Give the folder back. What is not committed is taken again by the next one."""

@@ -3,10 +3,15 @@
 The partitions are read by a consumer without a group: where to go on is what state.json says, of each partition the
 offset after the last event taken. Offsets of the topic are contiguous, so a hole is something that was deleted before
 the log had it: that is no log of everything any more, and it stands still until a person has looked.
+
+The log's own checkpoints come back among the events. One that this folder does not know was signed after the copy from
+which it was restored: it stands still, too. So that it has seen them, nothing is signed after a start before all is
+read that was there at the start.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,12 +24,13 @@ from decision.journal.log_keys import KEY_FILE, Random
 from decision.journal.log_settings import LogSettings
 from decision.journal.tiles import FOLDER, MAX_ENTRY
 from decision.model.errors import ChainBroken, LogDamaged
+from decision.model.events import CheckpointSigned
 from decision.model.ports import Clock
 from decision.wire.events import ProtobufEventCodec
 from ingest.kafka_clients import consumer, said
 from ingest.kafka_settings import KafkaSettings
 from ingest.kafka_topics import ensure_topics
-from ingest.sequencer import Leaf, Sequencer
+from ingest.sequencer import Leaf, Sequencer, is_checkpoint
 from ingest.sequencer_outside import outside_of
 
 log = logging.getLogger(__name__)
@@ -52,20 +58,29 @@ class KafkaKeeper:
             for number in range(partitions)
         }
         self.behind = 0
+        self._unread: dict[TopicPartition, int] = {}  # what was there at the start
         with said(settings):
             self._assign()
 
     def step(self) -> bool:
         """Take the next batch, publish if it is due."""
         more = self._take(POLL_MS)
-        if self.sequencer.due():
+        if self.sequencer.due() and self._caught_up():
             self.sequencer.publish()
         return more
 
     def finish(self) -> None:
         """What was read is published; what is still in Kafka comes at the next start."""
-        if self.sequencer.pending:
+        if self.sequencer.pending and self._caught_up():
             self.sequencer.publish()
+        elif self.sequencer.pending:
+            self.sequencer.commit()
+
+    def _caught_up(self) -> bool:
+        """Whether all is read that was there at the start."""
+        if self._unread:
+            self._unread = {place: end for place, end in self._unread.items() if self._next[place] < end}
+        return not self._unread
 
     def close(self) -> None:
         self.sequencer.close()
@@ -85,6 +100,7 @@ class KafkaKeeper:
                 )
             self._not_deleted(partition, offset, first[partition])
             self._reading.seek(partition, offset)
+        self._unread = {partition: end for partition, end in last.items() if self._next[partition] < end}
 
     def _not_deleted(self, partition: TopicPartition, wanted: int, found: int) -> None:
         if found > wanted:
@@ -126,7 +142,15 @@ class KafkaKeeper:
             except ChainBroken as error:
                 log.error("record %d of %s/%d is no leaf: %s", record.offset, *partition, error.message)
                 continue
+            if is_checkpoint(raw):
+                self._recognise(raw)
             yield Leaf(producer_id, epoch, seq, raw)
+
+    def _recognise(self, raw: bytes) -> None:
+        with contextlib.suppress(ChainBroken):
+            claim = self._codec.decode(raw)[0].payload
+            if isinstance(claim, CheckpointSigned):
+                self.sequencer.recognise(claim)
 
     def _position(self, partition: int) -> str:
         return f"{self._topic}/{partition}"
