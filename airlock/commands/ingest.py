@@ -17,7 +17,6 @@ from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.runtime import sole_instance
 from airlock.settings import load_settings
 from decision.model.metrics import Measured
-from ingest.local import run_local
 from ingest.priority import NICE, step_back
 
 SERVICES: tuple[str, ...] = ("relay", "sequencer", "sink", "worker")
@@ -59,6 +58,8 @@ def ingest(context: click.Context, config: Path | None, data_dir: str | None, ni
     """
     if context.invoked_subcommand is not None:
         return
+    from ingest.local import run_local  # brings DuckDB, which the relay and the sequencer go without
+
     settings = load_settings(config, data_dir=data_dir)
     step_back(nice)
     stopping = threading.Event()

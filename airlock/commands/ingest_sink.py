@@ -47,6 +47,7 @@ def sink(
     settings = load_settings(config, data_dir=data_dir)
     settings.kafka.demand()
     from analytics.iceberg import publishing
+    from analytics.settings import FOLDER
     from ingest.kafka_clients import quiet
     from ingest.sink import KafkaSink
 
@@ -61,6 +62,8 @@ def sink(
     running = KafkaSink(folder, settings.kafka, accept_loss=accept_loss)
     given = metrics or (NODE if parent else None)  # a child shows its numbers by its parent
     with publishing(folder, settings.iceberg) as copies, shown_metrics(settings, given, "sink", [running, *copies]):
+        if not parent:
+            click.echo(f"the audit store is written in {folder / FOLDER}; Ctrl-C ends it")
         running.run(stopping)
 
 

@@ -95,6 +95,7 @@ def worker(
         if topics is None:
             return
         shown = Worker()
+        click.echo(f"worker {name} reads {settings.kafka.topics.events}; Ctrl-C ends it")
         with shown_metrics(settings, metrics, "worker", [shown, HandedSamples(settings.data_dir, "sink")]):
             asyncio.run(_run(settings, topics, name, stopping, shown, status, Sink(settings, config) if sink else None))
 

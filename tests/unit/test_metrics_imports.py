@@ -21,6 +21,17 @@ def test_a_command_does_not_load_what_others_need(command: str) -> None:
     assert done.stdout.split() == []
 
 
+@pytest.mark.parametrize("service", ["relay", "sequencer"])
+def test_a_service_does_not_load_the_audit_store(service: str) -> None:
+    """Each decision service keeps a relay. And DuckDB's binding, where threads are left at the end, complains."""
+    code = (
+        f"import sys; from airlock.main import run; run(['ingest', {service!r}, '--config', '/nowhere/airlock.toml'])\n"
+        "print(*[name for name in ('duckdb', 'pyarrow', 'faust', 'pyiceberg') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [] and "airlock.toml" in done.stderr
+
+
 def test_the_audit_store_is_where_its_numbers_are_looked_for() -> None:
     """The name stands twice, so that it need not be imported."""
     assert FOLDER == store.FOLDER
