@@ -33,8 +33,9 @@ from ingest.status import IngestStatus, write_status
 
 log = logging.getLogger(__name__)
 
-_FULLER_S = 0.05
-"""So long the next records are waited for while many are on their way."""
+_FULLER_S = 0.25
+"""So long the next records are waited for that are known to be there: few large batches cost less than many."""
+_SOON_S = 0.05
 
 Wait = Callable[[float], bool]
 """Waits so many seconds, or until it is time to stop; whether it is."""
@@ -191,9 +192,9 @@ class _Taking:
         chunks: list[Chunk] = []
         count = size = 0
         while count < self._settings.batch and size < self._settings.batch_bytes:
-            wait_s = _FULLER_S if self._behind else 0.0
-            if not chunks and not self._behind:
-                wait_s = min(_FULLER_S, self._settings.poll_s) if self._store.dirty else self._settings.poll_s
+            wait_s = _FULLER_S if chunks and any(self._source.lags().values()) else 0.0
+            if not chunks:
+                wait_s = min(_SOON_S, self._settings.poll_s) if self._store.dirty else self._settings.poll_s
             more = self._source.poll(wait_s)
             if not more:
                 break
