@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import lz4.frame
 import orjson
 
-from decision.model.errors import AirlockError
+from decision.model.errors import AirlockError, TopicRefused
 from ingest.detectors import Places, Signal
 from ingest.detectors.signals import PRODUCER, Key
 from ingest.kafka_clients import admin
@@ -67,9 +67,15 @@ def ensure_stream_topics(settings: KafkaSettings) -> StreamTopics:
             for name, configs in ((names.signals, kept), (names.firsts, common))
             if name not in there
         }
-        if wanted:
+        if wanted and settings.create_topics:
             client.create_topics(wanted, wait_for_metadata=True, raise_errors=False)
         found = {one["name"]: len(one["partitions"]) for one in client.describe_topics([names.signals, names.firsts])}
+    for name in (names.signals, names.firsts):
+        if not found.get(name):
+            raise TopicRefused(
+                f"the workers' topic {name} does not exist",
+                hint=f"make it with {names.partitions} partitions (docs/streams.md), or allow Create and create_topics",
+            )
     # Added partitions move keys to others: what is known of them stays where it was until the windows are over.
     return names._replace(partitions=min(found.values()))
 
