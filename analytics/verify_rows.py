@@ -2,9 +2,9 @@
 
 The chain and the log vouch for an event's bytes. What people look at are rows made of them (decisions, table_access …),
 and somebody who can write the files can change these alone. So every event is folded again, into a store of its own,
-and each table compared with the published one as a multiset: rows claim no order. The views through which they are asked
-are compared, too: one that leaves out somebody's rows shows a clean history of intact tables. Left out are tables that
-are not made from events alone (alerts: by detections; dead letters: they say where something was read).
+and each table compared with the published one as a multiset: rows claim no order. The views through which they are
+asked are compared, too: one that leaves out somebody's rows shows a clean history of intact tables. Left out are tables
+that are not made from events alone (alerts: by detections; dead letters: they say where something was read).
 """
 
 from __future__ import annotations

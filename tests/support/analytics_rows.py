@@ -9,7 +9,6 @@ from analytics.catalog import CATALOG
 from analytics.query import CatalogReader
 from analytics.store import FOLDER
 
-
 _NEWEST = """SELECT * FROM fact.alert_events
 QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY observed DESC, time DESC) = 1"""
 """Alerts are told again as they grow, how often depends on the batches: the last word of each counts."""
