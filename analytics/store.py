@@ -37,6 +37,9 @@ from decision.model.ports import Clock, IdSource
 _WRITERS = 4
 """So many segments of a batch are written at once: compressing and waiting for the disk hold no lock of Python's."""
 
+_MOST_MISSING = (1 << 63) - 1
+"""Numbers are anybody's word: more would fit in no BIGINT, and nothing could be published any more."""
+
 __all__ = ["DEFAULTS", "FOLDER", "AnalyticsStore", "Applied", "Run", "StoreSettings"]
 
 
@@ -109,7 +112,7 @@ class AnalyticsStore(Upkeep):
     @property
     def counters(self) -> Mapping[str, int]:
         """Totals since the store was made: events, duplicates, dead_letters; `missing` are in gaps right now."""
-        return {**self._counters, "missing": self._coverage.missing()}
+        return {**self._counters, "missing": min(self._coverage.missing(), _MOST_MISSING)}
 
     @property
     def segments(self) -> Sequence[Segment]:
