@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PAGE_BYTES = 4096
 MIB = 1024 * 1024
+KEEP_BYTES = 4096 * MIB
 
 
 class JournalSettings(BaseModel):
@@ -23,8 +24,9 @@ class JournalSettings(BaseModel):
     `verify_tail_events`: newest events that are verified at each opening.
     `recheck_s`: how often a full journal looks whether there is room again.
     `keep_s`: older events leave the journal once everybody has taken them (Kafka, or the audit store and the log on one
-    machine); `keep_bytes`: of what was taken, the newest that stays, whatever its age. Beneath the quota by at least an
-    eighth, or it would never help. `prune_s`: how often that is looked at.
+    machine); `keep_bytes`: of what was taken, the newest that stays, whatever its age (default: 4 GiB, or half of a
+    smaller quota). Beneath the quota by at least an eighth, or it would never help. `prune_s`: how often that is
+    looked at.
     `stall_s`: when a commit takes longer, new appends are refused with JournalBusy until the disk answers.
     """
 
@@ -44,21 +46,20 @@ class JournalSettings(BaseModel):
     stall_s: float = Field(default=10.0, gt=0)
 
     keep_s: float = Field(default=7 * 86_400.0, ge=0)
-    keep_bytes: int = Field(default=4096 * MIB, ge=0)
+    keep_bytes: int | None = Field(default=None, ge=0)
     prune_s: float = Field(default=30.0, gt=0)
 
     @model_validator(mode="after")
     def _keeping_leaves_room(self) -> JournalSettings:
-        """Only what was said is held against the other: a smaller quota alone takes the default down with it."""
         most = self.quota_bytes - self.quota_bytes // 8
-        if "keep_bytes" in self.model_fields_set and self.keep_bytes > most:
+        if self.keep_bytes is not None and self.keep_bytes > most:
             raise ValueError(f"keep_bytes must be at most {most}: seven eighths of quota_bytes")
         return self
 
     @property
     def kept_bytes(self) -> int:
-        """`keep_bytes`, or half of a smaller quota."""
-        return self.keep_bytes if "keep_bytes" in self.model_fields_set else min(self.keep_bytes, self.quota_bytes // 2)
+        """`keep_bytes`, or its default: a smaller quota takes that down with it."""
+        return min(KEEP_BYTES, self.quota_bytes // 2) if self.keep_bytes is None else self.keep_bytes
 
     @model_validator(mode="after")
     def _ballast_covers_a_checkpoint(self) -> JournalSettings:
