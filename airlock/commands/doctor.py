@@ -135,7 +135,8 @@ def _running(settings: Settings) -> Finding:
         runtime = read_runtime(settings.data_dir)
     except SettingsError as error:
         return Finding(NOTE, error.message, error.hint)
-    return Finding(GOOD, f"airlock {runtime.command}, process {runtime.pid}, clients on {runtime.proxy or 'no port'}")
+    clients = f", clients on {runtime.proxy}" if runtime.proxy else ""
+    return Finding(GOOD, f"airlock {runtime.command}, process {runtime.pid}{clients}")
 
 
 def _journal(settings: Settings) -> Finding:
@@ -153,6 +154,8 @@ def _store(settings: Settings) -> Finding:
     from ingest.status import read_status
 
     status = read_status(settings.data_dir / FOLDER)
+    if status is None and settings.kafka.enabled:
+        return Finding(NOTE, "none here: airlock ingest sink writes it in a data folder of its own")
     if status is None:
         return Finding(NOTE, "nothing projected yet", "airlock up does it")
     if status.error:
@@ -180,8 +183,10 @@ def _log(settings: Settings) -> Finding:
 
     folder = settings.data_dir / FOLDER
     state = load_state(folder)
+    if state is None and settings.kafka.enabled:
+        return Finding(NOTE, "none here: airlock ingest sequencer keeps it in a data folder of its own")
     if state is None:
-        return Finding(NOTE, "there is none yet", "airlock up keeps one, or airlock ingest sequencer")
+        return Finding(NOTE, "there is none yet", "airlock up keeps one")
     try:
         why = (folder / STANDING_STILL).read_text(encoding="utf-8").strip()
     except OSError:

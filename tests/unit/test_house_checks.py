@@ -207,3 +207,13 @@ def test_doctor_says_when_the_journal_is_almost_full(capsys: Capture) -> None:
         rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
         assert rows["disk"]["state"] == state, rows["disk"]
     assert "raise [journal] quota_bytes" in rows["disk"]["remedy"]
+
+
+def test_doctor_beside_kafka_sends_nobody_to_the_embedded_form(capsys: Capture) -> None:
+    """Where the log and the audit store are kept elsewhere, it says by what."""
+    Path("airlock.toml").write_text('[kafka]\nbootstrap_servers = ["127.0.0.1:1"]\n')
+    run(["doctor", "--data-dir", "airlock-data", "--format", "json"])
+    rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
+    assert "airlock ingest sequencer keeps it" in rows["log"]["found"]
+    assert "airlock ingest sink writes it" in rows["audit store"]["found"]
+    assert not rows["log"]["remedy"] and not rows["audit store"]["remedy"]
