@@ -191,6 +191,7 @@ SAMPLES = (
     ("signals", "Signals that were counted or told apart as repetitions"),
     ("duplicates", "Signals that had been counted before"),
     ("late", "Signals too late for some of their windows"),
+    ("refused_times", "Signals of a time at which nothing can have happened"),
     ("evicted_keys", "Keys forgotten because there were too many"),
     ("refused_items", "Items not kept because a key had too many"),
     ("alerts", "Alerts raised, or raised again as they grew"),

@@ -47,7 +47,9 @@ class Folds:
         self._held: dict[int, Held] = {}
         self._longest_s = max((rule.window_s for rule in self._rules), default=0) + limits.grace_s + _SLACK_S
         self.counts = dict.fromkeys(("records", "repeated", "unreadable", "read_back", "rebuilds", "alerts"), 0)
-        self._gone = dict.fromkeys(("signals", "duplicates", "late", "evicted_keys", "refused_items"), 0)
+        self._gone = dict.fromkeys(
+            ("signals", "duplicates", "late", "refused_times", "evicted_keys", "refused_items"), 0
+        )
 
     def must_read_back(self, partition: int, offset: int) -> bool:
         known = self._held.get(partition)

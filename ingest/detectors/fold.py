@@ -22,6 +22,8 @@ from ingest.detectors.seen import Seen, Taken
 from ingest.detectors.signals import PRODUCER, Key, Places, Signal, is_principal
 
 SECOND = 1_000_000_000
+NO_TIME = 7_258_118_400 * SECOND
+"""2200-01-01: no clock of ours says so, and the end of a window behind it fits in no message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Detections:
         self._untold: dict[Key, None] = {}
         self._turn: list[Key] = []
         self.met: list[tuple[Key, str, str, int]] = []
-        self.counts = dict.fromkeys(("signals", "duplicates", "late", "evicted_keys", "refused_items", "alerts"), 0)
+        self.counts = dict.fromkeys(
+            ("signals", "duplicates", "late", "refused_times", "evicted_keys", "refused_items", "alerts"), 0
+        )
         self._plan()
 
     def _plan(self) -> None:
@@ -87,6 +91,9 @@ class Detections:
         seen, counts = self._seen, self.counts
         for signal in signals:
             counts["signals"] += 1
+            if not 0 <= signal.time_unix_nano < NO_TIME:
+                counts["refused_times"] += 1
+                continue
             taken = seen.take((signal.producer_id, signal.epoch, signal.part), signal.seq)
             if taken is Taken.NEW:
                 self._count(signal)
