@@ -210,6 +210,8 @@ async def _run(
         await asyncio.to_thread(sink.stop)
     if page is not None:
         await page.cleanup()
+    threading.excepthook = lambda _: None  # with its broker away, aiokafka's thread and tasks end in a traceback
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_S):
             await streams.stop()
