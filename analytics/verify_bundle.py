@@ -28,6 +28,7 @@ from decision.journal.verify_tree import Bundle, compared
 from decision.model.errors import LogDamaged, LogUnavailable, NoteInvalid
 
 _SMALL = 1_000_000
+_TILE = WIDTH * 32
 _CHUNK = 1 << 20
 _MAX_EVENT = 65_535
 
@@ -72,9 +73,9 @@ def check_bundle(
 def _extract(archive: zipfile.ZipFile, folder: Path) -> None:
     """The small files that we know, and no others: names and sizes in the archive are somebody's word."""
     for info in archive.infolist():
-        if (info.filename in (CHECKPOINT, KEYS, VERIFIER) or parse_tile_path(info.filename)) and (
-            info.file_size <= _SMALL
-        ):
+        place = parse_tile_path(info.filename)
+        tile = place is not None and place[0] is not None and info.file_size <= _TILE
+        if tile or (info.filename in (CHECKPOINT, KEYS, VERIFIER) and info.file_size <= _SMALL):
             target = folder / info.filename
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(archive.read(info))
@@ -93,7 +94,8 @@ def _check(
         policy.check(opened.note)
     entries, seen = Entries(ledger, "bundle", codec), _Seen()
     try:
-        said = json.loads(archive.read(MANIFEST))
+        with archive.open(MANIFEST) as file:
+            said = json.loads(file.read(_SMALL))
         first, count = int(said["first_leaf"]), int(said["events"])
     except (KeyError, ValueError, TypeError):
         return Report("bundle", str(path), finding=Finding(Tampering.EDITED, "its manifest can't be read").at(MANIFEST))

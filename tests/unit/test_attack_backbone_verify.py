@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from airlock.verification import Sources
+from airlock.verification import Sources, verify_bundle
+from analytics.evidence_bundle import MANIFEST, write_bundle
 from analytics.retention_ledger import Expiry, Ledger
+from analytics.verify_log import custody_of
 from tests.support.analytics_story import story
-from tests.support.verify_run import run, said
-from tests.support.verify_stores import history, make_stores, write_parquet
+from tests.support.verify_run import LATER, run, said, untold
+from tests.support.verify_stores import START, history, make_stores, write_parquet
 
 
 def alter(folder: Path, *statements: str) -> None:
@@ -76,3 +80,26 @@ def test_a_forged_expiry_excuses_no_hole_within_a_day(day: date, tmp_path: Path)
     )
     found = run(Sources(log=stores.log, parquet=stores.parquet))["parquet"]
     assert not found.good
+
+
+def test_a_bundle_unpacks_no_more_than_it_may_hold(tmp_path: Path) -> None:
+    """A manifest that is 64 MiB unpacked, and a file under a tile's name that is no tile: neither is read whole."""
+    stores = make_stores(tmp_path, history(300))
+    made, bomb = tmp_path / "bundle.zip", tmp_path / "bomb.zip"
+    write_bundle(made, stores.log, custody_of(stores.log, None), START, LATER)
+    with zipfile.ZipFile(made) as before, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as after:
+        for info in before.infolist():
+            data = before.read(info)
+            after.writestr(info.filename, data + b" " * (64 << 20) if info.filename == MANIFEST else data)
+        after.writestr("tile/0/x001/000", bytes(900_000))
+        after.writestr("tile/../../escaped", b"x")
+    assert verify_bundle(made, None, untold).good
+    tracemalloc.start()
+    try:
+        report = verify_bundle(bomb, None, untold)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20
+    assert report.good, "the manifest's first megabyte says it all"
+    assert not list(tmp_path.parent.glob("escaped"))
