@@ -58,15 +58,17 @@ class Detecting:
 
     def alerts(self, events: Iterable[AuditEvent]) -> list[AuditEvent]:
         """The alerts that these events raise or let grow."""
+        now = self.clock.time_unix_nano()
         for event in events:
-            self.detections.add(self.extraction.signals(event))
+            self.detections.add(self.extraction.signals(event), now)
         return [alert_event(draft) for draft in self.detections.flush(self.clock.monotonic_ns())]
 
     def alerts_of(self, raws: Iterable[bytes]) -> list[AuditEvent]:
         """As `alerts` of the decoded events, at less than half the cost. What is no event says nothing."""
+        now = self.clock.time_unix_nano()
         for raw in raws:
             with contextlib.suppress(ChainBroken):
-                self.detections.add(signals_of(self.extraction, read_event(raw)))
+                self.detections.add(signals_of(self.extraction, read_event(raw)), now)
         return [alert_event(draft) for draft in self.detections.flush(self.clock.monotonic_ns())]
 
 
@@ -191,7 +193,7 @@ SAMPLES = (
     ("signals", "Signals that were counted or told apart as repetitions"),
     ("duplicates", "Signals that had been counted before"),
     ("late", "Signals too late for some of their windows"),
-    ("refused_times", "Signals of a time at which nothing can have happened"),
+    ("refused_times", "Signals of a time ahead of the clock by more than the grace"),
     ("evicted_keys", "Keys forgotten because there were too many"),
     ("refused_items", "Items not kept because a key had too many"),
     ("alerts", "Alerts raised, or raised again as they grew"),

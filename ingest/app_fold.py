@@ -149,7 +149,7 @@ class Folds:
     def _fold(self, partition: int, known: Held, record: Record) -> None:
         try:
             signals, places = unpack(record.value)
-            known.detections.add(signals)
+            known.detections.add(signals, self._clock.time_unix_nano())
             known.detections.arrived(places)
         except RecordUnreadable:
             self.counts["unreadable"] += 1

@@ -87,11 +87,14 @@ class Detections:
 
     # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, signals: Iterable[Signal]) -> None:
+    def add(self, signals: Iterable[Signal], now_ns: int = NO_TIME) -> None:
+        """`now_ns`: the reader's clock (UNIX). What is ahead of it by more than the grace is refused: all that really
+        happens to its key would be late behind it, and so go unseen."""
         seen, counts = self._seen, self.counts
+        until = min(NO_TIME, now_ns + self._limits.grace_s * SECOND)
         for signal in signals:
             counts["signals"] += 1
-            if not 0 <= signal.time_unix_nano < NO_TIME:
+            if not 0 <= signal.time_unix_nano < until:
                 counts["refused_times"] += 1
                 continue
             taken = seen.take((signal.producer_id, signal.epoch, signal.part), signal.seq)

@@ -12,10 +12,13 @@ from ingest.alerts_settings import DetectionSettings
 from tests.support.streams_drawn import NOON, FixedClock
 from tests.support.streams_story import SECOND, denied, opened, person, told
 
+DAY = 86_400 * SECOND
 
-@pytest.mark.parametrize("time", [(1 << 63) - 100, -(1 << 63), 7_258_118_400 * SECOND])
+
+@pytest.mark.parametrize("time", [(1 << 63) - 100, -(1 << 63), 7_258_118_400 * SECOND, NOON + DAY])
 def test_a_time_that_cannot_be_silences_and_stops_nothing(time: int, tmp_path: Path) -> None:
-    """Forty denials of the year 2262 are counted as refused; what the same principal really does is found."""
+    """Forty denials of the year 2262, or of a node whose clock is a day ahead, are counted as refused; what the same
+    principal really does is found."""
     mallory, start = person("mallory"), NOON
     detections = EmbeddedDetections(tmp_path, DetectionSettings(), FixedClock(start))
     absurd = [denied(time + number, "s", f"x{number}", mallory) for number in range(40)]
