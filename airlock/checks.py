@@ -75,6 +75,8 @@ def files(settings: Settings) -> Iterator[tuple[str, Path | None, bool]]:
     yield "console.key_file", console.key_file, True
     yield "console.token_file", console.token_file, True
     yield "console.ca_file", console.ca_file, False
+    yield "decision.digest_key_file", settings.decision.digest_key_file, True
+    yield "texts.key_file", settings.texts.key_file, True
     yield "metrics.token_file", settings.metrics.token_file, True
     yield "metrics.certificate_file", settings.metrics.certificate_file, False
     yield "metrics.key_file", settings.metrics.key_file, True

@@ -96,6 +96,7 @@ class TextOffice:
 
     async def _permitted(self, credential: str, groups: tuple[str, ...], to_do: str, setting: str) -> Principal:
         principal = await self._verifier.verify(credential)
+        self._opened()
         if principal.on_behalf_of or not set(groups).intersection(principal.groups):
             raise VaultRefused(
                 f"{principal.subject} may not {to_do} statement texts",
