@@ -24,6 +24,8 @@ from ingest.kafka_settings import KafkaSettings
 T = TypeVar("T")
 
 BOOTSTRAP_MS = 5_000
+IDLE_S = 10.0
+"""So long nothing came: then a reader asks whether the brokers are there at all, which its `poll` never says."""
 LOOK_S = 1.0
 _FOR_EVER_MS = 2**31 - 1
 _LINGER_MS = 5

@@ -27,7 +27,7 @@ from decision.model.errors import ChainBroken, LogDamaged
 from decision.model.events import CheckpointSigned
 from decision.model.ports import Clock
 from decision.wire.events import ProtobufEventCodec
-from ingest.kafka_clients import consumer, said
+from ingest.kafka_clients import BOOTSTRAP_MS, IDLE_S, consumer, said
 from ingest.kafka_settings import KafkaSettings
 from ingest.kafka_topics import ensure_topics
 from ingest.sequencer import Leaf, Sequencer, is_checkpoint
@@ -46,12 +46,22 @@ class KafkaKeeper:
     poll_s = 0.0
 
     def __init__(
-        self, sequencer: Sequencer, reading: KafkaConsumer, settings: KafkaSettings, partitions: int, codec: EventCodec
+        self,
+        sequencer: Sequencer,
+        reading: KafkaConsumer,
+        settings: KafkaSettings,
+        partitions: int,
+        codec: EventCodec,
+        clock: Clock,
+        idle_s: float = IDLE_S,
     ) -> None:
         self.sequencer = sequencer
         self._reading = reading
         self._settings = settings
         self._codec = codec
+        self._clock = clock
+        self._idle_ns = int(idle_s * 1e9)
+        self._heard_at = clock.monotonic_ns()
         self._topic = settings.topics.events
         self._next = {
             TopicPartition(self._topic, number): sequencer.positions.get(self._position(number), 0)
@@ -115,7 +125,9 @@ class KafkaKeeper:
         with said(self._settings):
             found: Mapping[TopicPartition, Sequence[Any]] = self._reading.poll(timeout_ms, max_records=BATCH)
         if not found:
+            self._demand_brokers()
             return False
+        self._heard_at = self._clock.monotonic_ns()
         for partition in sorted(found):
             records = found[partition]
             leaves = list(self._leaves(partition, records))
@@ -124,6 +136,15 @@ class KafkaKeeper:
         marks = ((self._reading.highwater(partition) or 0, place) for partition, place in self._next.items())
         self.behind = sum(max(0, mark - place) for mark, place in marks)
         return True
+
+    def _demand_brokers(self) -> None:
+        """Ask whether they are there when nothing came for a while: `poll` says nothing of that. Raises
+        KafkaUnavailable."""
+        if self._clock.monotonic_ns() - self._heard_at < self._idle_ns:
+            return
+        with said(self._settings):
+            self._reading.end_offsets(list(self._next), timeout_ms=BOOTSTRAP_MS)
+        self._heard_at = self._clock.monotonic_ns()
 
     def _leaves(self, partition: TopicPartition, records: Sequence[Any]) -> Iterator[Leaf]:
         expected = self._next[partition]
@@ -157,9 +178,15 @@ class KafkaKeeper:
 
 
 def open_keeper(
-    data_dir: Path, kafka: KafkaSettings, settings: LogSettings, clock: Clock, random: Random
+    data_dir: Path,
+    kafka: KafkaSettings,
+    settings: LogSettings,
+    clock: Clock,
+    random: Random,
+    idle_s: float = IDLE_S,
 ) -> KafkaKeeper:
-    """The keeper of the log in `data_dir` of Kafka's events. A topic that was deleted and made again is another one."""
+    """The keeper of the log in `data_dir` of Kafka's events. A topic that was deleted and made again is another one.
+    `idle_s`: how often it asks whether the brokers are there, while nothing comes."""
     topic = ensure_topics(kafka).topics[kafka.topics.events]
     source = f"{topic.name} {topic.topic_id}"
     outside = outside_of(settings)
@@ -167,7 +194,7 @@ def open_keeper(
     try:
         reading = consumer(kafka, max_poll_records=BATCH, max_partition_fetch_bytes=FETCH_BYTES)
         try:
-            return KafkaKeeper(sequencer, reading, kafka, topic.partitions, ProtobufEventCodec())
+            return KafkaKeeper(sequencer, reading, kafka, topic.partitions, ProtobufEventCodec(), clock, idle_s)
         except BaseException:
             reading.close(autocommit=False, timeout_ms=1_000)
             raise

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from decision.clock import SystemClock
 from decision.model.errors import AirlockError
 from decision.model.metrics import Sample, counter, gauge
+from decision.model.ports import Clock
 from ingest.sequencer import Sequencer
 
 log = logging.getLogger(__name__)
@@ -19,6 +21,8 @@ STANDING_STILL = "standing-still"
 """In the log's folder, while it stands still: why."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+AGAIN_S = 60.0
+"""How often the log repeats why."""
 
 
 class Keeper(Protocol):
@@ -49,16 +53,18 @@ class Keeper(Protocol):
 
 
 class KeeperThread:
-    """`opened` makes the keeper, again after each failure. What goes wrong is logged, once for the same message, and
-    stands in the log's `folder` until it is over."""
+    """`opened` makes the keeper, again after each failure. What goes wrong is logged, once for the same message and
+    again each minute, and stands in the log's `folder` until it is over."""
 
-    def __init__(self, folder: Path, opened: Callable[[], Keeper]) -> None:
+    def __init__(self, folder: Path, opened: Callable[[], Keeper], clock: Clock | None = None) -> None:
         self._why = folder / STANDING_STILL
         self._opened = opened
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._keeper: Keeper | None = None
         self._failures = 0
+        self._clock = clock or SystemClock()
+        self._said_at = self._since = 0
         self.standing_still = ""
 
     def start(self) -> None:
@@ -77,6 +83,7 @@ class KeeperThread:
 
     def samples(self) -> Iterable[Sample]:
         yield counter("sequencer_failures", "Times that the log stood still.", self._failures)
+        yield gauge("sequencer_standing_still", "1 while it stands still.", 1 if self.standing_still else 0)
         keeper = self._keeper
         if keeper is not None:
             yield gauge("sequencer_lag_events", "Durable events that are no leaves yet.", keeper.behind)
@@ -91,9 +98,13 @@ class KeeperThread:
             except Exception as error:  # noqa: BLE001 - whatever it is, the log must not end without a word
                 self._failures += 1
                 message = _said(error)
+                now = self._clock.monotonic_ns()
                 if message != self.standing_still:
-                    log.error("the log stands still: %s (%s)", message, getattr(error, "hint", ""))
                     pause_s = FIRST_PAUSE_S
+                if message != self.standing_still or now - self._said_at >= AGAIN_S * 1e9:
+                    log.error("the log stands still: %s (%s)", message, getattr(error, "hint", ""))
+                    self._said_at = now
+                self._since = self._since or now
                 self._say(message)
             self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -118,7 +129,9 @@ class KeeperThread:
             while not self._stopping.wait(0.0 if more else keeper.poll_s):
                 more = keeper.step()
                 if self.standing_still:
-                    log.warning("the log goes on")
+                    still_s = (self._clock.monotonic_ns() - self._since) / 1e9
+                    log.warning("the log goes on after %.0f s", still_s)
+                    self._since = 0
                     self._say("")
             keeper.finish()
         finally:

@@ -24,6 +24,7 @@ from decision.clock import SystemClock, Uuid7Source
 from decision.model.errors import KafkaUnavailable
 from decision.model.metrics import Sample, counter, gauge
 from decision.model.ports import Clock, IdSource
+from ingest.kafka_clients import IDLE_S
 from ingest.kafka_settings import KafkaSettings
 from ingest.publication import Publication
 from ingest.sink_batch import take_chunks
@@ -45,7 +46,8 @@ Wait = Callable[[float], bool]
 class SinkSettings:
     """Durations in seconds. `poll_s`: how long an idle topic is waited for. `publish_s`: the least time between
     publications. `batch` and `batch_bytes`: the most that is taken at once. `pause_s` doubles to `longest_pause_s`
-    while Kafka is away; `away_log_s`: how often the log repeats that."""
+    while Kafka is away; `away_log_s`: how often the log repeats that; `idle_s`: how often an idle sink asks whether
+    Kafka is there."""
 
     poll_s: float = 0.2
     publish_s: float = 0.6
@@ -55,6 +57,7 @@ class SinkSettings:
     pause_s: float = 0.25
     longest_pause_s: float = 2.0
     away_log_s: float = 60.0
+    idle_s: float = IDLE_S
     store: StoreSettings = STORE_DEFAULTS
 
 
@@ -140,6 +143,7 @@ class _Taking:
         self._behind = False
         self._failures = 0
         self._said_at = 0
+        self._away_since = 0
         self._status_at = 0
         self._checked_at = 0
 
@@ -159,10 +163,12 @@ class _Taking:
                 self._identities = self._source.open()
                 self._checked_at = self._clock.monotonic_ns()
             taken = self._take()
-            self._failures, self._sink._error = 0, ""
+            if not taken and self._clock.monotonic_ns() - self._checked_at >= self._settings.idle_s * 1e9:
+                self._source.check()
+                self._checked_at = self._clock.monotonic_ns()
+            self._recovered()
         except KafkaUnavailable as error:
             self._away(error)
-            taken = 0
             self._store.flush()
         if self._store.dirty and self._publication.is_due(behind=self._behind):
             self._publication.publish()
@@ -174,9 +180,6 @@ class _Taking:
             self._tell()
         if not self._source.is_open:
             wait(min(self._settings.longest_pause_s, self._settings.pause_s * 2.0 ** min(self._failures, 8)))
-        elif not taken and now - self._checked_at >= 10 * 1e9:
-            self._checked_at = now
-            self._source.check()
 
     def _away(self, error: KafkaUnavailable) -> None:
         self._source.close()
@@ -184,8 +187,15 @@ class _Taking:
         if not self._sink._error or now - self._said_at >= self._settings.away_log_s * 1e9:
             log.warning("%s: waiting for it (%s)", error.message, error.hint)
             self._said_at = now
+        self._away_since = self._away_since or now
         self._failures += 1
         self._sink._error = error.message
+
+    def _recovered(self) -> None:
+        if self._sink._error:
+            away_s = (self._clock.monotonic_ns() - self._away_since) / 1e9
+            log.warning("Kafka is back after %.0f s: the sink goes on", away_s)
+        self._failures, self._away_since, self._sink._error = 0, 0, ""
 
     def _take(self) -> int:
         """Take the next batch. Returns how many records it held."""

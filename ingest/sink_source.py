@@ -16,7 +16,7 @@ import kafka.errors as errors
 from kafka import KafkaConsumer, TopicPartition
 
 from decision.model.errors import KafkaUnavailable, SinkRefused
-from ingest.kafka_clients import consumer, said
+from ingest.kafka_clients import BOOTSTRAP_MS, consumer, said
 from ingest.kafka_settings import KafkaSettings
 from ingest.kafka_topics import ensure_topics
 from ingest.sink_records import read_values
@@ -202,18 +202,20 @@ class TopicsSource:
         assert self._now is not None
         return self._now.next[TopicPartition(topic, partition)]
 
-    def ends(self) -> dict[tuple[str, int], int]:
+    def ends(self, timeout_ms: int | None = None) -> dict[tuple[str, int], int]:
         """The end of each partition now. Raises KafkaUnavailable."""
         assert self._now is not None
         with said(self._settings):
-            ends = self._now.client.end_offsets(list(self._now.next))
+            ends = self._now.client.end_offsets(list(self._now.next), timeout_ms=timeout_ms)
         return {(place.topic, place.partition): end for place, end in ends.items()}
 
     def check(self) -> None:
-        """Whether these are still the topics that were opened. Raises SinkRefused; KafkaUnavailable."""
+        """Whether the brokers are there, which `poll` never says, and these are still the topics that were opened.
+        Raises SinkRefused; KafkaUnavailable."""
         now = self._now
         if now is None:
             return
+        self.ends(BOOTSTRAP_MS)
         for topic, topic_id in now.ids.items():
             known = now.client._cluster.topic_id(topic)  # kafka-python tells it nowhere else
             if known is not None and str(known) != topic_id:

@@ -30,7 +30,7 @@ from tests.support.kafka import Broker, settings_for
 pytestmark = pytest.mark.kafka
 
 eventually = functools.partial(eventually_within, deadline_s=40.0)
-QUICK = SinkSettings(poll_s=0.05, publish_s=0.05, status_s=0.05)
+QUICK = SinkSettings(poll_s=0.05, publish_s=0.05, status_s=0.05, idle_s=0.5)
 
 
 def send(settings: KafkaSettings, events: Iterable[AuditEvent]) -> None:
@@ -201,8 +201,11 @@ def remade(broker: Broker, topic: str) -> bool:
     return True
 
 
-def test_a_sink_waits_for_its_broker(tmp_path: Path, own_kafka: Broker) -> None:
+def test_a_sink_waits_for_its_broker(
+    tmp_path: Path, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Started while it is away, and while it goes and comes again: it says so, and takes everything afterwards."""
+    monkeypatch.setattr("ingest.sink_source.BOOTSTRAP_MS", 1_000)
     settings = settings_for(own_kafka, "waiting")
     events = story(8)
     own_kafka.kill()
@@ -211,14 +214,20 @@ def test_a_sink_waits_for_its_broker(tmp_path: Path, own_kafka: Broker) -> None:
         status = read_status(tmp_path / FOLDER)
         return None if status is None else status.error
 
-    with sinking(tmp_path, settings):
+    with sinking(tmp_path, settings) as sink:
         eventually(error)
         own_kafka.start()
         send_when_there(settings, events[:28])
         eventually(lambda: count(tmp_path) == 28)
         eventually(lambda: error() == "")
+        caplog.clear()
         own_kafka.kill()
+        assert "Connection refused" in eventually(error)
+        assert "Connection refused" in caplog.text
+        assert {sample.name: sample.value for sample in sink.samples()}["sink_connected"] == 0
         own_kafka.start()
+        eventually(lambda: error() == "")
+        assert "Kafka is back" in caplog.text
         send_when_there(settings, events[28:])
         eventually(lambda: count(tmp_path) == 56)
 

@@ -22,7 +22,7 @@ from decision.model.events import AuditEvent
 from ingest.kafka_clients import admin, producer
 from ingest.kafka_settings import KafkaSettings
 from ingest.sequencer_kafka import KafkaKeeper, open_keeper
-from ingest.sequencer_thread import KeeperThread
+from ingest.sequencer_thread import STANDING_STILL, KeeperThread
 from tests.support.analytics_story import CODEC, story
 from tests.support.eventually import eventually
 from tests.support.kafka import Broker, settings_for
@@ -44,7 +44,7 @@ def send(settings: KafkaSettings, events: Sequence[AuditEvent]) -> None:
 
 
 def opened(data_dir: Path, settings: KafkaSettings) -> KafkaKeeper:
-    return open_keeper(data_dir, settings, AT_ONCE, SystemClock(), counted)
+    return open_keeper(data_dir, settings, AT_ONCE, SystemClock(), counted, idle_s=0.5)
 
 
 def kept(data_dir: Path, settings: KafkaSettings, size: int) -> list[bytes]:
@@ -179,8 +179,12 @@ def test_no_kill_loses_or_doubles_a_leaf(tmp_path: Path, kafka_settings: KafkaSe
     assert in_order(found)
 
 
-def test_the_log_begins_when_the_broker_is_there(tmp_path: Path, own_kafka: Broker) -> None:
-    """A log started before the broker says so, and goes on by itself."""
+def test_the_log_waits_for_its_broker(
+    tmp_path: Path, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Started before it, and while it goes and comes again: the log says so, and goes on by itself."""
+    monkeypatch.setattr("ingest.sequencer_kafka.BOOTSTRAP_MS", 1_000)
+    standing = tmp_path / "log" / STANDING_STILL
     settings = settings_for(own_kafka, "test")
     own_kafka.kill()
     thread = KeeperThread(tmp_path / "log", lambda: opened(tmp_path, settings))
@@ -191,5 +195,15 @@ def test_the_log_begins_when_the_broker_is_there(tmp_path: Path, own_kafka: Brok
         eventually(lambda: thread.running, 60, what="the log to begin")
         send(settings, EVENTS[:30])
         eventually(lambda: (tmp_path / "log/checkpoint").exists() and len(entries(tmp_path)) == 30, 60)
+        caplog.clear()
+        own_kafka.kill()
+        eventually(lambda: "Connection refused" in thread.standing_still, 30, what="the broker to be missed again")
+        assert "Connection refused" in eventually(lambda: standing.exists() and standing.read_text())
+        assert {sample.name: sample.value for sample in thread.samples()}["sequencer_standing_still"] == 1
+        own_kafka.start()
+        eventually(lambda: not thread.standing_still and not standing.exists(), 60, what="the log to go on")
+        assert "the log goes on after" in caplog.text
+        send(settings, EVENTS[30:50])
+        eventually(lambda: len(entries(tmp_path)) == 50, 60, what="the rest")
     finally:
         thread.stop()
