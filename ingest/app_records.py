@@ -19,16 +19,14 @@ from typing import Any, NamedTuple
 import lz4.frame
 import orjson
 
-from decision.model.errors import AirlockError, TopicRefused
+from decision.model.errors import AirlockError
 from ingest.detectors import Places, Signal
 from ingest.detectors.signals import PRODUCER, Key
-from ingest.kafka_clients import admin
 from ingest.kafka_settings import KafkaSettings
-from ingest.topics import DAY_MS, VERSION
+from ingest.kafka_topics import ensure_topics
 
 _FORM = 1
 _MOST_SIGNALS = 512
-_RETENTION_DAYS = 3
 
 
 class RecordUnreadable(AirlockError):
@@ -54,30 +52,11 @@ def _hash(key: Key) -> int:
 
 
 def ensure_stream_topics(settings: KafkaSettings) -> StreamTopics:
-    """Make them where they are missing. Raises KafkaUnavailable, TopicRefused."""
-    names = StreamTopics(
-        f"{settings.topic_prefix}.signals.{VERSION}", f"{settings.topic_prefix}.firsts.{VERSION}", settings.partitions
-    )
-    common = settings.shape.configs(derived=True)
-    kept = {**common, "cleanup.policy": "delete", "retention.ms": str(_RETENTION_DAYS * DAY_MS)}
-    with admin(settings) as client:
-        there = set(client.list_topics())
-        wanted = {
-            name: {"num_partitions": names.partitions, "replication_factor": settings.replication, "configs": configs}
-            for name, configs in ((names.signals, kept), (names.firsts, common))
-            if name not in there
-        }
-        if wanted and settings.create_topics:
-            client.create_topics(wanted, wait_for_metadata=True, raise_errors=False)
-        found = {one["name"]: len(one["partitions"]) for one in client.describe_topics([names.signals, names.firsts])}
-    for name in (names.signals, names.firsts):
-        if not found.get(name):
-            raise TopicRefused(
-                f"the workers' topic {name} does not exist",
-                hint=f"make it with {names.partitions} partitions (docs/streams.md), or allow Create and create_topics",
-            )
+    """Make them where they are missing and that is allowed. Raises KafkaUnavailable, TopicRefused."""
+    names = settings.topics.workers
+    found = ensure_topics(settings, names).topics
     # Added partitions move keys to others: what is known of them stays where it was until the windows are over.
-    return names._replace(partitions=min(found.values()))
+    return StreamTopics(*names, min(found[name].partitions for name in names))
 
 
 # ── signals ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from decision.model.errors import KafkaUnavailable, TopicRefused
 from ingest.kafka_clients import admin, why
 from ingest.kafka_settings import KafkaSettings
-from ingest.topics import Complaint, TopicFound, complaints
+from ingest.topics import Complaint, TopicFound, complaints, workers_complaints
 
 READY_MS = 20_000
 
@@ -26,49 +27,58 @@ class ClusterFound:
     made: tuple[str, ...] = ()
 
 
-def ensure_topics(settings: KafkaSettings) -> ClusterFound:
-    """For the start of every service: make what is missing where `create_topics` allows that, then demand that the
-    trail's topics are sound. Raises TopicRefused naming what is wrong and the command that mends it; KafkaUnavailable.
+def ensure_topics(settings: KafkaSettings, names: Sequence[str] = ()) -> ClusterFound:
+    """For the start of every service: make what is missing where `create_topics` allows that, then demand that they
+    are sound. Raises TopicRefused naming what is wrong and the command that mends it; KafkaUnavailable.
+
+    `names`, here and below: which of our topics; without them those that every service needs.
     """
-    found = make_topics(settings) if settings.create_topics else look(settings)
-    wrong = judge(settings, found)
+    found = make_topics(settings, names) if settings.create_topics else look(settings, names)
+    wrong = judge(settings, found, names)
     if wrong:
         more = f" (and {len(wrong) - 1} more: airlock kafka check)" if len(wrong) > 1 else ""
         raise TopicRefused(f"the topic {wrong[0].topic} is refused: {wrong[0].message}{more}", hint=wrong[0].remedy)
     return found
 
 
-def look(settings: KafkaSettings) -> ClusterFound:
+def look(settings: KafkaSettings, names: Sequence[str] = ()) -> ClusterFound:
     """What there is. Raises KafkaUnavailable."""
     with admin(settings) as client:
-        return _look(client, settings)
+        return _look(client, names or settings.topics.all)
 
 
-def make_topics(settings: KafkaSettings) -> ClusterFound:
+def make_topics(settings: KafkaSettings, names: Sequence[str] = ()) -> ClusterFound:
     """Make the topics that are missing; what there is then. Raises TopicRefused where the brokers refuse that."""
     with admin(settings) as client:
-        before = _look(client, settings)
-        missing = [name for name in settings.topics.all if name not in before.topics]
+        names = names or settings.topics.all
+        before = _look(client, names)
+        missing = [name for name in names if name not in before.topics]
         if not missing:
             return before
         for name in missing:
             _make(client, settings, name)
         client.wait_for_topics(missing, timeout_ms=READY_MS)
-        after = _look(client, settings)
+        after = _look(client, names)
         return ClusterFound(after.cluster_id, after.brokers, after.topics, tuple(missing))
 
 
-def judge(settings: KafkaSettings, found: ClusterFound) -> list[Complaint]:
+def judge(settings: KafkaSettings, found: ClusterFound, names: Sequence[str] = ()) -> list[Complaint]:
     """Everything that is wrong with the topics."""
+    topics, names = settings.topics, names or settings.topics.all
     wrong = [
         Complaint(name, "it does not exist", "airlock kafka topics create")
-        for name in settings.topics.all
+        for name in names
         if name not in found.topics
     ]
     bootstrap = ",".join(settings.bootstrap_servers)
-    for name in settings.topics.trail:
-        if name in found.topics:
+    for name in names:
+        if name not in found.topics:
+            continue
+        if name in topics.trail:
             wrong += complaints(found.topics[name], settings.shape, bootstrap=bootstrap)
+        elif name in topics.workers:
+            policy = topics.configs(name, settings.shape)["cleanup.policy"]
+            wrong += workers_complaints(found.topics[name], policy, bootstrap=bootstrap)
     return wrong
 
 
@@ -77,7 +87,7 @@ def _make(client: Any, settings: KafkaSettings, name: str) -> None:
     wanted = {
         "num_partitions": shape.partitions,
         "replication_factor": shape.replication,
-        "configs": shape.configs(name in settings.topics.derived),
+        "configs": settings.topics.configs(name, shape),
     }
     try:
         client.create_topics({name: wanted})
@@ -97,10 +107,9 @@ def _make(client: Any, settings: KafkaSettings, name: str) -> None:
         ) from error
 
 
-def _look(client: Any, settings: KafkaSettings) -> ClusterFound:
-    names = list(settings.topics.all)
+def _look(client: Any, names: Sequence[str]) -> ClusterFound:
     cluster = client.describe_cluster()
-    described = [topic for topic in client.describe_topics(names) if topic["error_code"] == 0]
+    described = [topic for topic in client.describe_topics(list(names)) if topic["error_code"] == 0]
     configs = _configs(client, [topic["name"] for topic in described])
     topics = {
         topic["name"]: TopicFound(

@@ -6,9 +6,12 @@
 | `<prefix>.approvals.v1` | approval id | the bytes of the approval's event: the same record as in events |
 | `<prefix>.alerts.v1` | alert id | an AuditEvent with AlertRaised, outside any chain: raised again, it replaces |
 | `<prefix>.counters.v1` | principal | a Counters message: the newest one of a key counts |
+| `<prefix>.signals.v1` | none: the partition by principal | from worker to worker (ingest.app_records) |
+| `<prefix>.firsts.v1` | principal and table | from worker to worker: first times |
 
 Events and approvals are the audit trail: nothing of them may go by compaction or age before its time, and each key's
-records stay in one partition for ever. Alerts and counters are derived, and may be compacted.
+records stay in one partition for ever. Alerts and counters are derived, and may be compacted. The last two
+are the workers' own: no other service needs them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 VERSION = "v1"
 DAY_MS = 86_400_000
 FOR_EVER = -1
+SIGNALS_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,33 @@ class Topics:
         return self.alerts, self.counters
 
     @property
+    def signals(self) -> str:
+        return f"{self.prefix}.signals.{VERSION}"
+
+    @property
+    def firsts(self) -> str:
+        return f"{self.prefix}.firsts.{VERSION}"
+
+    @property
+    def workers(self) -> tuple[str, str]:
+        """Those that only the workers use."""
+        return self.signals, self.firsts
+
+    @property
     def all(self) -> tuple[str, ...]:
+        """Those that every service needs."""
         return *self.trail, *self.derived
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        return *self.all, *self.workers
+
+    def configs(self, name: str, shape: TopicShape) -> dict[str, str]:
+        """The configuration that one of them is made with."""
+        configs = shape.configs(derived=name not in self.trail)
+        if name == self.signals:
+            return {**configs, "cleanup.policy": "delete", "retention.ms": str(SIGNALS_DAYS * DAY_MS)}
+        return configs
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +151,26 @@ def complaints(found: TopicFound, shape: TopicShape, *, bootstrap: str) -> Itera
         yield Complaint(found.name, "its settings can't be read", "allow us DescribeConfigs on the topic")
         return
     for key, value, why in _wrong(found.configs, shape):
+        yield Complaint(found.name, why, _altering(bootstrap, found.name, f"{key}={value}"))
+
+
+def workers_complaints(found: TopicFound, policy: str, *, bootstrap: str) -> Iterator[Complaint]:
+    """Why a topic of the workers must not be used; `policy` is the clean-up that it needs."""
+    policies = {one.strip() for one in found.configs.get("cleanup.policy", policy).split(",")}
+    if policies != {policy}:
+        why = "signals have no key" if policy == "delete" else "what a principal first did would be forgotten"
         yield Complaint(
             found.name,
-            why,
-            f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {found.name} "
-            f"--add-config {key}={value}",
+            f"its cleanup.policy is not {policy}: {why}",
+            _altering(bootstrap, found.name, f"cleanup.policy={policy}"),
         )
+
+
+def _altering(bootstrap: str, name: str, config: str) -> str:
+    return (
+        f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {name} "
+        f"--add-config {config}"
+    )
 
 
 def _wrong(configs: Mapping[str, str], shape: TopicShape) -> Iterator[tuple[str, str, str]]:

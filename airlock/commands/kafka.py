@@ -46,7 +46,7 @@ def check(context: click.Context, config: Path | None, data_dir: str | None, for
 
     settings = load_kafka(config, data_dir)
     try:
-        rows = list(findings(settings, look(settings)))
+        rows = list(findings(settings, look(settings, settings.topics.every)))
     except AirlockError as error:
         rows = [{"what": "brokers", "state": "bad", "found": error.message, "remedy": error.hint}]
     show_rows(COLUMNS, rows, form)
@@ -65,8 +65,8 @@ def findings(settings: KafkaSettings, found: ClusterFound) -> Iterator[dict[str,
         "found": f"{found.brokers}, cluster {found.cluster_id}",
         "remedy": f"fewer than replication = {settings.replication}" if few else "",
     }
-    wrong = judge(settings, found)
-    for name in settings.topics.all:
+    wrong = judge(settings, found, settings.topics.every)
+    for name in settings.topics.every:
         about = [one for one in wrong if one.topic == name]
         for one in about:
             yield {"what": name, "state": "bad", "found": one.message, "remedy": one.remedy}
@@ -84,7 +84,7 @@ def findings(settings: KafkaSettings, found: ClusterFound) -> Iterator[dict[str,
 
 @kafka.group("topics")
 def topics() -> None:
-    """The four topics under the prefix."""
+    """The topics under the prefix."""
 
 
 @topics.command("create")
@@ -92,7 +92,7 @@ def topics() -> None:
 @folder_option
 @click.option("--print", "printed", is_flag=True, help="Only print the commands, for whoever may make topics.")
 def create(config: Path | None, data_dir: str | None, printed: bool) -> None:
-    """Make the topics that are missing, with the settings that an audit trail needs."""
+    """Make the topics that are missing, those of the workers too, with the settings that they need."""
     from ingest.kafka_topics import ensure_topics, make_topics
 
     settings = load_kafka(config, data_dir)
@@ -100,10 +100,10 @@ def create(config: Path | None, data_dir: str | None, printed: bool) -> None:
         for line in commands(settings):
             click.echo(line)
         return
-    made = make_topics(settings).made
+    made = make_topics(settings, settings.topics.every).made
     for name in made:
         click.echo(f"made {name}: {settings.partitions} partitions, {settings.replication} copies")
-    ensure_topics(settings)
+    ensure_topics(settings, settings.topics.every)
     if not made:
         click.echo("all topics are there, and as they must be")
 
@@ -111,12 +111,12 @@ def create(config: Path | None, data_dir: str | None, printed: bool) -> None:
 def commands(settings: KafkaSettings) -> Iterator[str]:
     """The same by Kafka's own tools."""
     shape = settings.shape
-    for name in settings.topics.all:
+    for name in settings.topics.every:
         parts = [
             f"kafka-topics.sh --bootstrap-server {','.join(settings.bootstrap_servers)} --create --topic {name}",
             f"--partitions {shape.partitions} --replication-factor {shape.replication}",
         ]
-        configs = shape.configs(name in settings.topics.derived)
+        configs = settings.topics.configs(name, shape)
         yield " ".join([*parts, *(f"--config {key}={value}" for key, value in configs.items())])
 
 

@@ -58,12 +58,15 @@ def test_topics_are_checked_made_and_exported(config: Path, prefix: str, capsys:
     status, found = rows(capsys, "kafka", "check")
     assert status == 1
     assert found[f"{prefix}.events.v1"]["remedy"] == "airlock kafka topics create"
+    assert found[f"{prefix}.signals.v1"]["found"] == found[f"{prefix}.firsts.v1"]["found"] == "it does not exist"
     assert run(["kafka", "topics", "create", "--print"]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 4
+    assert len(printed) == 6
+    assert f"--topic {prefix}.signals.v1 " in printed[4] and "--config retention.ms=259200000" in printed[4]
+    assert f"--topic {prefix}.firsts.v1 " in printed[5] and "--config cleanup.policy=compact" in printed[5]
     assert "retention.ms=-1" in printed[0] and "--partitions 3 --replication-factor 1" in printed[0]
     assert run(["kafka", "topics", "create"]) == 0
-    assert capsys.readouterr().out.count("made ") == 4
+    assert capsys.readouterr().out.count("made ") == 6
     assert run(["kafka", "topics", "create"]) == 0
     assert capsys.readouterr().out == "all topics are there, and as they must be\n"
     status, found = rows(capsys, "kafka", "check")
