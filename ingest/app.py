@@ -227,6 +227,10 @@ class Streams:
         await self.app.stop()
         await self.output.stop()
 
+    def read(self) -> int:
+        """Records read by this process, to see whether some come."""
+        return self.source.counts["events"] + self.folds.totals()["signals"]
+
     @property
     def crashed(self) -> bool:
         return bool(self.app.crashed) or (self._publisher is not None and self._publisher.done())

@@ -21,6 +21,7 @@ from ingest.kafka_settings import MIB, KafkaSettings
 log = logging.getLogger(__name__)
 
 GIVE_UP_S = 120.0
+REACH_S = 5.0
 _WAITS_S = (0.1, 0.5, 1.0, 2.0)
 
 
@@ -54,6 +55,14 @@ class Output:
 
     async def stop(self) -> None:
         await self._producer.stop()
+
+    async def reached(self) -> bool:
+        """Whether a broker answers now."""
+        try:
+            async with asyncio.timeout(REACH_S):
+                return bool(await self._producer.client.force_metadata_update())
+        except (KafkaError, OSError):
+            return False
 
     async def send(self, batch: Sequence[Outgoing]) -> None:
         """Until every one is acknowledged. Raises KafkaUnavailable after GIVE_UP_S."""

@@ -25,7 +25,8 @@ FOLDER = "workers"
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """`partitions` and `lag_events` by topic: what is ours, and what waits there. Counts are totals of this process."""
+    """`partitions` and `lag_events` by topic: what is ours, and what waits there. Counts are totals of this process.
+    `error`: why nothing is read now."""
 
     pid: int
     instance: str
@@ -44,9 +45,10 @@ class WorkerStatus:
     rebuilds: int
     retries: int
     sink: str = ""
+    error: str = ""
 
 
-def status_of(streams: Streams, time_unix_nano: int, sink: str = "") -> WorkerStatus:
+def status_of(streams: Streams, time_unix_nano: int, sink: str = "", error: str = "") -> WorkerStatus:
     """To be called in the loop of the app."""
     topics = (streams.events_topic, streams.topics.signals)
     partitions = {topic: sorted(streams.assigned(topic)) for topic in topics}
@@ -56,7 +58,7 @@ def status_of(streams: Streams, time_unix_nano: int, sink: str = "") -> WorkerSt
         {topic: sum(_lag(streams, topic, one) for one in ours) for topic, ours in partitions.items()},
         source.counts["events"], source.counts["undecodable"], source.unattributed, totals["signals"],
         totals["duplicates"], totals["late"], folds.keys, folds.counts["alerts"], streams.counted,
-        folds.counts["rebuilds"], streams.output.retries, sink,
+        folds.counts["rebuilds"], streams.output.retries, sink, error,
     )  # fmt: skip
 
 
@@ -104,6 +106,10 @@ class Worker:
             return
         for name, text in _COUNTERS:
             yield Sample(name, SampleKind.COUNTER, text, getattr(one, name.partition("_")[2].removesuffix("_events")))
+        connected = 0 if one.error else 1
+        yield Sample(
+            "worker_connected", SampleKind.GAUGE, "1 while the brokers answer, 0 while they are away", connected
+        )
         yield Sample("worker_keys", SampleKind.GAUGE, "Principals and other keys that are counted", one.keys)
         for topic, ours in one.partitions.items():
             yield Sample(

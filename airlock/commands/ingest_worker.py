@@ -229,9 +229,12 @@ async def _watch(
     anew: object,
 ) -> None:
     """Until told to stop: the state is shown, the sink is kept, and a crash of Faust's begins anew."""
+    from ingest.app_brokers import Brokers
     from ingest.app_status import status_of, write_status
 
     assert callable(anew)
+    brokers = Brokers(settings.kafka, streams.output, streams.read)
+    asking = asyncio.create_task(brokers.watch())
     due = 0.0
     while not stopping.is_set():
         await asyncio.sleep(WATCH_S)
@@ -241,8 +244,10 @@ async def _watch(
             sink.watch()
         if time.monotonic() >= due:
             due = time.monotonic() + STATUS_S
-            shown.latest = status_of(streams, time.time_ns(), sink.said if sink is not None else "")
+            shown.latest = status_of(streams, time.time_ns(), sink.said if sink is not None else "", brokers.error)
             try:
                 write_status(settings.data_dir, shown.latest)
             except OSError as error:
                 log.warning("the status can't be written: %s", error.strerror)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
