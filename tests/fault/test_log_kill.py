@@ -27,6 +27,8 @@ from ingest.sequencer_journal import open_keeper
 from tests.support.analytics_story import session
 
 KILLS = 36
+PUBLISHED = 6
+"""So many checkpoints have to be seen before the end says anything."""
 SETTINGS = LogSettings(origin="log.example/killed", interval_s=0.02)
 CODEC = ProtobufEventCodec()
 FORKS = multiprocessing.get_context("forkserver")
@@ -78,10 +80,12 @@ async def test_no_kill_loses_or_doubles_a_leaf(tmp_path: Path) -> None:
     journal = SqliteJournal.open(tmp_path / "journal", producer_id="node-1", codec=CODEC)
     loop, number = asyncio.get_running_loop(), itertools.count()
     with watching(tmp_path) as seen:
-        for _ in range(KILLS):
+        kills = 0
+        while kills < KILLS or (len(seen) < PUBLISHED and kills < 5 * KILLS):  # a busy machine publishes rarely
+            kills += 1
             process = FORKS.Process(target=keep, args=(tmp_path,), daemon=True)
             process.start()
-            until = loop.time() + chance.choice((0.02, 0.1, 0.3, 0.5)) * chance.random()
+            until = loop.time() + chance.choice((0.02, 0.1, 0.3, 0.5)) * chance.random() * (1 if kills < KILLS else 4)
             while loop.time() < until:
                 await asyncio.gather(*(grow(journal, next(number)) for _ in range(chance.randrange(1, 12))))
             assert process.pid is not None
@@ -105,7 +109,7 @@ def check(data_dir: Path, seen: list[bytes]) -> None:
         raws += [raw for _, raw in found]
     assert len(raws) == size > 500
     assert [raw for bundle in folder.read_entries(size) for raw in bundle] == raws
-    assert len(seen) > 5, "the log published too rarely for this to say anything"
+    assert len(seen) >= PUBLISHED, "the log published too rarely for this to say anything"
     nodes = TileNodes(folder, size)
     for old, new in itertools.pairwise(heads):
         verify_consistency(old.size, old.root, new.size, new.root, consistency_proof(nodes, old.size, new.size))
