@@ -137,7 +137,13 @@ async def start_service(
     digester = Digester(digest_key(settings))
     verifier = TokenVerifier(identity_settings(settings, DevelopmentIssuer(data_dir, clock)), clock)
     folder = private_folder(data_dir / "journal")
-    journal = SqliteJournal.open(folder, producer_id=producer_id(data_dir), codec=codec, settings=settings.journal)
+    journal = SqliteJournal.open(
+        folder,
+        producer_id=producer_id(data_dir),
+        codec=codec,
+        settings=settings.journal,
+        epoch_floor=clock.time_unix_nano() // 1_000_000_000,
+    )
     journal.on_poisoned = on_poisoned
     engine = make_engine(settings.policy, clock)
     builder = InputBuilder(lambda: engine.reads)

@@ -74,7 +74,7 @@ async def _begin_events(host: Host, folder: Path, settings: Settings, config: Pa
     """Checkpoints as events: a small journal, and the relay that takes it to Kafka."""
     journal = SqliteJournal.open(
         private_folder(folder / "journal"), producer_id=_producer_id(folder), codec=ProtobufEventCodec(),
-        settings=settings.journal,
+        settings=settings.journal, epoch_floor=SystemClock().time_unix_nano() // 1_000_000_000,
     )  # fmt: skip
     journal.on_poisoned = host.fail
     host.stack.push_async_callback(journal.close)

@@ -71,21 +71,35 @@ class SqliteJournal:
         codec: SealingCodec,
         settings: JournalSettings | None = None,
         verify_all: bool = False,
+        epoch_floor: int = 0,
     ) -> SqliteJournal:
         """Open or create the journal in `folder`: lock it, recover it, verify its newest events (all of them with
         `verify_all`, and always after a commit had failed), raise its incarnation number.
 
+        That number is at least `epoch_floor`: UNIX seconds, where events go to others. A journal that was restored
+        from a copy then never gives new events the places (producer, epoch, seq) of those that its original wrote
+        since: readers would take them for repetitions.
+
         Raises JournalUnavailable (another process writes it; the disk fails or is full beyond the ballast),
         SettingsError (the journal of another producer), ChainBroken (damaged, changed or missing).
         """
-        return cls.open_files(JournalFolder(folder), producer_id, codec, settings or JournalSettings(), verify_all)
+        files = JournalFolder(folder)
+        return cls.open_files(files, producer_id, codec, settings or JournalSettings(), verify_all, epoch_floor)
 
     @classmethod
     def open_files(
-        cls, files: JournalFiles, producer_id: str, codec: SealingCodec, settings: JournalSettings, verify_all: bool
+        cls,
+        files: JournalFiles,
+        producer_id: str,
+        codec: SealingCodec,
+        settings: JournalSettings,
+        verify_all: bool,
+        epoch_floor: int = 0,
     ) -> SqliteJournal:
         try:
-            store = JournalStore.open(files, producer_id, codec, settings, verify_all=verify_all)
+            store = JournalStore.open(
+                files, producer_id, codec, settings, verify_all=verify_all, epoch_floor=epoch_floor
+            )
         except (apsw.Error, OSError) as error:
             raise JournalUnavailable(
                 f"the journal can't be opened: {error}", hint="look at the disk: free space, permissions, errors"

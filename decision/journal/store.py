@@ -65,8 +65,9 @@ class JournalStore:
         *,
         verify_all: bool = False,
         synchronous: str = "FULL",
+        epoch_floor: int = 0,
     ) -> JournalStore:
-        """Lock, recover, verify, raise the incarnation number.
+        """Lock, recover, verify, raise the incarnation number, to at least `epoch_floor`.
 
         Raises JournalUnavailable (another writer), SettingsError (another producer's journal), ChainBroken (damaged,
         changed or missing), apsw.Error or OSError (the disk does not do its work).
@@ -74,7 +75,7 @@ class JournalStore:
         files.lock()
         store = cls(files, producer_id, codec, settings, synchronous)
         try:
-            store._open(verify_all or files.poisoned())
+            store._open(verify_all or files.poisoned(), epoch_floor)
         except _DAMAGED as error:
             files.unlock()
             raise broken(f"the journal's database is damaged: {error}", producer_id, 0, 0) from error
@@ -83,7 +84,7 @@ class JournalStore:
             raise
         return store
 
-    def _open(self, verify_all: bool) -> None:
+    def _open(self, verify_all: bool, epoch_floor: int) -> None:
         if self._files.space().free < self._settings.min_free_bytes:
             self._files.free_ballast()
         known = self._files.producer()
@@ -104,7 +105,7 @@ class JournalStore:
         head = self._verified(base, verify_all)
         # What the log holds goes to the database before anything new is written after it.
         self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        self.epoch = max(last_epoch, head.epoch) + 1
+        self.epoch = max(last_epoch + 1, head.epoch + 1, epoch_floor)
         self._db.execute("UPDATE meta SET epoch = ?", (self.epoch,))
         self._files.mark_poisoned(False)
         self.state = StoreState(head, base, self._files.space(), self._reusable())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from pathlib import Path
 
@@ -39,6 +40,23 @@ async def test_seq_and_chain_go_on_across_openings_with_a_new_epoch(tmp_path: Pa
     await journal.close()
     assert (first.epoch, second.epoch) == (1, 3)
     assert (second.seq, second.prev_hash) == (2, first.hash)
+
+
+async def test_a_restored_journal_takes_no_places_that_its_original_used_since(tmp_path: Path) -> None:
+    """By the floor of its incarnation number, UNIX seconds: the same seq then stands under another epoch."""
+    journal = SqliteJournal.open(tmp_path / "own", producer_id="p", codec=CODEC, settings=SETTINGS, epoch_floor=1_000)
+    await journal.append(draft(1))
+    await journal.close()
+    shutil.copytree(tmp_path / "own", tmp_path / "copy")
+    places = []
+    for folder, floor in (("own", 1_060), ("copy", 1_120), ("copy", 7)):
+        journal = SqliteJournal.open(
+            tmp_path / folder, producer_id="p", codec=CODEC, settings=SETTINGS, epoch_floor=floor
+        )
+        event = await journal.append(draft(2))
+        places.append((event.epoch, event.seq))
+        await journal.close()
+    assert places == [(1_060, 2), (1_120, 2), (1_121, 3)]
 
 
 async def test_one_tick_is_one_batch(tmp_path: Path) -> None:
