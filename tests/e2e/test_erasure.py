@@ -43,6 +43,7 @@ def decision_id(up: Running) -> str:
     with psycopg.connect(up.conninfo(up.token("alice", groups="support")), autocommit=True) as connection:
         connection.execute(STATEMENT.encode())
     wanted = "select decision_id from decisions where statement like '%full_name%' and who = 'alice'"
+    eventually(lambda: (up.data_dir / "analytics" / "catalog.duckdb").exists(), what="the audit store")
     return str(eventually(lambda: up.query(wanted), what="the decision")[0]["decision_id"])
 
 
