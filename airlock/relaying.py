@@ -61,16 +61,17 @@ def relay_said(settings: Settings, *, running: bool) -> Said:
     if status is None or status.state is RelayState.STOPPED:
         state = BAD if running else NOTE
         return Said(state, f"{found}; no relay runs", "airlock serve runs one; look at relay.log in the data folder")
-    return _running_said(found, status)
+    return _running_said(found, status, head > relayed)
 
 
-def _running_said(found: str, status: RelayStatus) -> Said:
+def _running_said(found: str, status: RelayStatus, behind: bool) -> Said:
+    """`behind`: the cursor, which may be newer than the status, says that something waits."""
     silent_s = (time.time_ns() - status.time_unix_nano) / _NS
     if silent_s > SILENT_S:
         return Said(BAD, f"{found}; the relay has said nothing for {silent_s:.0f} s", "look at relay.log")
     if status.state is RelayState.REFUSED:
         return Said(BAD, f"{found}; {status.error}", status.hint)
-    if status.lag_s > LATE_S:
+    if behind and status.lag_s > LATE_S:
         remedy = status.hint or "decisions go on until the journal's quota; look at relay.log"
         return Said(BAD, f"{found}; the oldest has waited {status.lag_s:.0f} s; {status.error}".rstrip("; "), remedy)
     if status.state is RelayState.AWAY:
