@@ -113,7 +113,7 @@ async def _kept(follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
     while True:
         try:
             await follow()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - begun again; what it feeds is stale meanwhile, which denies
             place = traceback.extract_tb(error.__traceback__)[-1]  # its text may quote an event
             kind = type(error).__name__
             log.error("following the event stream failed: %s at %s:%s", kind, place.filename, place.lineno)

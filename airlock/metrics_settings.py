@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from decision.endpoint import is_loopback, read_token
+from decision.endpoint import is_loopback, read_token, server_tls
 from decision.model.errors import SettingsError
 
 OFF, NODE = "off", "node"
@@ -44,15 +44,4 @@ class MetricsSettings(BaseModel):
 
     def tls(self) -> ssl.SSLContext | None:
         """Raises SettingsError for files that can't be used."""
-        if self.certificate_file is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_cert_chain(self.certificate_file, self.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError(
-                f"metrics.certificate_file: {self.certificate_file} and its key can't be used ({error.strerror})",
-                hint="give a PEM certificate and the key that belongs to it",
-            ) from error
-        return context
+        return server_tls(self.certificate_file, self.key_file, "metrics")

@@ -117,7 +117,7 @@ class IcebergSink:
         was committed before stays and is not appended again."""
         with self._alone(), CatalogReader(self._data_dir) as reader, _said():
             facts = self._facts()
-            there = Position.of(reader.ask("FROM meta.coverage", limit=10_000_000).rows)  # type: ignore[arg-type]
+            there = Position.of(reader.ask("FROM meta.coverage", limit=10_000_000).rows)
             done = Published()
             for position, group in _by_position(facts):
                 for piece in there.without(position).pieces(self._settings.batch):
@@ -149,7 +149,7 @@ class IcebergSink:
                 limit=last - first + 1,
                 timeout_s=LONGEST_S,
             )
-            raws += [bytes(raw) for (raw,) in found.rows]  # type: ignore[call-overload]
+            raws += [bytes(raw) for (raw,) in found.rows]
         tables = self._intake.read([Run("iceberg", range(len(raws)), raws)]).tables() if raws else {}
         for fact in group:
             rows = tables.get(fact.name)
@@ -180,7 +180,7 @@ class IcebergSink:
     def status(self) -> list[Mapping[str, Any]]:
         """Of each table: rows, events that the catalog has and it has not yet, and its metadata file."""
         with CatalogReader(self._data_dir) as reader, _said():
-            there = Position.of(reader.ask("FROM meta.coverage", limit=10_000_000).rows)  # type: ignore[arg-type]
+            there = Position.of(reader.ask("FROM meta.coverage", limit=10_000_000).rows)
             return [
                 {
                     "table": f"{self._settings.namespace}.{fact.name}",

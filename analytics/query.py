@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
 
@@ -44,7 +45,7 @@ class Answer:
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    rows: list[tuple[object, ...]]
+    rows: list[tuple[Any, ...]]
     truncated: bool
 
 

@@ -1,8 +1,10 @@
-"""What both ends of the gRPC connection ask of their settings: what is loopback, and files and tokens read."""
+"""What everything that listens or connects asks of its settings: what is loopback; files, tokens and certificates
+read."""
 
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 from decision.model.errors import SettingsError
@@ -37,3 +39,20 @@ def read_token(path: Path | None, variable: str, key: str) -> str:
             hint="make one with: openssl rand -hex 32",
         )
     return token
+
+
+def server_tls(certificate: Path | None, key: Path | None, section: str) -> ssl.SSLContext | None:
+    """The TLS of an HTTP server with a PEM certificate and its key; None without one. Raises SettingsError naming
+    `certificate_file` of `section`."""
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"{section}.certificate_file: {certificate} and its key can't be used ({error.strerror})",
+            hint="give a PEM certificate and the key that belongs to it",
+        ) from error
+    return context

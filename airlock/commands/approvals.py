@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from airlock.commands.common import Row, connect_service, data_dir_option, format_option, moment, own_token, show_rows
-from decision.client import GrpcDecisionPort
+from airlock.commands.common import (
+    Row,
+    ask_service,
+    data_dir_option,
+    format_option,
+    moment,
+    show_rows,
+    subject_option,
+    token_for,
+)
 from decision.model.errors import ApprovalError
 from decision.model.principal import Principal
 from decision.model.session import Approval
 
-T = TypeVar("T")
 COLUMNS = ("approval_id", "state", "requester", "database", "statement", "approvers", "votes", "expires")
 
-subject_option = click.option(
-    "--subject", default=getpass.getuser, show_default="your account", help="Who you are (development issuer)."
-)
 groups_option = click.option("--groups", default="dba", show_default=True, metavar="G,…", help="Your groups, likewise.")
 
 
@@ -41,8 +41,8 @@ def approvals() -> None:
 @format_option
 def list_(data_dir: Path, subject: str, groups: str, everything: bool, form: str) -> None:
     """What waits for an approval that you may see."""
-    token = _token(data_dir, subject, groups)
-    found = _ask(data_dir, lambda port: port.list_approvals(token, include_closed=everything))
+    token = token_for(data_dir, subject, groups)
+    found = ask_service(data_dir, lambda port: port.list_approvals(token, include_closed=everything))
     show_rows(COLUMNS, [_row(one) for one in found], form, empty="nothing is waiting")
 
 
@@ -54,8 +54,8 @@ def list_(data_dir: Path, subject: str, groups: str, everything: bool, form: str
 @format_option
 def show(approval_id: str, data_dir: Path, subject: str, groups: str, form: str) -> None:
     """Everything about one approval."""
-    token = _token(data_dir, subject, groups)
-    found = _ask(data_dir, lambda port: port.list_approvals(token, include_closed=True))
+    token = token_for(data_dir, subject, groups)
+    found = ask_service(data_dir, lambda port: port.list_approvals(token, include_closed=True))
     chosen = next((one for one in found if one.approval_id == approval_id), None)
     if chosen is None:
         raise ApprovalError(f"there is no approval {approval_id!r}", hint="airlock approvals list --all")
@@ -84,8 +84,8 @@ def _voting(name: str, grant: bool, text: str) -> click.Command:
     @groups_option
     @format_option
     def vote(approval_id: str, reason: str, data_dir: Path, subject: str, groups: str, form: str) -> None:
-        token = _token(data_dir, subject, groups)
-        one = _ask(data_dir, lambda port: port.resolve_approval(token, approval_id, grant=grant, reason=reason))
+        token = token_for(data_dir, subject, groups)
+        one = ask_service(data_dir, lambda port: port.resolve_approval(token, approval_id, grant=grant, reason=reason))
         if form == "table":
             click.echo(f"{one.approval_id} is {one.state.value}: {one.statement}")
             if grant and one.state.value == "granted":
@@ -98,21 +98,6 @@ def _voting(name: str, grant: bool, text: str) -> click.Command:
 
 approvals.add_command(_voting("approve", True, "Consent to one statement; never by who asked for it."))
 approvals.add_command(_voting("deny", False, "Refuse consent to one statement."))
-
-
-def _token(data_dir: Path, subject: str, groups: str) -> str:
-    return own_token(data_dir, subject, groups=[name.strip() for name in groups.split(",") if name.strip()])
-
-
-def _ask(data_dir: Path, question: Callable[[GrpcDecisionPort], Awaitable[T]]) -> T:
-    async def asking() -> T:
-        port = connect_service(data_dir)
-        try:
-            return await question(port)
-        finally:
-            await port.close()
-
-    return asyncio.run(asking())
 
 
 def _row(one: Approval) -> Row:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import getpass
 import io
 import json
 import os
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from decision.client import GrpcDecisionPort
 
 Row = Mapping[str, object]
+T = TypeVar("T")
 
 
 def default_data_dir() -> Path:
@@ -45,6 +48,9 @@ config_option = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Settings file (default: airlock.toml here, if there is one).",
+)
+subject_option = click.option(
+    "--subject", default=getpass.getuser, show_default="your account", help="Who you are (development issuer)."
 )
 format_option = click.option(
     "--format",
@@ -154,3 +160,21 @@ def own_token(data_dir: Path, subject: str, kind: str = "human", groups: Sequenc
 
     issuer = DevelopmentIssuer(data_dir, SystemClock(), make=False)
     return issuer.issue(subject, PrincipalKind(kind), groups=groups, on_behalf_of=human, ttl_s=3600)
+
+
+def token_for(data_dir: Path, subject: str, groups: str) -> str:
+    """`own_token` for options as people write them: groups with commas between."""
+    return own_token(data_dir, subject, groups=[name.strip() for name in groups.split(",") if name.strip()])
+
+
+def ask_service(data_dir: Path, question: Callable[[GrpcDecisionPort], Awaitable[T]]) -> T:
+    """The answer of the decision service that runs on `data_dir`. Raises what `connect_service` and it raise."""
+
+    async def asking() -> T:
+        port = connect_service(data_dir)
+        try:
+            return await question(port)
+        finally:
+            await port.close()
+
+    return asyncio.run(asking())

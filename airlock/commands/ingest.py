@@ -12,12 +12,12 @@ from typing import Any, cast
 import click
 
 from airlock.commands.common import config_option
-from airlock.commands.node import folder_option, log_option
+from airlock.commands.node import folder_option, log_option, nice_option
 from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.runtime import sole_instance
 from airlock.settings import load_settings
 from decision.model.metrics import Measured
-from ingest.priority import NICE, step_back
+from ingest.priority import step_back
 
 SERVICES: tuple[str, ...] = ("relay", "sequencer", "sink", "worker")
 """Of each, `airlock.commands.ingest_NAME` has the command NAME."""
@@ -39,14 +39,7 @@ class Services(click.Group):
 @click.group("ingest", cls=Services, invoke_without_command=True)
 @config_option
 @folder_option
-@click.option(
-    "--nice",
-    type=click.IntRange(0, 19),
-    default=NICE,
-    show_default=True,
-    envvar="AIRLOCK_INGEST_NICE",
-    help="How far to step back behind decisions when processors are short: 0 not at all, 19 the furthest.",
-)
+@nice_option
 @service_metrics_option
 @log_option
 @click.pass_context

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from airlock.commands.common import config_option
-from airlock.commands.node import folder_option, log_option
+from airlock.commands.node import folder_option, log_option, nice_option
 from airlock.metrics import NODE, service_metrics_option, shown_metrics
 from airlock.runtime import sole_instance
 from airlock.settings import load_settings
@@ -23,7 +23,7 @@ from decision.clock import SystemClock
 from decision.journal.reader import SqliteJournalReader
 from decision.model.errors import BackboneError, ChainBroken, SettingsError
 from decision.wire.events import ProtobufEventCodec
-from ingest.priority import NICE, step_back
+from ingest.priority import step_back
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,7 @@ MENDED_S = 10.0
 @folder_option
 @click.option("--again", is_flag=True, help="Begin anew: send all that the journal holds, whatever was sent before.")
 @click.option("--parent", type=int, default=0, hidden=True, help="End when this is no longer the parent process.")
-@click.option(
-    "--nice",
-    type=click.IntRange(0, 19),
-    default=NICE,
-    show_default=True,
-    envvar="AIRLOCK_INGEST_NICE",
-    help="How far to step back behind decisions when processors are short: 0 not at all, 19 the furthest.",
-)
+@nice_option
 @service_metrics_option
 @log_option
 def relay(config: Path | None, data_dir: str | None, again: bool, parent: int, nice: int, metrics: str | None) -> None:

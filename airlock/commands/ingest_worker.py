@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 import click
 
 from airlock.commands.common import config_option
-from airlock.commands.node import folder_option, log_option
+from airlock.commands.node import folder_option, log_option, nice_option
 from airlock.metrics import service_metrics_option, shown_metrics
 from airlock.metrics_handed import HandedSamples
 from airlock.settings import Settings, load_settings
 from decision.clock import SystemClock
 from decision.model.errors import KafkaUnavailable, SettingsError
-from ingest.priority import NICE, step_back
+from ingest.priority import step_back
 
 if TYPE_CHECKING:
     from ingest.app import Streams
@@ -52,14 +52,7 @@ _WAITS_S = (0.2, 0.5, 1.0, 2.0)
 @click.option("--sink", is_flag=True, help="Also keep the writer of the audit store (`airlock ingest sink`) running.")
 @click.option("--instance", metavar="NAME", help="This worker's name in its group (default: by machine and folder).")
 @click.option("--status", metavar="HOST:PORT", help="Show the worker's state as JSON there, on loopback only.")
-@click.option(
-    "--nice",
-    type=click.IntRange(0, 19),
-    default=NICE,
-    show_default=True,
-    envvar="AIRLOCK_INGEST_NICE",
-    help="How far to step back behind decisions when processors are short: 0 not at all, 19 the furthest.",
-)
+@nice_option
 @service_metrics_option
 @log_option
 def worker(

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import os
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from airlock.commands.common import (
+    ask_service,
     config_option,
-    connect_service,
     data_dir_option,
     format_option,
-    own_token,
     show_rows,
+    subject_option,
+    token_for,
 )
-from decision.client import GrpcDecisionPort
 from decision.model.errors import SettingsError, VaultRefused
 
-T = TypeVar("T")
 COLUMNS = ("month", "subject", "on_behalf_of", "issuer", "key_id", "wrapping")
 
-subject_option = click.option(
-    "--subject", default=getpass.getuser, show_default="your account", help="Who you are (development issuer)."
-)
 groups_option = click.option(
     "--groups", default="privacy", show_default=True, metavar="G,…", help="Your groups, likewise."
 )
@@ -52,8 +44,8 @@ def keys() -> None:
 @format_option
 def list_(data_dir: Path, subject: str, groups: str, form: str) -> None:
     """The keys that are left: whose texts of which months can still be read."""
-    token = _token(data_dir, subject, groups)
-    found = _ask(data_dir, lambda port: port.text_keys(token))
+    token = token_for(data_dir, subject, groups)
+    found = ask_service(data_dir, lambda port: port.text_keys(token))
     show_rows(COLUMNS, [asdict(key) for key in found], form, empty="no text is kept encrypted")
 
 
@@ -65,9 +57,9 @@ def list_(data_dir: Path, subject: str, groups: str, form: str) -> None:
 @groups_option
 def reveal(decision_id: str, reason: str, data_dir: Path, subject: str, groups: str) -> None:
     """The exact text of a decision's statement, from the audit store."""
-    token = _token(data_dir, subject, groups)
+    token = token_for(data_dir, subject, groups)
     sealed, digest = sealed_text(data_dir, decision_id)
-    text = _ask(data_dir, lambda port: port.reveal_text(token, decision_id, sealed, digest, reason))
+    text = ask_service(data_dir, lambda port: port.reveal_text(token, decision_id, sealed, digest, reason))
     click.echo(text.decode("utf-8", "replace"))
 
 
@@ -93,8 +85,8 @@ def erase(
         click.confirm(
             f"Erase the exact texts of {principal!r} of all months before {month}? They can't come back", abort=True
         )
-    token = _token(data_dir, subject, groups)
-    gone = _ask(data_dir, lambda port: port.erase_texts(token, principal, month, reason, issuer))
+    token = token_for(data_dir, subject, groups)
+    gone = ask_service(data_dir, lambda port: port.erase_texts(token, principal, month, reason, issuer))
     months = "month" if gone == 1 else "months"
     click.echo(f"{gone} {months} of texts erased" if gone else f"there is no text of {principal} before {month}")
 
@@ -149,15 +141,13 @@ def sealed_text(data_dir: Path, decision_id: str) -> tuple[bytes, bytes]:
     from decision.model.events import StatementDecided
     from decision.wire.events import ProtobufEventCodec
 
-    if not re.fullmatch(r"[0-9A-Za-z._-]{1,64}", decision_id):
-        raise VaultRefused(f"{decision_id!r} is no decision's id", hint="the view decisions has them")
     asked = (
         "SELECT e.raw FROM events e JOIN decisions d ON e.correlation_id = d.session_id AND e.time = d.time "
-        f"WHERE e.type = 'StatementDecided' AND d.decision_id = '{decision_id}'"
+        "WHERE e.type = 'StatementDecided' AND d.decision_id = ?"
     )
     with CatalogReader(data_dir) as reader:
-        rows = reader.ask(asked).rows
-    payloads = [ProtobufEventCodec().decode(bytes(row[0]))[0].payload for row in rows]  # type: ignore[call-overload]
+        rows = reader.ask(asked, (decision_id,)).rows
+    payloads = [ProtobufEventCodec().decode(bytes(row[0]))[0].payload for row in rows]
     payload = next((p for p in payloads if isinstance(p, StatementDecided) and p.decision_id == decision_id), None)
     if payload is None:
         raise VaultRefused(f"there is no decision {decision_id} in {data_dir}", hint="the view decisions has them")
@@ -167,18 +157,3 @@ def sealed_text(data_dir: Path, decision_id: str) -> tuple[bytes, bytes]:
             hint='it is where [texts] statement_text = "encrypted", and the text is not too long for an event',
         )
     return payload.sealed_text, payload.statement_digest
-
-
-def _token(data_dir: Path, subject: str, groups: str) -> str:
-    return own_token(data_dir, subject, groups=[name.strip() for name in groups.split(",") if name.strip()])
-
-
-def _ask(data_dir: Path, question: Callable[[GrpcDecisionPort], Awaitable[T]]) -> T:
-    async def asking() -> T:
-        port = connect_service(data_dir)
-        try:
-            return await question(port)
-        finally:
-            await port.close()
-
-    return asyncio.run(asking())

@@ -6,6 +6,8 @@ import logging
 
 import click
 
+from ingest.priority import NICE
+
 folder_option = click.option(
     "--data-dir", metavar="DIR", help="Journal, keys, certificates and analytics of this node (default: .airlock)."
 )
@@ -19,6 +21,14 @@ console_option = click.option(
     "--console",
     metavar="HOST:PORT",
     help="Where the pages for people are, or off (default: 127.0.0.1:6480, a free port where that is taken).",
+)
+nice_option = click.option(
+    "--nice",
+    type=click.IntRange(0, 19),
+    default=NICE,
+    show_default=True,
+    envvar="AIRLOCK_INGEST_NICE",
+    help="How far to step back behind decisions when processors are short: 0 not at all, 19 the furthest.",
 )
 
 

@@ -63,7 +63,7 @@ def _published(data_dir: Path) -> tuple[list[Segment], Path]:
     root = (data_dir / FOLDER / "segments").resolve()
     with CatalogReader(data_dir) as reader:
         rows = reader.ask("SELECT table_name, path, day, rows, bytes FROM meta.segments", limit=1_000_000).rows
-    found = [Segment(str(t), str(Path(str(p)).relative_to(root)), d, n, b, 0, 0) for t, p, d, n, b in rows]  # type: ignore[arg-type]
+    found = [Segment(str(t), str(Path(str(p)).relative_to(root)), d, n, b, 0, 0) for t, p, d, n, b in rows]
     return found, root
 
 
